@@ -1,0 +1,107 @@
+//! Settings of the whole director: timeouts and the daemons that copy connections to another one.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::names::named;
+
+/// For how many seconds without a packet a connection is remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timeouts {
+    /// An established TCP connection.
+    pub tcp: u32,
+    /// A TCP connection in `FIN_WAIT`.
+    pub tcp_fin: u32,
+    /// A UDP exchange.
+    pub udp: u32,
+}
+
+impl Default for Timeouts {
+    /// The kernel's: 15 minutes, 2 minutes, 5 minutes.
+    fn default() -> Self {
+        Self {
+            tcp: 900,
+            tcp_fin: 120,
+            udp: 300,
+        }
+    }
+}
+
+/// A change of [`Timeouts`], in seconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TimeoutChange {
+    /// For established TCP; `None` keeps it.
+    pub tcp: Option<u32>,
+    /// For TCP in `FIN_WAIT`; `None` keeps it.
+    pub tcp_fin: Option<u32>,
+    /// For UDP; `None` keeps it.
+    pub udp: Option<u32>,
+}
+
+impl Timeouts {
+    /// The timeouts after a change.
+    #[must_use]
+    pub fn changed_by(self, change: TimeoutChange) -> Self {
+        Self {
+            tcp: change.tcp.unwrap_or(self.tcp),
+            tcp_fin: change.tcp_fin.unwrap_or(self.tcp_fin),
+            udp: change.udp.unwrap_or(self.udp),
+        }
+    }
+}
+
+/// Which way a sync daemon copies connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SyncRole {
+    /// Sends its connections.
+    Master,
+    /// Takes those of a master.
+    Backup,
+}
+
+named!(SyncRole, "sync daemon role", "master, backup", { Master => "master", Backup => "backup" });
+
+/// A sync daemon as somebody asks for it. What is `None` gets the default.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SyncDaemonRequest {
+    /// Which way it copies.
+    pub role: SyncRole,
+    /// The interface it speaks by.
+    pub interface: String,
+    /// Which group of directors it belongs to.
+    pub sync_id: u8,
+    /// The longest message in bytes; by default what fits the interface.
+    #[serde(default)]
+    pub max_length: Option<u16>,
+    /// The multicast group; 224.0.0.81 by default.
+    #[serde(default)]
+    pub group: Option<IpAddr>,
+    /// The UDP port; 8848 by default.
+    #[serde(default)]
+    pub port: Option<u16>,
+    /// Time to live, or hop limit, of the messages; 1 by default.
+    #[serde(default)]
+    pub ttl: Option<u8>,
+}
+
+/// A sync daemon that runs.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SyncDaemon {
+    /// Which way it copies.
+    pub role: SyncRole,
+    /// The interface it speaks by.
+    pub interface: String,
+    /// Which group of directors it belongs to.
+    pub sync_id: u8,
+    /// The longest message in bytes.
+    pub max_length: u16,
+    /// The multicast group.
+    pub group: IpAddr,
+    /// The UDP port.
+    pub port: u16,
+    /// Time to live, or hop limit, of the messages.
+    pub ttl: u8,
+}

@@ -1,0 +1,30 @@
+//! The nouns of a Linux virtual server: services, destinations, their numbers and their connections.
+//!
+//! Plain data, shared by everything that configures, lists or forwards. Each type reads and writes itself
+//! as text (`FromStr`, `Display`) and as JSON (serde); none of them knows a socket, a file or a clock.
+
+#![forbid(unsafe_code)]
+
+mod command;
+mod connection;
+mod daemon;
+mod destination;
+mod names;
+mod scheduler;
+mod service;
+mod stats;
+mod status;
+mod text;
+
+pub use command::{Command, Refusal};
+pub use connection::{ConnectionEntry, ConnectionProtocol, EngineData};
+pub use daemon::{SyncDaemon, SyncDaemonRequest, SyncRole, TimeoutChange, Timeouts};
+pub use destination::{
+    Destination, DestinationKey, Forwarding, Tunnel, TunnelChecksum, TunnelKind,
+};
+pub use names::UnknownName;
+pub use scheduler::{PersistenceEngine, Scheduler, SchedulerFlags};
+pub use service::{Family, Netmask, Persistence, Protocol, Service, ServiceKey, ServiceRequest};
+pub use stats::{Rates, Stats};
+pub use status::{DestinationStatus, DirectorInfo, ServiceStatus};
+pub use text::ParseKeyError;
