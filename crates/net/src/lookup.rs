@@ -1,0 +1,284 @@
+//! What one asks of a snapshot: where a packet goes.
+
+use std::net::IpAddr;
+
+use crate::{
+    InterfaceAddress, Leg, Link, MacAddress, NeighbourState, Prefix, RouteEntry, RouteKind,
+    Snapshot, Vlan,
+};
+
+/// The answer to "where does a packet for this address go?".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lookup {
+    /// To a neighbour.
+    Unicast(Route),
+    /// To this machine.
+    Local,
+    /// Nowhere that a forwarder sends: the route found rejects it, is for broadcast or multicast,
+    /// or wraps packets in a tunnel.
+    Rejected(RouteKind),
+    /// No route was found.
+    NoRoute,
+}
+
+/// The way to a destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Route {
+    /// The prefix of the route that was found.
+    pub prefix: Prefix,
+    /// The interface to send through.
+    pub ifindex: u32,
+    /// The router to send to. None: the destination is on the link itself.
+    pub gateway: Option<IpAddr>,
+    /// The source address of packets that this machine sends there itself.
+    pub source: Option<IpAddr>,
+    /// The largest packet, in bytes: the interface's, or the route's own where that is smaller.
+    pub mtu: u32,
+}
+
+/// The answer to "which frame carries a packet to this address?".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NextHop {
+    /// A frame like this.
+    Resolved {
+        /// The interface to send through; a VLAN, bond or bridge itself, not what lies below it.
+        ifindex: u32,
+        /// The interface's own Ethernet address.
+        source: MacAddress,
+        /// The next hop's.
+        destination: MacAddress,
+        /// For a VLAN interface: its tag, and the interface below it, for those who must write the
+        /// tag themselves. (Sent through `ifindex`, the kernel adds it.)
+        vlan: Option<VlanPath>,
+        /// The largest packet, in bytes.
+        mtu: u32,
+    },
+    /// The interface has no Ethernet header (a tunnel): packets go as they are.
+    NoLinkLayer {
+        /// The interface to send through.
+        ifindex: u32,
+        /// The largest packet, in bytes.
+        mtu: u32,
+    },
+    /// The next hop's Ethernet address is not known yet.
+    Unresolved {
+        /// The interface it is on.
+        ifindex: u32,
+        /// The neighbour to ask for.
+        address: IpAddr,
+    },
+    /// The next hop was asked and does not answer.
+    Failed {
+        /// The interface it should be on.
+        ifindex: u32,
+        /// The neighbour that was asked for.
+        address: IpAddr,
+    },
+    /// The interface on the way is down, has no carrier, or is gone.
+    LinkDown {
+        /// The interface.
+        ifindex: u32,
+    },
+    /// The address is this machine's own.
+    Local,
+    /// There is no route, or one that this crate's user cannot follow (see [`Lookup::Rejected`]).
+    NoRoute,
+}
+
+/// How a VLAN interface reaches the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct VlanPath {
+    /// The tag.
+    pub vlan: Vlan,
+    /// The interface below. It may be a VLAN in its turn, or, for an interface that was moved to
+    /// another namespace, not be visible here; then this is None.
+    pub lower: Option<u32>,
+}
+
+impl Snapshot {
+    /// Where a packet for `destination` goes: by the local table, then the main one; longest
+    /// prefix first, then lowest metric. Of a multipath route the first leg whose interface is up
+    /// is taken, or else the first at all.
+    #[must_use]
+    pub fn route(&self, destination: IpAddr) -> Lookup {
+        let Some((entry, leg)) = self.find_route(destination) else {
+            return Lookup::NoRoute;
+        };
+        match (entry.kind, leg) {
+            (RouteKind::Local | RouteKind::Anycast, _) => Lookup::Local,
+            (RouteKind::Unicast, Some(leg)) if !leg.encapsulated => {
+                Lookup::Unicast(self.route_through(entry, leg, destination))
+            }
+            (kind, _) => Lookup::Rejected(kind),
+        }
+    }
+
+    /// Which frame carries a packet to `destination`.
+    #[must_use]
+    pub fn next_hop(&self, destination: IpAddr) -> NextHop {
+        match self.route(destination) {
+            Lookup::Unicast(route) => self.next_hop_of(&route, destination),
+            Lookup::Local => NextHop::Local,
+            Lookup::Rejected(_) | Lookup::NoRoute => NextHop::NoRoute,
+        }
+    }
+
+    /// Which frame carries a packet to `destination` along `route`.
+    #[must_use]
+    pub fn next_hop_of(&self, route: &Route, destination: IpAddr) -> NextHop {
+        let ifindex = route.ifindex;
+        let Some(link) = self.link(ifindex).filter(|link| link.is_up()) else {
+            return NextHop::LinkDown { ifindex };
+        };
+        let (true, Some(source)) = (link.ethernet, link.mac) else {
+            return NextHop::NoLinkLayer {
+                ifindex,
+                mtu: route.mtu,
+            };
+        };
+        let resolved = |destination| NextHop::Resolved {
+            ifindex,
+            source,
+            destination,
+            vlan: link.vlan().map(|vlan| VlanPath {
+                vlan,
+                lower: lower_here(link),
+            }),
+            mtu: route.mtu,
+        };
+        let address = route.gateway.unwrap_or(destination);
+        let neighbour = self.neighbour(ifindex, address);
+        match neighbour {
+            Some(neighbour) if neighbour.state == NeighbourState::Failed => {
+                NextHop::Failed { ifindex, address }
+            }
+            // Where nobody is asked, the kernel fills in the interface's own address.
+            _ if link.no_arp => resolved(source),
+            _ => neighbour
+                .and_then(|neighbour| neighbour.usable_mac())
+                .map_or(NextHop::Unresolved { ifindex, address }, resolved),
+        }
+    }
+
+    /// Whether packets for `address` are delivered to this machine: it is set on an interface, or
+    /// a `local` route covers it.
+    #[must_use]
+    pub fn is_local(&self, address: IpAddr) -> bool {
+        self.route(address) == Lookup::Local
+    }
+
+    /// The interfaces that packets from and to these addresses use: those that hold an address of
+    /// this machine, and those that routes to the others lead through. An address that is held
+    /// where no frames arrive (on `lo`, on a dummy) is reached through any interface; for it the
+    /// default routes' are named. Sorted, each once.
+    #[must_use]
+    pub fn interfaces_towards(&self, addresses: &[IpAddr]) -> Vec<u32> {
+        let mut found: Vec<u32> = addresses
+            .iter()
+            .flat_map(|address| self.interfaces_of(*address))
+            .collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    fn interfaces_of(&self, address: IpAddr) -> Vec<u32> {
+        let Some((entry, _)) = self.find_route(address) else {
+            return Vec::new();
+        };
+        let meets_traffic =
+            |ifindex: &u32| self.link(*ifindex).is_some_and(|link| link.meets_traffic());
+        match entry.kind {
+            RouteKind::Unicast => entry.legs.iter().map(|leg| leg.ifindex).collect(),
+            RouteKind::Local => {
+                let legs = entry.legs.iter().map(|leg| leg.ifindex);
+                let holders = self.addresses.iter().filter(|held| held.address == address);
+                let holders = holders.map(|held| held.ifindex);
+                let found: Vec<u32> = legs.chain(holders).filter(meets_traffic).collect();
+                if found.is_empty() {
+                    self.default_interfaces(address)
+                } else {
+                    found
+                }
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The interfaces that default routes of the address's family lead through.
+    fn default_interfaces(&self, address: IpAddr) -> Vec<u32> {
+        self.main
+            .candidates(address)
+            .filter(|entry| entry.prefix.is_default() && entry.kind == RouteKind::Unicast)
+            .flat_map(|entry| entry.legs.iter().map(|leg| leg.ifindex))
+            .collect()
+    }
+
+    /// The route that the kernel's default rules find, and the leg of it to take.
+    fn find_route(&self, destination: IpAddr) -> Option<(&RouteEntry, Option<&Leg>)> {
+        [&self.local, &self.main].into_iter().find_map(|table| {
+            table
+                .candidates(destination)
+                .filter(|entry| entry.is_plain())
+                .take_while(|entry| entry.kind != RouteKind::Throw)
+                .find_map(|entry| self.choose_leg(entry).map(|leg| (entry, leg)))
+        })
+    }
+
+    /// The leg of a route to take. `None`: all are dead, the route is none. `Some(None)`: it has
+    /// and needs none.
+    fn choose_leg<'a>(&self, entry: &'a RouteEntry) -> Option<Option<&'a Leg>> {
+        if entry.legs.is_empty() {
+            return Some(None);
+        }
+        let is_up = |leg: &&Leg| self.link(leg.ifindex).is_some_and(Link::is_up);
+        let mut alive = entry.legs.iter().filter(|leg| !leg.dead);
+        let first = alive.clone().next()?;
+        Some(Some(alive.find(is_up).unwrap_or(first)))
+    }
+
+    fn route_through(&self, entry: &RouteEntry, leg: &Leg, destination: IpAddr) -> Route {
+        let link_mtu = self.link(leg.ifindex).map_or(u32::MAX, |link| link.mtu);
+        Route {
+            prefix: entry.prefix,
+            ifindex: leg.ifindex,
+            gateway: leg.gateway,
+            source: entry
+                .preferred_source
+                .or_else(|| self.source_address(leg, destination)),
+            mtu: entry.mtu.map_or(link_mtu, |mtu| mtu.min(link_mtu)),
+        }
+    }
+
+    /// The source address that fits a leg best: of the interface's addresses the first whose
+    /// subnet holds the next hop, else its first at all, else any that reaches everywhere
+    /// (as the kernel's `inet_select_addr`).
+    fn source_address(&self, leg: &Leg, destination: IpAddr) -> Option<IpAddr> {
+        let next = leg.gateway.unwrap_or(destination);
+        let fits = |held: &&InterfaceAddress| {
+            !held.unusable && !held.secondary && held.address.is_ipv4() == destination.is_ipv4()
+        };
+        let on_interface = || {
+            self.addresses
+                .iter()
+                .filter(fits)
+                .filter(|held| held.ifindex == leg.ifindex)
+        };
+        on_interface()
+            .find(|held| held.subnet.contains(next))
+            .or_else(|| on_interface().find(|held| held.scope < SCOPE_LINK))
+            .or_else(|| {
+                let mut everywhere = self.addresses.iter().filter(fits);
+                everywhere.find(|held| held.scope < SCOPE_LINK)
+            })
+            .map(|held| held.address)
+    }
+}
+
+/// rtnetlink's `RT_SCOPE_LINK`: addresses of this scope and narrower mean nothing beyond a link.
+const SCOPE_LINK: u8 = 253;
+
+/// The number of the interface below, if that is in this namespace.
+fn lower_here(link: &Link) -> Option<u32> {
+    link.lower.filter(|_| link.peer_netns.is_none())
+}
