@@ -1,0 +1,117 @@
+//! Why a packet was forwarded, passed up the stack, or dropped.
+
+/// What a [`Reason`] means for the packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Sent on by the data plane.
+    Forward,
+    /// Left to the director's own network stack.
+    Pass,
+    /// Discarded; for some reasons an ICMP error was sent in its place.
+    Drop,
+    /// Counted beside the verdict: something noteworthy, not the packet's fate.
+    Note,
+}
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $variant:ident = $number:literal, $name:literal, $outcome:ident, $sentence:literal;)*) => {
+        /// Why a packet met its verdict. Each has a counter per processor.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u32)]
+        pub enum Reason { $(#[doc = $sentence] $variant = $number,)* }
+
+        impl Reason {
+            /// All reasons, in the order of their numbers.
+            pub const ALL: &'static [Reason] = &[$(Reason::$variant,)*];
+
+            /// The name used in counters, traces and metrics.
+            pub const fn name(self) -> &'static str {
+                match self { $(Reason::$variant => $name,)* }
+            }
+
+            /// One sentence that explains it to the person who runs the director.
+            pub const fn sentence(self) -> &'static str {
+                match self { $(Reason::$variant => $sentence,)* }
+            }
+
+            /// What happens to the packet.
+            pub const fn outcome(self) -> Outcome {
+                match self { $(Reason::$variant => Outcome::$outcome,)* }
+            }
+        }
+    };
+}
+
+/// Room for counters: a power of two, above every number in [`Reason`].
+pub const REASONS: usize = 64;
+
+reasons! {
+    Forwarded = 0, "forwarded", Forward, "A client's packet went to its real server.";
+    Replied = 1, "replied", Forward, "A real server's packet went to its client.";
+    IcmpRelayed = 2, "icmp_relayed", Forward, "An ICMP error about a connection was translated and sent on.";
+    FragmentForwarded = 3, "fragment_forwarded", Forward, "A later fragment followed the decision of its first.";
+
+    NotOurs = 8, "not_ours", Pass, "The packet concerns no virtual service.";
+    NotIp = 9, "not_ip", Pass, "The frame carries neither IPv4 nor anything else that is balanced.";
+    NotForThisHost = 10, "not_for_this_host", Pass, "The frame is addressed to another machine's MAC.";
+    AddressNotLocal = 11, "address_not_local", Pass, "The virtual address is not on this director now, as on a backup.";
+    NoService = 12, "no_service", Pass, "The address is a virtual one, but this port and protocol are not a service.";
+    NoConnection = 13, "no_connection", Pass, "A real server's packet belongs to no connection.";
+    NotSyn = 14, "not_syn", Pass, "A TCP segment without connection that does not open one.";
+    ToStack = 15, "to_stack", Pass, "XDP left the packet to the complete path on TC.";
+    IcmpOther = 16, "icmp_other", Pass, "An ICMP message that is no error about a connection.";
+
+    TruncatedHeader = 24, "truncated_header", Drop, "The frame ends inside a header.";
+    BadIpHeader = 25, "bad_ip_header", Drop, "The IP header's version or lengths contradict each other.";
+    BadTransportHeader = 26, "bad_transport_header", Drop, "The TCP or UDP header's length is impossible.";
+    NoDestination = 27, "no_destination", Drop, "The service has no destination that may take a connection; the client got port unreachable.";
+    DestinationUnavailable = 28, "destination_unavailable", Drop, "The connection's destination was removed from the service.";
+    NextHopUnresolved = 29, "next_hop_unresolved", Drop, "The neighbour towards the destination has not answered yet.";
+    HostUnreachable = 30, "host_unreachable", Drop, "The neighbour towards the destination does not answer; the sender got host unreachable.";
+    NoRoute = 31, "no_route", Drop, "There is no route to where the packet should go.";
+    TimeToLive = 32, "time_to_live", Drop, "The time to live ran out here; the sender got time exceeded.";
+    TooBig = 33, "too_big", Drop, "The packet is larger than the next link carries and must not be fragmented; the sender got fragmentation needed.";
+    TableFull = 34, "table_full", Drop, "No slot was free where the connection's hash points.";
+    FragmentBeforeFirst = 35, "fragment_before_first", Drop, "A later fragment came before the first, which alone has the ports.";
+    FragmentTooShort = 36, "fragment_too_short", Drop, "A first fragment is too short to hold the ports.";
+    MethodNotBuilt = 37, "method_not_built", Drop, "The destination's forwarding method is accepted but not built yet.";
+    SchedulerNotBuilt = 38, "scheduler_not_built", Drop, "The service's scheduler is accepted but not built yet.";
+    BadIcmp = 39, "bad_icmp", Drop, "An ICMP error whose embedded packet is cut off.";
+    RewriteFailed = 40, "rewrite_failed", Drop, "The kernel refused room or access to rewrite the packet.";
+    TableMissing = 41, "table_missing", Drop, "A table entry that must be there is not; restart the daemon to repair.";
+    CannotFragment = 42, "cannot_fragment", Drop, "The packet is too large for the next link, may be fragmented, and this is not built yet.";
+
+    IcmpRateLimited = 48, "icmp_rate_limited", Note, "An ICMP error of the director's own was held back by its rate limit.";
+    NewConnection = 49, "new_connection", Note, "A connection was made.";
+    ConnectionReused = 50, "connection_reused", Note, "A closed connection's client port was opened anew.";
+    AmbiguousReply = 51, "ambiguous_reply", Note, "Two virtual services share a real server's port for the same client port.";
+    SecondBucket = 52, "second_bucket", Note, "A connection went to its second bucket, as the first was full.";
+    Expired = 53, "expired", Note, "A connection was removed at the end of its time.";
+    LostRace = 54, "lost_race", Note, "Two processors made the same connection at once; one gave way.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_its_own_number_below_the_counters() {
+        let mut seen = [false; REASONS];
+        for reason in Reason::ALL {
+            let slot = &mut seen[*reason as usize];
+            assert!(!*slot, "{} shares its number", reason.name());
+            *slot = true;
+        }
+    }
+
+    #[test]
+    fn every_reason_has_a_name_and_a_sentence_of_its_own() {
+        for (i, a) in Reason::ALL.iter().enumerate() {
+            assert!(a.sentence().ends_with('.'));
+            for b in &Reason::ALL[i + 1..] {
+                assert_ne!(a.name(), b.name());
+                assert_ne!(a.sentence(), b.sentence());
+            }
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! The operations by BPF instructions.
+
+macro_rules! bpf_access {
+    ($module:ident, $int:ident) => {
+        pub mod $module {
+            use core::intrinsics::{AtomicOrdering, atomic_cxchg, atomic_xadd};
+            const SEQ_CST: AtomicOrdering = AtomicOrdering::SeqCst;
+
+            #[inline(always)]
+            pub fn load(cell: *mut $int) -> $int {
+                // SAFETY: the pointer comes from a borrowed cell in a map's value. A volatile
+                // access of an aligned integer is one instruction.
+                unsafe { core::ptr::read_volatile(cell) }
+            }
+
+            #[inline(always)]
+            pub fn store(cell: *mut $int, value: $int) {
+                // SAFETY: as in `load`; writers race by single stores only.
+                unsafe { core::ptr::write_volatile(cell, value) }
+            }
+
+            #[inline(always)]
+            pub fn publish(cell: *mut $int, value: $int) {
+                // SAFETY: as in `load`. The exchange instruction is a full barrier.
+                unsafe { core::intrinsics::atomic_xchg::<$int, SEQ_CST>(cell, value) };
+            }
+
+            #[inline(always)]
+            pub fn compare_and_swap(cell: *mut $int, old: $int, new: $int) -> bool {
+                // SAFETY: as in `load`.
+                unsafe { atomic_cxchg::<$int, SEQ_CST, SEQ_CST>(cell, old, new).1 }
+            }
+
+            #[inline(always)]
+            pub fn fetch_add(cell: *mut $int, value: $int) -> $int {
+                // SAFETY: as in `load`.
+                unsafe { atomic_xadd::<$int, $int, SEQ_CST>(cell, value) }
+            }
+
+            #[inline(always)]
+            pub fn add(cell: *mut $int, value: $int) {
+                // SAFETY: as in `load`.
+                unsafe {
+                    atomic_xadd::<$int, $int, { AtomicOrdering::Relaxed }>(cell, value);
+                }
+            }
+        }
+    };
+}
+
+bpf_access!(cell32, u32);
+bpf_access!(cell64, u64);

@@ -1,0 +1,46 @@
+//! The operations by the standard library's atomics.
+
+macro_rules! native_access {
+    ($module:ident, $int:ident, $atomic:ident) => {
+        pub mod $module {
+            use core::sync::atomic::{Ordering, $atomic};
+
+            #[inline(always)]
+            fn atomic<'a>(cell: *mut $int) -> &'a $atomic {
+                // SAFETY: the pointer comes from a cell that is borrowed for the whole call, is
+                // aligned for its integer (equal to the atomic's alignment on the 64-bit machines
+                // that the kernel side supports), and is never accessed but atomically.
+                unsafe { $atomic::from_ptr(cell) }
+            }
+
+            pub fn load(cell: *mut $int) -> $int {
+                atomic(cell).load(Ordering::Acquire)
+            }
+
+            pub fn store(cell: *mut $int, value: $int) {
+                atomic(cell).store(value, Ordering::Relaxed);
+            }
+
+            pub fn publish(cell: *mut $int, value: $int) {
+                atomic(cell).store(value, Ordering::SeqCst);
+            }
+
+            pub fn compare_and_swap(cell: *mut $int, old: $int, new: $int) -> bool {
+                atomic(cell)
+                    .compare_exchange(old, new, Ordering::SeqCst, Ordering::SeqCst)
+                    .is_ok()
+            }
+
+            pub fn fetch_add(cell: *mut $int, value: $int) -> $int {
+                atomic(cell).fetch_add(value, Ordering::SeqCst)
+            }
+
+            pub fn add(cell: *mut $int, value: $int) {
+                atomic(cell).fetch_add(value, Ordering::Relaxed);
+            }
+        }
+    };
+}
+
+native_access!(cell32, u32, AtomicU32);
+native_access!(cell64, u64, AtomicU64);

@@ -1,0 +1,216 @@
+//! The IPv4 header (RFC 791, section 3.1).
+//!
+//! ```text
+//!  0                   1                   2                   3
+//!  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+//! +-------+-------+---------------+-------------------------------+
+//! |version|  IHL  |      TOS      |          total length         |
+//! +-------+-------+---------------+-----+-------------------------+
+//! |         identification        |0|D|M|     fragment offset     |
+//! +---------------+---------------+-----+-------------------------+
+//! |      TTL      |   protocol    |            checksum           |
+//! +---------------+---------------+-------------------------------+
+//! |                            source                             |
+//! |                         destination                           |
+//! +---------------------------------------------------------------+
+//! ```
+
+use crate::checksum::{self, Delta};
+
+/// Bytes of the header without options.
+pub const HEADER: u32 = 20;
+/// Protocol: ICMP.
+pub const ICMP: u8 = 1;
+/// Protocol: TCP.
+pub const TCP: u8 = 6;
+/// Protocol: UDP.
+pub const UDP: u8 = 17;
+
+const DONT_FRAGMENT: u16 = 0x4000;
+const MORE_FRAGMENTS: u16 = 0x2000;
+const FRAGMENT_OFFSET: u16 = 0x1fff;
+
+/// The fixed part of an IPv4 header.
+#[derive(Clone, Copy, Debug)]
+pub struct Header(pub [u8; HEADER as usize]);
+
+impl Header {
+    /// A header without options and with its checksum.
+    pub fn new(tos: u8, total: u16, id: u16, ttl: u8, protocol: u8, from: u32, to: u32) -> Self {
+        let mut header = Self([0; HEADER as usize]);
+        header.0[0] = 0x45;
+        header.0[1] = tos;
+        header.0[2..4].copy_from_slice(&total.to_be_bytes());
+        header.0[4..6].copy_from_slice(&id.to_be_bytes());
+        header.0[8] = ttl;
+        header.0[9] = protocol;
+        header.0[12..16].copy_from_slice(&from.to_ne_bytes());
+        header.0[16..20].copy_from_slice(&to.to_ne_bytes());
+        let sum = checksum::of(&header.0);
+        header.0[10..12].copy_from_slice(&sum.to_ne_bytes());
+        header
+    }
+
+    /// IP version; 4.
+    #[inline(always)]
+    pub const fn version(&self) -> u8 {
+        self.0[0] >> 4
+    }
+
+    /// Bytes of the header with its options: 0 to 60, valid from 20.
+    #[inline(always)]
+    pub const fn header_length(&self) -> u32 {
+        ((self.0[0] & 15) as u32) * 4
+    }
+
+    /// Bytes of the packet.
+    #[inline(always)]
+    pub const fn total_length(&self) -> u32 {
+        u16::from_be_bytes([self.0[2], self.0[3]]) as u32
+    }
+
+    /// Identification, as it stands in the packet.
+    #[inline(always)]
+    pub const fn identification(&self) -> u16 {
+        u16::from_ne_bytes([self.0[4], self.0[5]])
+    }
+
+    #[inline(always)]
+    const fn fragment_word(&self) -> u16 {
+        u16::from_be_bytes([self.0[6], self.0[7]])
+    }
+
+    /// Whether no router may fragment it.
+    #[inline(always)]
+    pub const fn dont_fragment(&self) -> bool {
+        self.fragment_word() & DONT_FRAGMENT != 0
+    }
+
+    /// Whether it is a part of a larger datagram.
+    #[inline(always)]
+    pub const fn is_fragment(&self) -> bool {
+        self.fragment_word() & (MORE_FRAGMENTS | FRAGMENT_OFFSET) != 0
+    }
+
+    /// Whether it is a part that does not begin with the transport header.
+    #[inline(always)]
+    pub const fn is_later_fragment(&self) -> bool {
+        self.fragment_word() & FRAGMENT_OFFSET != 0
+    }
+
+    /// Time to live.
+    #[inline(always)]
+    pub const fn ttl(&self) -> u8 {
+        self.0[8]
+    }
+
+    /// Protocol number.
+    #[inline(always)]
+    pub const fn protocol(&self) -> u8 {
+        self.0[9]
+    }
+
+    /// Source address, network order.
+    #[inline(always)]
+    pub const fn source(&self) -> u32 {
+        u32::from_ne_bytes([self.0[12], self.0[13], self.0[14], self.0[15]])
+    }
+
+    /// Destination address, network order.
+    #[inline(always)]
+    pub const fn destination(&self) -> u32 {
+        u32::from_ne_bytes([self.0[16], self.0[17], self.0[18], self.0[19]])
+    }
+
+    #[inline(always)]
+    const fn checksum(&self) -> u16 {
+        u16::from_ne_bytes([self.0[10], self.0[11]])
+    }
+
+    #[inline(always)]
+    fn change_checksum(&mut self, delta: Delta) {
+        let sum = delta.apply(self.checksum()).to_ne_bytes();
+        self.0[10] = sum[0];
+        self.0[11] = sum[1];
+    }
+
+    /// Counts down the time to live. It must not be 0.
+    #[inline(always)]
+    pub fn decrement_ttl(&mut self) {
+        let old = u16::from_ne_bytes([self.0[8], self.0[9]]);
+        self.0[8] = self.0[8].wrapping_sub(1);
+        let new = u16::from_ne_bytes([self.0[8], self.0[9]]);
+        self.change_checksum(Delta::of_u16(old, new));
+    }
+
+    /// Changes the source; returns by how much sums over it change.
+    #[inline(always)]
+    pub fn set_source(&mut self, address: u32) -> Delta {
+        let delta = Delta::of_u32(self.source(), address);
+        let bytes = address.to_ne_bytes();
+        self.0[12] = bytes[0];
+        self.0[13] = bytes[1];
+        self.0[14] = bytes[2];
+        self.0[15] = bytes[3];
+        self.change_checksum(delta);
+        delta
+    }
+
+    /// Changes the destination; returns by how much sums over it change.
+    #[inline(always)]
+    pub fn set_destination(&mut self, address: u32) -> Delta {
+        let delta = Delta::of_u32(self.destination(), address);
+        let bytes = address.to_ne_bytes();
+        self.0[16] = bytes[0];
+        self.0[17] = bytes[1];
+        self.0[18] = bytes[2];
+        self.0[19] = bytes[3];
+        self.change_checksum(delta);
+        delta
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A header from a capture of the kernel's director: SYN from 172.16.10.40 to .21.
+    const CAPTURED: [u8; 20] = [
+        0x45, 0x00, 0x00, 0x3c, 0x03, 0x7a, 0x40, 0x00, 0x40, 0x06, 0xca, 0xe4, 0xac, 0x10, 0x0a,
+        0x28, 0xac, 0x10, 0x0a, 0x15,
+    ];
+
+    #[test]
+    fn fields_stand_where_rfc_791_has_them() {
+        let header = Header(CAPTURED);
+        assert_eq!(
+            (
+                header.version(),
+                header.header_length(),
+                header.total_length()
+            ),
+            (4, 20, 60)
+        );
+        assert!(header.dont_fragment() && !header.is_fragment());
+        assert_eq!((header.ttl(), header.protocol()), (64, TCP));
+        assert_eq!(header.source().to_ne_bytes(), [172, 16, 10, 40]);
+        assert_eq!(header.destination().to_ne_bytes(), [172, 16, 10, 21]);
+    }
+
+    #[test]
+    fn every_change_leaves_a_checksum_that_verifies() {
+        let mut header = Header(CAPTURED);
+        header.decrement_ttl();
+        header.set_destination(u32::from_ne_bytes([192, 168, 100, 39]));
+        header.set_source(u32::from_ne_bytes([10, 0, 0, 1]));
+        assert_eq!(header.ttl(), 63);
+        assert_eq!(checksum::of(&header.0), 0);
+    }
+
+    #[test]
+    fn a_new_header_verifies() {
+        let header = Header::new(0xc0, 88, 7, 64, ICMP, 0x0100_007f, 0x0200_007f);
+        assert_eq!(checksum::of(&header.0), 0);
+        assert_eq!(header.total_length(), 88);
+    }
+}
