@@ -1,0 +1,84 @@
+//! What control asks of a data plane: its tables as memory, its clock, and the two tables that
+//! only a system call reaches.
+
+use std::io;
+
+use conntable::{Bucket, SlotV4};
+use thiserror::Error;
+
+use crate::Sizes;
+
+/// A data plane: the forwarding code's tables, wherever it runs.
+///
+/// Every method takes `&self`, since packets use the same tables at the same time; the cells take
+/// care of that.
+pub trait Plane {
+    /// All tables but the connections, as slices.
+    fn view(&self) -> abi::View<'_>;
+
+    /// The connection table: a power of two buckets.
+    fn connections(&self) -> &[Bucket<SlotV4>];
+
+    /// The tick that packets see now.
+    fn now(&self) -> abi::Tick;
+
+    /// Returns when no packet can still be using what was published before the call.
+    fn wait_for_readers(&self);
+
+    /// Sets or removes the way to the addresses of a prefix (network order, bits beyond the length
+    /// zero). Removing what is not there is no error.
+    ///
+    /// # Errors
+    /// When the table is full, or the kernel refuses.
+    fn set_route(
+        &self,
+        prefix: u32,
+        length: u8,
+        value: Option<abi::RouteValue>,
+    ) -> Result<(), PlaneError>;
+
+    /// Sets or removes the next hop of a neighbour, by its index. Removing what is not there is no
+    /// error.
+    ///
+    /// # Errors
+    /// When the table is full, or the kernel refuses.
+    fn set_neighbour(&self, key: abi::NeighbourKey, hop: Option<u32>) -> Result<(), PlaneError>;
+}
+
+/// Why a data plane did not take a change.
+#[derive(Debug, Error)]
+pub enum PlaneError {
+    /// A table has no room left.
+    #[error("the table of {table} is full\nhint: {hint}")]
+    Full {
+        /// What the table holds.
+        table: &'static str,
+        /// What to do about it.
+        hint: &'static str,
+    },
+    /// The kernel said no.
+    #[error("the kernel refused to change the table of {table}: {source}")]
+    Refused {
+        /// What the table holds.
+        table: &'static str,
+        /// What it said.
+        source: io::Error,
+    },
+}
+
+/// Writes what does not change while a data plane lives: versions, masks, the hash seed. For
+/// tables just made; an adopted data plane has it all.
+///
+/// `seed` should not be guessable from outside, so that nobody can aim at one bucket.
+pub fn initialise(view: &abi::View<'_>, sizes: &Sizes, ticks_per_second: u32, seed: u32) {
+    let globals = view.globals;
+    globals.side.store(0);
+    globals.routing_generation.store(1);
+    globals.ticks_per_second.store(ticks_per_second);
+    globals.bucket_mask.store(sizes.buckets() - 1);
+    globals.address_mask.store(sizes.address_cells() - 1);
+    globals.service_mask.store(sizes.service_cells() - 1);
+    globals.hash_seed.store(seed);
+    globals.destinations.store(sizes.destinations);
+    globals.abi_version.publish(abi::ABI_VERSION);
+}
