@@ -7,6 +7,31 @@
 //!   asks of it ([`route`](Snapshot::route), [`next_hop`](Snapshot::next_hop),
 //!   [`interfaces_towards`](Snapshot::interfaces_towards)). It opens no socket and reads no clock,
 //!   and changes only by [`apply`](Snapshot::apply).
+//! - **[`Watcher`]**, **[`Resolver`]** and [`offloads`] are the sockets: the first keeps a
+//!   snapshot true, the second makes the kernel resolve the neighbours one cares for, the third
+//!   reads what an interface's driver does to packets. Everything happens in the network namespace
+//!   of the thread that calls.
+//!
+//! A program holds a snapshot, applies what the watcher reports, and lets the resolver look at it:
+//!
+//! ```no_run
+//! # async fn run(director_cares_for: std::net::IpAddr) -> Result<(), net::Error> {
+//! let (mut snapshot, mut changes) = net::Watcher::start().await?;
+//! let mut resolver = net::Resolver::new()?;
+//! resolver.resolve(director_cares_for);
+//! loop {
+//!     let review = resolver.drive(&snapshot).await?;
+//!     for (destination, next_hop) in review.changed { /* publish them */ }
+//!     tokio::select! {
+//!         change = changes.recv() => match change {
+//!             Some(change) => { snapshot.apply_change(change); }
+//!             None => break Ok(()),
+//!         },
+//!         () = tokio::time::sleep_until(review.wakeup.into()) => {}
+//!     }
+//! }
+//! # }
+//! ```
 //!
 //! # What of the kernel's routing is absent
 //!
@@ -23,22 +48,34 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod connection;
+mod decode;
+mod dump;
+mod error;
 mod event;
+mod interests;
 mod link;
 mod lookup;
 mod mac;
 mod neighbour;
+mod offloads;
 mod prefix;
+mod resolver;
 mod route;
 mod route_table;
 mod snapshot;
+mod watcher;
 
 pub use address::InterfaceAddress;
+pub use error::Error;
 pub use event::{Change, Effect, Event, Insertion};
 pub use link::{Link, LinkKind, Vlan};
 pub use lookup::{Lookup, NextHop, Route, VlanPath};
 pub use mac::{MacAddress, ParseMacError};
 pub use neighbour::{Neighbour, NeighbourState};
+pub use offloads::{Offloads, offloads};
 pub use prefix::Prefix;
+pub use resolver::{Resolver, Review};
 pub use route::{Leg, RouteEntry, RouteKind, Table};
 pub use snapshot::Snapshot;
+pub use watcher::{Settings, Watcher};
