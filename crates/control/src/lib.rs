@@ -8,6 +8,7 @@
 
 mod plane;
 mod sizes;
+pub mod wanted;
 
 pub use plane::{Plane, PlaneError, initialise};
 pub use sizes::{SizeError, Sizes};

@@ -1,6 +1,6 @@
 //! Settings of the whole director: timeouts and the daemons that copy connections to another one.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 
@@ -104,4 +104,33 @@ pub struct SyncDaemon {
     pub port: u16,
     /// Time to live, or hop limit, of the messages.
     pub ttl: u8,
+}
+
+impl SyncDaemonRequest {
+    /// The daemon asked for, on an interface with this MTU in bytes.
+    pub fn on_interface(self, mtu: u32) -> SyncDaemon {
+        let group = self
+            .group
+            .unwrap_or(IpAddr::V4(Ipv4Addr::new(224, 0, 0, 81)));
+        SyncDaemon {
+            role: self.role,
+            interface: self.interface,
+            sync_id: self.sync_id,
+            max_length: self
+                .max_length
+                .unwrap_or_else(|| default_max_length(mtu, group)),
+            group,
+            port: self.port.unwrap_or(8848),
+            ttl: self.ttl.unwrap_or(1),
+        }
+    }
+}
+
+/// What fits one packet of at most 1500 bytes beside the IP and UDP headers.
+fn default_max_length(mtu: u32, group: IpAddr) -> u16 {
+    let headers = match group {
+        IpAddr::V4(_) => 20 + 8,
+        IpAddr::V6(_) => 40 + 8,
+    };
+    u16::try_from(mtu.min(1500).saturating_sub(headers)).unwrap_or(u16::MAX)
 }

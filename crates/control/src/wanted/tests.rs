@@ -1,0 +1,231 @@
+//! What the wanted state accepts and refuses, and in which order it lists.
+
+use model::{Tunnel, TunnelChecksum, TunnelKind};
+
+use super::*;
+
+fn key(text: &str) -> ServiceKey {
+    text.parse().unwrap()
+}
+
+fn add(wanted: &mut Wanted, service: &str) {
+    let request = ServiceRequest::new(key(service), "rr");
+    wanted.apply(&Command::AddService(request)).unwrap();
+}
+
+fn destination(text: &str) -> Destination {
+    Destination::new(text.parse().unwrap(), Forwarding::Masq)
+}
+
+fn add_to(wanted: &mut Wanted, service: &str, destination: Destination) -> Result<Effect, Refusal> {
+    wanted.apply(&Command::AddDestination {
+        service: key(service),
+        destination,
+    })
+}
+
+fn listed(wanted: &Wanted) -> Vec<String> {
+    wanted
+        .services()
+        .map(|s| s.service().key.to_string())
+        .collect()
+}
+
+#[test]
+fn a_service_is_refused_for_existing_before_its_scheduler_is_looked_up() {
+    let mut wanted = Wanted::default();
+    add(&mut wanted, "TCP 1.1.1.1:80");
+    let again = ServiceRequest::new(key("TCP 1.1.1.1:80"), "nosuch");
+    assert_eq!(
+        wanted.apply(&Command::AddService(again.clone())),
+        Err(Refusal::ServiceExists)
+    );
+    assert_eq!(
+        wanted.apply(&Command::EditService(again)),
+        Err(Refusal::UnknownScheduler)
+    );
+    let other = ServiceRequest::new(key("TCP 1.1.1.1:81"), "nosuch");
+    assert_eq!(
+        wanted.apply(&Command::EditService(other)),
+        Err(Refusal::NoSuchService)
+    );
+    assert_eq!(listed(&wanted), ["TCP 1.1.1.1:80"]);
+}
+
+#[test]
+fn the_newest_destination_is_the_first_in_the_list_and_stays_when_edited() {
+    let mut wanted = Wanted::default();
+    add(&mut wanted, "TCP 1.1.1.1:80");
+    for address in ["2.0.0.1:80", "2.0.0.2:80", "2.0.0.3:80"] {
+        add_to(&mut wanted, "TCP 1.1.1.1:80", destination(address)).unwrap();
+    }
+    let heavier = Destination {
+        weight: 7,
+        ..destination("2.0.0.2:80")
+    };
+    let service = key("TCP 1.1.1.1:80");
+    let effect = wanted.apply(&Command::EditDestination {
+        service,
+        destination: heavier,
+    });
+    let before = destination("2.0.0.2:80");
+    assert_eq!(
+        effect,
+        Ok(Effect::DestinationEdited {
+            service,
+            before,
+            after: heavier
+        })
+    );
+    let list: Vec<_> = wanted
+        .service(&service)
+        .unwrap()
+        .destinations()
+        .map(|d| (d.key.to_string(), d.weight))
+        .collect();
+    let expected = [("2.0.0.3:80", 1), ("2.0.0.2:80", 7), ("2.0.0.1:80", 1)];
+    assert_eq!(list, expected.map(|(key, weight)| (key.to_owned(), weight)));
+}
+
+#[test]
+fn a_destination_is_refused_for_the_same_reason_as_in_the_kernel() {
+    let mut wanted = Wanted::default();
+    add(&mut wanted, "TCP 1.1.1.1:80");
+    let thresholds = |d| Destination {
+        upper_threshold: 1,
+        lower_threshold: 2,
+        ..d
+    };
+    let gue = Destination {
+        forwarding: Forwarding::Tunnel,
+        tunnel: Tunnel {
+            kind: TunnelKind::Gue,
+            port: 0,
+            checksum: TunnelChecksum::None,
+        },
+        ..destination("2.0.0.9:80")
+    };
+    let negative = Destination {
+        weight: -1,
+        ..destination("2.0.0.9:80")
+    };
+    add_to(&mut wanted, "TCP 1.1.1.1:80", destination("2.0.0.1:80")).unwrap();
+    for (candidate, refusal) in [
+        (thresholds(destination("224.0.0.1:80")), Refusal::OutOfRange),
+        (thresholds(destination("2.0.0.1:80")), Refusal::OutOfRange),
+        (negative, Refusal::OutOfRange),
+        (gue, Refusal::Invalid),
+        (destination("2.0.0.1:80"), Refusal::DestinationExists),
+        (destination("224.0.0.1:80"), Refusal::Invalid),
+        (destination("255.255.255.255:80"), Refusal::Invalid),
+        (destination("0.0.0.0:80"), Refusal::Invalid),
+        (destination("[fd00::1]:80"), Refusal::Invalid),
+    ] {
+        assert_eq!(
+            add_to(&mut wanted, "TCP 1.1.1.1:80", candidate),
+            Err(refusal),
+            "{candidate:?}"
+        );
+    }
+    let elsewhere = add_to(
+        &mut wanted,
+        "TCP 9.9.9.9:80",
+        thresholds(destination("0.0.0.0:80")),
+    );
+    assert_eq!(elsewhere, Err(Refusal::ServiceNotDefined));
+}
+
+#[test]
+fn a_tunnel_may_lead_to_the_other_address_family_while_no_sync_daemon_runs() {
+    let mut wanted = Wanted::default();
+    add(&mut wanted, "TCP 1.1.1.1:80");
+    let tunnelled = Destination {
+        forwarding: Forwarding::Tunnel,
+        ..destination("[fd00::1]:80")
+    };
+    let daemon = SyncDaemon {
+        role: SyncRole::Backup,
+        interface: "eth0".to_owned(),
+        sync_id: 0,
+        max_length: 1472,
+        group: "224.0.0.81".parse().unwrap(),
+        port: 8848,
+        ttl: 1,
+    };
+    wanted.start_daemon(daemon.clone()).unwrap();
+    assert_eq!(
+        wanted.start_daemon(daemon.clone()),
+        Err(Refusal::DaemonRuns)
+    );
+    assert_eq!(
+        add_to(&mut wanted, "TCP 1.1.1.1:80", tunnelled),
+        Err(Refusal::Invalid)
+    );
+    wanted.stop_daemon(SyncRole::Backup).unwrap();
+    assert_eq!(wanted.stop_daemon(SyncRole::Backup), Err(Refusal::NoDaemon));
+    add_to(&mut wanted, "TCP 1.1.1.1:80", tunnelled).unwrap();
+    assert_eq!(wanted.start_daemon(daemon), Err(Refusal::Invalid));
+}
+
+#[test]
+fn a_removed_service_says_what_went_with_it() {
+    let mut wanted = Wanted::default();
+    add(&mut wanted, "TCP 1.1.1.1:80");
+    add_to(&mut wanted, "TCP 1.1.1.1:80", destination("2.0.0.1:80")).unwrap();
+    add_to(&mut wanted, "TCP 1.1.1.1:80", destination("2.0.0.2:80")).unwrap();
+    let before = wanted.clone();
+    let Ok(Effect::ServiceRemoved(removed)) =
+        wanted.apply(&Command::DeleteService(key("TCP 1.1.1.1:80")))
+    else {
+        panic!("a service that is there can be removed");
+    };
+    let gone = ["2.0.0.2:80", "2.0.0.1:80"].map(destination);
+    assert_eq!(removed.destinations, gone);
+    assert_eq!(wanted.services().len(), 0);
+    let mut flushed = before;
+    assert_eq!(
+        flushed.apply(&Command::Flush),
+        Ok(Effect::Flushed(vec![removed]))
+    );
+    assert_eq!(flushed.services().len(), 0);
+}
+
+/// The order of /proc/net/ip_vs in Linux 6.1, in a network namespace whose salt is 0 or 2 (the capture
+/// allows either).
+#[test]
+fn services_are_listed_by_bucket_and_the_newest_first_within() {
+    let mut wanted = Wanted::default();
+    for address in [
+        "172.16.10.21:80",
+        "172.16.10.21:81",
+        "172.16.0.10:80",
+        "0.0.0.0:80",
+    ] {
+        add(&mut wanted, &format!("TCP {address}"));
+    }
+    for address in ["255.255.255.255:80", "224.0.0.1:80", "127.0.0.1:80"] {
+        add(&mut wanted, &format!("TCP {address}"));
+    }
+    let expected = [
+        "TCP 172.16.10.21:81",
+        "TCP 172.16.10.21:80",
+        "TCP 0.0.0.0:80",
+        "TCP 127.0.0.1:80",
+        "TCP 224.0.0.1:80",
+        "TCP 172.16.0.10:80",
+        "TCP 255.255.255.255:80",
+    ];
+    assert_eq!(listed(&wanted), expected);
+}
+
+#[test]
+fn services_by_mark_are_listed_last() {
+    let mut wanted = Wanted::default();
+    for service in ["FWM 5", "FWM 1", "FWM 5 IPv6", "TCP 255.0.0.255:80"] {
+        add(&mut wanted, service);
+    }
+    assert_eq!(
+        listed(&wanted),
+        ["TCP 255.0.0.255:80", "FWM 1", "FWM 5 IPv6", "FWM 5"]
+    );
+}
