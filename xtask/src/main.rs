@@ -1,0 +1,67 @@
+//! What `./x` does once everything it needs is there: one verb, one function.
+#![forbid(unsafe_code)]
+
+mod command;
+mod lint;
+mod map;
+mod text;
+
+use std::env;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use crate::command::cargo;
+
+fn main() -> ExitCode {
+    let mut arguments = env::args().skip(1);
+    let verb = arguments.next().unwrap_or_default();
+    let rest: Vec<String> = arguments.collect();
+    match run(&verb, &rest) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("x: error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(verb: &str, rest: &[String]) -> Result<()> {
+    match verb {
+        "build" => cargo(["build", "--workspace"]).args(rest).run(),
+        "lint" => lint::all(),
+        "test" => test(rest),
+        // Not the release profile: the demo then uses what the tests have built, and the BPF programs are optimized
+        // in either.
+        "demo" => cargo(["run", "--quiet", "--package", "xvs", "--", "lab", "demo"])
+            .args(rest)
+            .run(),
+        "bench" => cargo([
+            "run",
+            "--quiet",
+            "--release",
+            "--package",
+            "xvs",
+            "--",
+            "bench",
+        ])
+        .args(rest)
+        .run(),
+        _ => bail!("there is no verb '{verb}'; ./x help lists them"),
+    }
+}
+
+/// Runs every ring of tests, or what `rest` selects of them.
+fn test(rest: &[String]) -> Result<()> {
+    eprintln!(
+        "x: unit and property tests, packets on the native host and through BPF_PROG_TEST_RUN, and real TCP \
+         in network namespaces"
+    );
+    // With arguments the caller chooses the packages.
+    let scope: &[&str] = if rest.is_empty() {
+        &["--workspace"]
+    } else {
+        &[]
+    };
+    cargo(["test"]).args(scope).args(rest).run()
+}
