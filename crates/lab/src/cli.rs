@@ -1,0 +1,326 @@
+//! `xvs lab`: arguments, and what each command does.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+use clap::{Args, Subcommand};
+
+use crate::check::list;
+use crate::definition::Lab;
+use crate::error::LabError;
+use crate::interrupt::{Gate, Gated};
+use crate::lifecycle::{self, Hook, Options, Running};
+use crate::netns::{self, Namespace};
+use crate::notation::Words;
+use crate::process::Tools;
+use crate::report::Report;
+use crate::state::{self, Purpose};
+use crate::{demo, http_server, library, run};
+
+/// Names another `xvs` than the running program, for the director and the web servers.
+const XVS_BIN: &str = "XVS_BIN";
+
+/// Labs: networks of namespaces in which virtual servers are tried, shown and explained.
+#[derive(Debug, Subcommand)]
+pub enum LabCommand {
+    /// List the labs and say which are up
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Bring a lab up and leave it up
+    Up(UpArgs),
+    /// Bring a lab up, walk through its steps, compare with what is expected, take it down
+    Run(RunArgs),
+    /// Take a lab down, and whatever a crashed run has left of it
+    Down {
+        /// Name of the lab
+        lab: String,
+    },
+    /// Run a command on a host of a lab that is up
+    Exec(ExecArgs),
+    /// Show VS/NAT by weight from the first command to the last, with one connection's way
+    Demo {
+        /// Where the director takes packets
+        #[arg(long, value_enum, default_value_t)]
+        hook: Hook,
+    },
+    /// Serve pages that say who sends them: what real servers of the labs run
+    Http {
+        /// Who the server says it is
+        #[arg(long)]
+        name: String,
+        /// Address and port to listen on
+        #[arg(long, default_value = "0.0.0.0:80")]
+        listen: SocketAddr,
+    },
+}
+
+/// Arguments of `up`.
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    /// Name of a lab, or path of a lab file
+    lab: String,
+    /// Where the director takes packets
+    #[arg(long, value_enum, default_value_t)]
+    hook: Hook,
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Name of a lab, or path of a lab file
+    lab: String,
+    /// Only this step, after the changes of those before it
+    #[arg(long)]
+    step: Option<usize>,
+    /// Where the director takes packets
+    #[arg(long, value_enum, default_value_t)]
+    hook: Hook,
+    /// Print JSON, at the end
+    #[arg(long)]
+    json: bool,
+}
+
+/// Arguments of `exec`.
+#[derive(Debug, Args)]
+pub struct ExecArgs {
+    /// Name of the lab
+    lab: String,
+    /// Host of the lab
+    host: String,
+    /// Command and arguments; `ipvsadm` and `xvs` are this program
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    command: Vec<String>,
+}
+
+/// Does what a command says. The exit code says whether what was found is as expected.
+pub fn main(command: LabCommand) -> Result<ExitCode, LabError> {
+    let tools = Tools::new(own_program()?);
+    match command {
+        LabCommand::List { json } => list_labs(json),
+        LabCommand::Up(args) => up(&args, tools),
+        LabCommand::Run(args) => run_lab(&args, tools),
+        LabCommand::Down { lab } => down(&lab, &tools),
+        LabCommand::Exec(args) => exec(&args, &tools),
+        LabCommand::Demo { hook } => {
+            let lab = library::find(demo::LAB)?;
+            let gate = gate(&lab, &tools)?;
+            let options = Options {
+                hook,
+                purpose: Purpose::Run,
+                tools,
+            };
+            demo::demo(
+                &lab,
+                &options,
+                &gate,
+                &mut Gated::new(gate.clone(), io::stdout()),
+            )?;
+            Ok(ExitCode::SUCCESS)
+        }
+        LabCommand::Http { name, listen } => {
+            http_server::serve(&name, listen)?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn own_program() -> Result<PathBuf, LabError> {
+    if let Some(path) = std::env::var_os(XVS_BIN) {
+        return Ok(path.into());
+    }
+    std::env::current_exe().map_err(|source| LabError::Program {
+        program: "xvs".to_owned(),
+        source,
+    })
+}
+
+/// A gate that is shut by Ctrl-C and the like, after which the lab is removed.
+fn gate(lab: &Lab, tools: &Tools) -> Result<Gate, LabError> {
+    let gate = Gate::default();
+    let (name, tools) = (lab.name.clone(), tools.clone());
+    gate.shut_on_signals(move || {
+        if !state::is_own(&name) {
+            return;
+        }
+        let end = match lifecycle::demolish(&name, &tools) {
+            Ok(()) => format!("interrupted; lab {name} is removed"),
+            Err(error) => format!("interrupted; {error}"),
+        };
+        state::abandon(&name);
+        // Without a place to say it, there is nobody to hear it.
+        let _ = writeln!(io::stderr(), "{end}");
+    })?;
+    Ok(gate)
+}
+
+fn up(args: &UpArgs, tools: Tools) -> Result<ExitCode, LabError> {
+    let lab = library::find(&args.lab)?;
+    let gate = gate(&lab, &tools)?;
+    let mut out = Gated::new(gate.clone(), io::stdout());
+    let options = Options {
+        hook: args.hook,
+        purpose: Purpose::Stay,
+        tools,
+    };
+    let running = Running::up(&lab, &options, &gate)?;
+    running.set_up(&mut out)?;
+    let hosts: Vec<&str> = lab.hosts.iter().map(|host| host.name.as_str()).collect();
+    writeln!(out, "lab {} is up, with {}", lab.name, list(&hosts)).map_err(LabError::Output)?;
+    writeln!(
+        out,
+        "look around: xvs lab exec {} {} COMMAND",
+        lab.name, hosts[0]
+    )
+    .map_err(LabError::Output)?;
+    writeln!(out, "take it down: xvs lab down {}", lab.name).map_err(LabError::Output)?;
+    running.keep();
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_lab(args: &RunArgs, tools: Tools) -> Result<ExitCode, LabError> {
+    let lab = library::find(&args.lab)?;
+    let gate = gate(&lab, &tools)?;
+    let sink: Box<dyn Write> = if args.json {
+        Box::new(io::sink())
+    } else {
+        Box::new(io::stdout())
+    };
+    let mut out = Gated::new(gate.clone(), sink);
+    writeln!(out, "{}: {}\n{}", lab.name, lab.title, lab.about).map_err(LabError::Output)?;
+    let options = Options {
+        hook: args.hook,
+        purpose: Purpose::Run,
+        tools,
+    };
+    let running = Running::up(&lab, &options, &gate)?;
+    running.set_up(&mut out)?;
+    let steps = run::steps(&running, args.step, &mut out)?;
+    running.down()?;
+    let passed = steps.iter().all(|step| step.passed);
+    let report = Report {
+        lab: lab.name.clone(),
+        hook: args.hook.as_str().to_owned(),
+        steps,
+        passed,
+    };
+    if args.json {
+        let text = serde_json::to_string_pretty(&report)
+            .map_err(|error| LabError::Output(error.into()))?;
+        writeln!(io::stdout(), "{text}").map_err(LabError::Output)?;
+    }
+    let verdict = if passed {
+        "as expected"
+    } else {
+        "NOT as expected"
+    };
+    writeln!(
+        out,
+        "\n{}: {} of {} steps run, {verdict}",
+        lab.name,
+        report.steps.len(),
+        lab.steps.len()
+    )
+    .map_err(LabError::Output)?;
+    Ok(if passed {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn down(name: &str, tools: &Tools) -> Result<ExitCode, LabError> {
+    let name = name_of(name)?;
+    let was_there = lifecycle::down(&name, tools)?;
+    let said = if was_there {
+        "is removed"
+    } else {
+        "was not up"
+    };
+    writeln!(io::stdout(), "lab {name} {said}").map_err(LabError::Output)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A lab file's lab, or the name as it is: a lab can be taken down when its file is gone.
+fn name_of(name: &str) -> Result<String, LabError> {
+    if name.contains('/') || name.ends_with(".toml") {
+        return Ok(library::find(name)?.name);
+    }
+    if state::read(name).is_none() && netns::of_lab(name).is_empty() {
+        library::find(name)?;
+    }
+    Ok(name.to_owned())
+}
+
+fn exec(args: &ExecArgs, tools: &Tools) -> Result<ExitCode, LabError> {
+    let lab = name_of(&args.lab)?;
+    let namespace = Namespace::of(&lab, &args.host);
+    if !namespace.exists() {
+        let hosts = netns::of_lab(&lab);
+        let known: Vec<&str> = hosts.iter().map(Namespace::host).collect();
+        if known.is_empty() {
+            return Err(LabError::NotUp { lab });
+        }
+        return Err(LabError::UnknownHost {
+            lab,
+            host: args.host.clone(),
+            known: list(&known),
+        });
+    }
+    let words = Words::new(args.command.clone()).expect("clap wants a command of one word or more");
+    let argv = tools.resolve(&words);
+    let source = Command::new("ip")
+        .args(["netns", "exec", namespace.name()])
+        .args(&argv)
+        .exec();
+    Err(LabError::Program {
+        program: format!("ip netns exec {}", namespace.name()),
+        source,
+    })
+}
+
+fn list_labs(json: bool) -> Result<ExitCode, LabError> {
+    let mut rows: Vec<(String, String)> = library::built_in()?
+        .into_iter()
+        .map(|lab| (lab.name, lab.title))
+        .collect();
+    for name in state::remembered() {
+        if !rows.iter().any(|(known, _)| *known == name) {
+            rows.push((name, "from a file of your own".to_owned()));
+        }
+    }
+    let rows: Vec<_> = rows
+        .into_iter()
+        .map(|(name, title)| (status(&name), name, title))
+        .collect();
+    let text = if json {
+        let rows: Vec<_> = rows
+            .iter()
+            .map(|(status, name, title)| serde_json::json!({ "lab": name, "title": title, "status": status }))
+            .collect();
+        serde_json::to_string_pretty(&rows).map_err(|error| LabError::Output(error.into()))?
+    } else {
+        rows.iter()
+            .map(|(status, name, title)| format!("{name:<16}{status:<10}{title}"))
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    writeln!(io::stdout(), "{text}").map_err(LabError::Output)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What state a lab is in, in a word or two.
+fn status(lab: &str) -> &'static str {
+    match state::read(lab).map(|state| state.purpose) {
+        _ if state::is_held(lab) => "in use",
+        Some(Purpose::Stay) => "up",
+        Some(Purpose::Run) => "crashed",
+        None if !netns::of_lab(lab).is_empty() => "crashed",
+        None => "-",
+    }
+}

@@ -1,0 +1,243 @@
+//! The lab file: TOML text to a checked [`Lab`], with the place and a remedy for what is wrong.
+//!
+//! The format is described in the labs that come with the program. Checking is in [`crate::check`].
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::ops::Range;
+use std::time::Duration;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::definition::{Direction, Lab};
+
+/// What is wrong in a lab file, and where.
+#[derive(Debug, thiserror::Error)]
+pub struct FileError {
+    /// The file's name, as given.
+    file: String,
+    /// Line and column, from 1.
+    at: Option<(usize, usize)>,
+    /// The line's text.
+    line: String,
+    /// What is wrong.
+    message: String,
+    /// What to do, or what there is instead.
+    hint: Option<String>,
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.at {
+            Some((line, column)) => {
+                write!(
+                    f,
+                    "{}:{line}:{column}: {}\n {line:4} | {}",
+                    self.file, self.message, self.line
+                )?;
+            }
+            None => write!(f, "{}: {}", self.file, self.message)?,
+        }
+        match &self.hint {
+            Some(hint) => write!(f, "\nhint: {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A mistake at a place of the text, in bytes; [`parse`] turns it into a [`FileError`].
+#[derive(Debug)]
+pub(crate) struct Mistake {
+    pub span: Option<Range<usize>>,
+    pub message: String,
+    pub hint: Option<String>,
+}
+
+impl Mistake {
+    /// A mistake at a value of the file.
+    pub fn at<T>(value: &Spanned<T>, message: impl Into<String>) -> Self {
+        Self {
+            span: Some(value.span()),
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    /// The same with a remedy.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// Reads a lab from the text of its file. `file` is the name that errors give.
+pub fn parse(file: &str, text: &str) -> Result<Lab, FileError> {
+    let raw: LabFile = toml::from_str(text).map_err(|error| {
+        let mistake = Mistake {
+            span: error.span(),
+            message: error.message().to_owned(),
+            hint: None,
+        };
+        locate(file, text, mistake)
+    })?;
+    crate::check::check(raw).map_err(|mistake| locate(file, text, mistake))
+}
+
+/// Finds the line of a mistake.
+fn locate(file: &str, text: &str, mistake: Mistake) -> FileError {
+    let at = mistake.span.map(|span| {
+        let before = text.get(..span.start).unwrap_or(text);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        (
+            before.matches('\n').count() + 1,
+            before[line_start..].chars().count() + 1,
+        )
+    });
+    let line = at
+        .and_then(|(line, _)| text.lines().nth(line - 1))
+        .unwrap_or_default()
+        .to_owned();
+    FileError {
+        file: file.to_owned(),
+        at,
+        line,
+        message: mistake.message,
+        hint: mistake.hint,
+    }
+}
+
+/// The file as it is written. `Spanned` is what may be complained about later.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LabFile {
+    pub name: Spanned<String>,
+    pub title: String,
+    #[serde(default)]
+    pub about: String,
+    pub segments: Vec<Spanned<String>>,
+    pub host: Vec<HostFile>,
+    #[serde(default)]
+    pub step: Vec<StepFile>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HostFile {
+    pub name: Spanned<String>,
+    #[serde(default)]
+    pub director: bool,
+    pub interfaces: Vec<InterfaceFile>,
+    pub gateway: Option<Spanned<Gateway>>,
+    #[serde(default)]
+    pub routes: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub rp_filter: Option<Spanned<u8>>,
+    #[serde(default)]
+    pub arp_ignore: Option<Spanned<u8>>,
+    #[serde(default)]
+    pub arp_announce: Option<Spanned<u8>>,
+    #[serde(default)]
+    pub sysctls: BTreeMap<Spanned<String>, Setting>,
+    pub serve: Option<ServeFile>,
+    #[serde(default)]
+    pub setup: Vec<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct InterfaceFile {
+    pub name: Spanned<String>,
+    pub segment: Spanned<String>,
+    pub mac: Spanned<String>,
+    #[serde(default)]
+    pub addresses: Vec<Spanned<String>>,
+    pub rp_filter: Option<Spanned<u8>>,
+    pub arp_ignore: Option<Spanned<u8>>,
+    pub arp_announce: Option<Spanned<u8>>,
+}
+
+/// One default gateway, or one per address family.
+#[derive(Debug, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected a gateway's address, or a list of them"
+)]
+pub(crate) enum Gateway {
+    One(IpAddr),
+    Several(Vec<IpAddr>),
+}
+
+/// A setting's value: most are numbers, some are lists of words.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "expected a number or a text")]
+pub(crate) enum Setting {
+    Number(i64),
+    Text(String),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ServeFile {
+    pub name: String,
+    pub address: Spanned<IpAddr>,
+    pub port: u16,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StepFile {
+    pub title: String,
+    pub why: String,
+    #[serde(rename = "do", default)]
+    pub actions: Vec<Spanned<ActionFile>>,
+}
+
+/// An action: exactly one of `change`, `show`, `get`, `close`, `captured` says which.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ActionFile {
+    pub on: Option<Spanned<String>>,
+    pub change: Option<Spanned<String>>,
+    pub show: Option<Spanned<String>>,
+    pub get: Option<Spanned<String>>,
+    pub close: Option<Spanned<String>>,
+    pub captured: Option<Spanned<PatternFile>>,
+    pub times: Option<Spanned<u32>>,
+    #[serde(default)]
+    pub keep_alive: bool,
+    #[serde(default)]
+    pub concurrent: bool,
+    pub timeout_seconds: Option<Spanned<f64>>,
+    pub hold: Option<Spanned<String>>,
+    pub expect: Option<Spanned<ExpectFile>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PatternFile {
+    pub interface: Option<Spanned<String>>,
+    pub direction: Option<Direction>,
+    pub tcp: Option<Spanned<String>>,
+    pub source: Option<Spanned<String>>,
+    pub destination: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExpectFile {
+    pub answers: Option<BTreeMap<String, u32>>,
+    pub servers: Option<usize>,
+    #[serde(default)]
+    pub hangs: bool,
+    #[serde(default)]
+    pub refused: bool,
+    pub lines: Option<Vec<String>>,
+    pub no_lines: Option<Vec<String>>,
+    pub packets: Option<usize>,
+    pub packets_at_least: Option<usize>,
+}
+
+/// How long a request may take when the file does not say.
+pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3);

@@ -1,0 +1,368 @@
+//! A lab's life: built, made ready, taken down; and what a crashed run left is taken down first.
+
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use nix::unistd::{Pid, geteuid};
+
+use crate::definition::{Host, Lab, Serve};
+use crate::error::LabError;
+use crate::interrupt::Gate;
+use crate::netns::{self, Namespace};
+use crate::notation::Words;
+use crate::process::{self, Tools};
+use crate::state::{self, LabLock, Purpose, State};
+use crate::wiring;
+
+/// How long a process of the lab may take to get ready.
+const READY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Pause between two looks at whether it is.
+const READY_PAUSE: Duration = Duration::from_millis(20);
+
+/// Where the director takes packets; passed on to `xvs serve --hook`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Hook {
+    /// As the director chooses, per interface.
+    #[default]
+    Auto,
+    /// XDP in the driver.
+    Xdp,
+    /// XDP in the kernel's generic code.
+    XdpGeneric,
+    /// Traffic control.
+    Tc,
+}
+
+impl Hook {
+    /// As `xvs serve --hook` takes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Xdp => "xdp",
+            Self::XdpGeneric => "xdp-generic",
+            Self::Tc => "tc",
+        }
+    }
+
+    /// Whether hosts must finish checksums and segments themselves. On TC offloads stay as the system sets them.
+    fn wants_software_checksums(self) -> bool {
+        matches!(self, Self::Xdp | Self::XdpGeneric)
+    }
+}
+
+/// How a lab is brought up.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The director's hook.
+    pub hook: Hook,
+    /// Whether it is to stay.
+    pub purpose: Purpose,
+    /// Where `xvs` is.
+    pub tools: Tools,
+}
+
+/// A lab that is up and held by this process. Dropping it takes it down, unless it is kept.
+#[derive(Debug)]
+pub struct Running<'lab> {
+    lab: &'lab Lab,
+    tools: Tools,
+    gate: Gate,
+    lock: LabLock,
+    kept: bool,
+}
+
+impl<'lab> Running<'lab> {
+    /// Builds the lab and starts the director and the web servers. The hosts' `setup` is not run yet.
+    pub fn up(lab: &'lab Lab, options: &Options, gate: &Gate) -> Result<Self, LabError> {
+        if !geteuid().is_root() {
+            return Err(LabError::NotRoot);
+        }
+        let lock = LabLock::take(&lab.name)?;
+        match lock.read() {
+            Some(State {
+                purpose: Purpose::Stay,
+                ..
+            }) => {
+                return Err(LabError::Up {
+                    lab: lab.name.clone(),
+                });
+            }
+            _ => demolish(&lab.name, &options.tools)?,
+        }
+        let director = lab
+            .hosts
+            .iter()
+            .find(|host| host.director)
+            .map(|host| host.name.clone());
+        lock.write(&State {
+            purpose: options.purpose,
+            director,
+        })?;
+        let running = Self {
+            lab,
+            tools: options.tools.clone(),
+            gate: gate.clone(),
+            lock,
+            kept: false,
+        };
+        {
+            let _open = gate.pass()?;
+            wiring::build(lab, options.hook.wants_software_checksums())?;
+        }
+        running.start(options.hook)?;
+        Ok(running)
+    }
+
+    /// The lab.
+    pub fn lab(&self) -> &'lab Lab {
+        self.lab
+    }
+
+    /// A host's namespace.
+    pub fn namespace(&self, host: &str) -> Namespace {
+        Namespace::of(&self.lab.name, host)
+    }
+
+    /// The gate that everything passes which leaves something behind.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// Runs a command on a host, whatever its exit code.
+    pub fn run(&self, host: &str, command: &Words) -> Result<std::process::Output, LabError> {
+        process::run_in(&self.namespace(host), &self.tools.resolve(command))
+    }
+
+    /// Runs a command on a host that must succeed. Returns what it said.
+    pub fn change(&self, host: &str, command: &Words) -> Result<String, LabError> {
+        let output = self.run(host, command)?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        let said = [output.stderr, output.stdout].concat();
+        Err(LabError::Command {
+            command: command.to_string(),
+            host: host.to_owned(),
+            message: String::from_utf8_lossy(&said).trim().to_owned(),
+        })
+    }
+
+    /// Runs every host's `setup`, and says so.
+    pub fn set_up(&self, out: &mut dyn Write) -> Result<(), LabError> {
+        for host in &self.lab.hosts {
+            for command in &host.setup {
+                writeln!(out, "  {} # {command}", host.name).map_err(LabError::Output)?;
+                self.change(&host.name, command)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Leaves the lab up when this process ends.
+    pub fn keep(mut self) {
+        self.kept = true;
+    }
+
+    /// Takes the lab down. Dropping does the same, but cannot say what went wrong.
+    pub fn down(mut self) -> Result<(), LabError> {
+        self.kept = true;
+        let _open = self.gate.pass()?;
+        demolish(&self.lab.name, &self.tools)
+    }
+
+    /// Starts what the hosts run, all at once, then waits until it is ready.
+    fn start(&self, hook: Hook) -> Result<(), LabError> {
+        let folder = self.lock.folder()?;
+        let mut starting = Vec::new();
+        for host in self.lab.hosts.iter().filter(|host| host.director) {
+            let log = folder.join(format!("{}-xvs.log", host.name));
+            starting.push(Starting {
+                host,
+                what: What::Director,
+                child: self.start_director(host, hook, &log)?,
+                log,
+            });
+        }
+        for host in &self.lab.hosts {
+            let Some(serve) = &host.serve else { continue };
+            let log = folder.join(format!("{}-http.log", host.name));
+            starting.push(Starting {
+                host,
+                what: What::Http(serve),
+                child: self.start_http(host, serve, &log)?,
+                log,
+            });
+        }
+        starting
+            .iter_mut()
+            .try_for_each(|process| self.wait_ready(process))
+    }
+
+    fn start_director(&self, host: &Host, hook: Hook, log: &Path) -> Result<Child, LabError> {
+        let mut arguments = vec!["serve", "--hook", hook.as_str()];
+        for interface in &host.interfaces {
+            arguments.extend(["--interface", &interface.name]);
+        }
+        let _open = self.gate.pass()?;
+        process::start_in(&self.namespace(&host.name), &self.tools.xvs(arguments), log)
+    }
+
+    fn start_http(&self, host: &Host, serve: &Serve, log: &Path) -> Result<Child, LabError> {
+        let any: IpAddr = match serve.address {
+            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let listen = SocketAddr::new(any, serve.port).to_string();
+        let identity = serve.identity();
+        let argv = self
+            .tools
+            .xvs(["lab", "http", "--name", &identity, "--listen", &listen]);
+        let _open = self.gate.pass()?;
+        process::start_in(&self.namespace(&host.name), &argv, log)
+    }
+
+    fn wait_ready(&self, process: &mut Starting) -> Result<(), LabError> {
+        let deadline = Instant::now() + READY_TIMEOUT;
+        loop {
+            if self.is_ready(process)? {
+                return Ok(());
+            }
+            let ended = process.child.try_wait().ok().flatten();
+            if ended.is_some() || Instant::now() > deadline {
+                let how = match ended {
+                    Some(status) => format!("it ended ({status})"),
+                    None => format!("it is not ready after {} s", READY_TIMEOUT.as_secs()),
+                };
+                return Err(LabError::NotReady {
+                    what: process.what.name(),
+                    host: process.host.name.clone(),
+                    message: format!("{how}; it said:\n{}", last_lines(&process.log)),
+                });
+            }
+            std::thread::sleep(READY_PAUSE);
+        }
+    }
+
+    fn is_ready(&self, process: &Starting) -> Result<bool, LabError> {
+        let namespace = self.namespace(&process.host.name);
+        match process.what {
+            What::Director => Ok(
+                process::run_in(&namespace, &self.tools.xvs(["adm", "-ln"]))?
+                    .status
+                    .success(),
+            ),
+            What::Http(serve) => {
+                let local: IpAddr = match serve.address {
+                    IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+                    IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+                };
+                namespace.within(|| TcpStream::connect(SocketAddr::new(local, serve.port)).is_ok())
+            }
+        }
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        if self.kept {
+            return;
+        }
+        // The error that led here is the one to report; `down` tells about what is left.
+        if let Ok(_open) = self.gate.pass() {
+            let _ = demolish(&self.lab.name, &self.tools);
+        }
+    }
+}
+
+/// A process that was started and is not known to be ready.
+struct Starting<'lab> {
+    host: &'lab Host,
+    what: What<'lab>,
+    child: Child,
+    log: PathBuf,
+}
+
+/// What a host runs.
+enum What<'lab> {
+    Director,
+    Http(&'lab Serve),
+}
+
+impl What<'_> {
+    fn name(&self) -> String {
+        match self {
+            Self::Director => "the director (xvs serve)".to_owned(),
+            Self::Http(serve) => format!("the web server {}", serve.name),
+        }
+    }
+}
+
+/// The end of a log, indented.
+fn last_lines(log: &Path) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    let from = lines.len().saturating_sub(8);
+    lines[from..]
+        .iter()
+        .map(|line| format!("    {line}"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// Takes down a lab that this process does not hold yet. Says whether there was one.
+pub fn down(lab: &str, tools: &Tools) -> Result<bool, LabError> {
+    if !geteuid().is_root() {
+        return Err(LabError::NotRoot);
+    }
+    let lock = LabLock::take(lab)?;
+    let was_there = lock.read().is_some() || !netns::of_lab(lab).is_empty();
+    demolish(lab, tools)?;
+    Ok(was_there)
+}
+
+/// Removes everything of a lab: processes, the director's data plane, namespaces, state.
+///
+/// Goes on after a failure, so that as little as possible is left. Only for the process that holds the lab.
+pub fn demolish(lab: &str, tools: &Tools) -> Result<(), LabError> {
+    let namespaces = netns::of_lab(lab);
+    let mut left = Vec::new();
+    let processes: Vec<Pid> = namespaces.iter().flat_map(Namespace::processes).collect();
+    process::end(&processes);
+    let director = state::read(lab).and_then(|state| state.director);
+    if let Some(namespace) = namespaces
+        .iter()
+        .find(|namespace| director.as_deref() == Some(namespace.host()))
+    {
+        left.extend(stop_forwarding(namespace, tools));
+    }
+    for namespace in &namespaces {
+        process::end(&namespace.processes());
+        if let Err(error) = wiring::remove(namespace) {
+            left.push(error.to_string());
+        }
+    }
+    if !left.is_empty() {
+        return Err(LabError::Left {
+            lab: lab.to_owned(),
+            left: left.join("; "),
+        });
+    }
+    state::forget(lab)
+}
+
+/// Removes the director's data plane, which outlives its daemon. Says what went wrong.
+fn stop_forwarding(namespace: &Namespace, tools: &Tools) -> Option<String> {
+    let argv = tools.xvs(["serve", "--stop-forwarding"]);
+    match process::run_in(namespace, &argv) {
+        Ok(output) if output.status.success() => None,
+        Ok(output) => Some(format!(
+            "`xvs serve --stop-forwarding`: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        )),
+        Err(error) => Some(error.to_string()),
+    }
+}

@@ -1,0 +1,329 @@
+//! Runs the steps of a lab that is up: changes, traffic, and a comparison with what is expected.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::capture::{Capture, Sighting};
+use crate::definition::{
+    Action, AnswersExpected, Direction, LinesExpected, PacketPattern, PacketsExpected, Request,
+    Step,
+};
+use crate::error::LabError;
+use crate::expect;
+use crate::http_client::{self, Answer, Held};
+use crate::journey::Connection;
+use crate::lifecycle::Running;
+use crate::notation::Words;
+use crate::report::{ActionReport, StepReport};
+
+/// How long an observation may take to become what is expected: counters follow packets, but not at once.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Pause between two looks.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Time for the last packets of what was done to be captured.
+const SETTLE: Duration = Duration::from_millis(60);
+
+/// Segments of the followed connection that are printed.
+const SEGMENTS_SHOWN: usize = 2;
+
+/// Packets printed for one pattern.
+const PACKETS_SHOWN: usize = 4;
+
+/// Runs all steps, or only step `only` (from 1) after the changes of those before it.
+pub fn steps(
+    lab: &Running<'_>,
+    only: Option<usize>,
+    out: &mut dyn Write,
+) -> Result<Vec<StepReport>, LabError> {
+    let all = &lab.lab().steps;
+    if let Some(step) = only
+        && !(1..=all.len()).contains(&step)
+    {
+        let lab = lab.lab().name.clone();
+        return Err(LabError::UnknownStep {
+            lab,
+            step,
+            last: all.len(),
+        });
+    }
+    let mut reports = Vec::new();
+    for (number, step) in (1..).zip(all) {
+        match only {
+            Some(only) if number < only => changes_only(lab, number, step, out)?,
+            Some(only) if number > only => break,
+            _ => reports.push(run_step(lab, number, step, out)?),
+        }
+    }
+    Ok(reports)
+}
+
+/// What a later step needs of an earlier one.
+fn changes_only(
+    lab: &Running<'_>,
+    number: usize,
+    step: &Step,
+    out: &mut dyn Write,
+) -> Result<(), LabError> {
+    for action in &step.actions {
+        if let Action::Change { on, command } = action {
+            say(out, &format!("  {on} # {command}   (of step {number})\n"))?;
+            lab.change(on, command)?;
+        }
+    }
+    Ok(())
+}
+
+fn run_step(
+    lab: &Running<'_>,
+    number: usize,
+    step: &Step,
+    out: &mut dyn Write,
+) -> Result<StepReport, LabError> {
+    say(out, &format!("\nStep {number}: {}\n", step.title))?;
+    let mut walk = Walk {
+        lab,
+        capture: Capture::start(lab.lab())?,
+        held: HashMap::new(),
+        followed: None,
+    };
+    let mut actions = Vec::new();
+    for action in &step.actions {
+        let report = walk.act(action)?;
+        say(out, &in_words(&report))?;
+        actions.push(report);
+    }
+    let connection = walk.connection()?;
+    if let Some(connection) = &connection {
+        let way = connection.describe(SEGMENTS_SHOWN);
+        say(
+            out,
+            &format!(
+                "  one connection's way, {} asking {}:\n{way}",
+                connection.client, connection.asked
+            ),
+        )?;
+    }
+    let passed = actions.iter().all(ActionReport::passed);
+    say(out, &format!("  why: {}\n", step.why))?;
+    say(
+        out,
+        if passed {
+            "  as expected\n"
+        } else {
+            "  NOT as expected\n"
+        },
+    )?;
+    Ok(StepReport {
+        number,
+        title: step.title.clone(),
+        why: step.why.clone(),
+        actions,
+        connection,
+        passed,
+    })
+}
+
+/// A step being walked through.
+struct Walk<'a, 'lab> {
+    lab: &'a Running<'lab>,
+    capture: Capture,
+    held: HashMap<String, Held>,
+    followed: Option<SocketAddr>,
+}
+
+impl Walk<'_, '_> {
+    fn act(&mut self, action: &Action) -> Result<ActionReport, LabError> {
+        match action {
+            Action::Change { on, command } => self.change(on, command),
+            Action::Show {
+                on,
+                command,
+                expect,
+            } => self.show(on, command, expect),
+            Action::Get {
+                on,
+                request,
+                expect,
+            } => self.get(on, request, expect.as_ref()),
+            Action::Close { held } => {
+                self.held.remove(held);
+                Ok(ActionReport::new(format!("{held} closes its connection")))
+            }
+            Action::Captured {
+                on,
+                pattern,
+                expect,
+            } => self.captured(on, pattern, *expect),
+        }
+    }
+
+    fn change(&self, on: &str, command: &Words) -> Result<ActionReport, LabError> {
+        let mut report = ActionReport::new(format!("{on} # {command}"));
+        report.output = Some(self.lab.change(on, command)?).filter(|output| !output.is_empty());
+        Ok(report)
+    }
+
+    fn show(
+        &self,
+        on: &str,
+        command: &Words,
+        expected: &LinesExpected,
+    ) -> Result<ActionReport, LabError> {
+        let mut report = ActionReport::new(format!("{on} # {command}"));
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let output = self.lab.change(on, command)?;
+            report.findings = expect::lines(expected, &output);
+            report.output = Some(output);
+            if report.passed() || Instant::now() > deadline {
+                return Ok(report);
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    fn get(
+        &mut self,
+        on: &str,
+        request: &Request,
+        expected: Option<&AnswersExpected>,
+    ) -> Result<ActionReport, LabError> {
+        let mut report = ActionReport::new(in_words_request(on, request));
+        let (answers, held) = http_client::get(&self.lab.namespace(on), request)?;
+        if let (Some(name), Some(held)) = (&request.hold, held) {
+            self.held.insert(name.clone(), held);
+        }
+        self.followed = self
+            .followed
+            .or_else(|| self.first_connection(on, &answers));
+        report
+            .findings
+            .extend(expected.map(|expected| expect::answers(expected, &answers)));
+        report.answers = answers;
+        Ok(report)
+    }
+
+    fn captured(
+        &self,
+        on: &str,
+        pattern: &PacketPattern,
+        expected: PacketsExpected,
+    ) -> Result<ActionReport, LabError> {
+        let mut report =
+            ActionReport::new(format!("captured at {on}: {}", in_words_pattern(pattern)));
+        std::thread::sleep(SETTLE);
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let seen = self.capture.so_far()?;
+            let picked = expect::pick(&seen, on, pattern);
+            report.findings = vec![expect::packets(expected, picked.len())];
+            if report.passed() || Instant::now() > deadline {
+                report.packets = picked
+                    .iter()
+                    .map(|sighting| sighting.packet.to_string())
+                    .collect();
+                return Ok(report);
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    /// The client's end of the first of a host's connections that is in the capture: also one that hung.
+    fn first_connection(&self, on: &str, answers: &[Answer]) -> Option<SocketAddr> {
+        answers.iter().find_map(|answer| answer.client).or_else(|| {
+            let pattern = PacketPattern {
+                direction: Some(Direction::Out),
+                tcp: Some("SYN".to_owned()),
+                ..PacketPattern::default()
+            };
+            let seen = self.capture.so_far().ok()?;
+            let first: &Sighting = expect::pick(&seen, on, &pattern).first().copied()?;
+            first.packet.endpoints().map(|(source, _)| source)
+        })
+    }
+
+    fn connection(&self) -> Result<Option<Connection>, LabError> {
+        let seen = self.capture.so_far()?;
+        Ok(self
+            .followed
+            .and_then(|client| Connection::of(client, &seen)))
+    }
+}
+
+fn in_words_request(on: &str, request: &Request) -> String {
+    let times = match request.times {
+        1 => String::new(),
+        times => format!(" {times} times"),
+    };
+    let how = match (request.keep_alive, request.concurrent) {
+        (true, _) => " over one connection",
+        (_, true) => " at once",
+        _ => "",
+    };
+    format!("{on} asks for {}{times}{how}", request.url)
+}
+
+fn in_words_pattern(pattern: &PacketPattern) -> String {
+    let mut text = match pattern.tcp.as_deref() {
+        Some("any") => "TCP".to_owned(),
+        Some(flags) => flags.to_owned(),
+        None => "packets".to_owned(),
+    };
+    let direction = match pattern.direction {
+        Some(Direction::In) => " in",
+        Some(Direction::Out) => " out",
+        None => "",
+    };
+    text.push_str(direction);
+    if let Some(interface) = &pattern.interface {
+        let _ = write!(text, " by {interface}");
+    }
+    if let Some(source) = &pattern.source {
+        let _ = write!(text, " from {source}");
+    }
+    if let Some(destination) = &pattern.destination {
+        let _ = write!(text, " to {destination}");
+    }
+    text
+}
+
+/// An action's report for people.
+fn in_words(report: &ActionReport) -> String {
+    let mut text = format!("  {}\n", report.did);
+    for line in report.output.iter().flat_map(|output| output.lines()) {
+        let _ = writeln!(text, "    {line}");
+    }
+    if !report.answers.is_empty() {
+        let _ = writeln!(text, "    {}", expect::summary(&report.answers));
+    }
+    for packet in report.packets.iter().take(PACKETS_SHOWN) {
+        let _ = writeln!(text, "    {packet}");
+    }
+    if report.packets.len() > PACKETS_SHOWN {
+        let _ = writeln!(
+            text,
+            "    and {} more",
+            report.packets.len() - PACKETS_SHOWN
+        );
+    }
+    for finding in &report.findings {
+        let _ = match &finding.found {
+            None => writeln!(text, "    ok: {}", finding.expected),
+            Some(found) => writeln!(
+                text,
+                "    FAILED: expected {}; found {found}",
+                finding.expected
+            ),
+        };
+    }
+    text
+}
+
+fn say(out: &mut dyn Write, text: &str) -> Result<(), LabError> {
+    out.write_all(text.as_bytes()).map_err(LabError::Output)
+}

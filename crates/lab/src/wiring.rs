@@ -1,0 +1,215 @@
+//! From a lab to the `ip` and `ethtool` commands that build it, and their execution.
+//!
+//! Everything lives in the lab's own namespaces, the bridges too, so that nothing of a lab is seen among
+//! the machine's own interfaces. One `ip -batch` per namespace keeps it a matter of milliseconds.
+
+use std::fmt::Write as _;
+
+use crate::check::{SEGMENTS, port_name};
+use crate::definition::{Host, Interface, Lab};
+use crate::error::LabError;
+use crate::netns::Namespace;
+use crate::process::{run_in, run_with_input};
+use crate::settings;
+
+/// Builds all namespaces of a lab with their cables, settings, addresses and routes.
+pub fn build(lab: &Lab, software_checksums: bool) -> Result<(), LabError> {
+    batch(lab, None, &namespaces(lab))?;
+    batch(lab, None, &cables(lab))?;
+    let bridges = Namespace::of(&lab.name, SEGMENTS);
+    settings::quiet(&bridges)?;
+    batch(lab, Some(SEGMENTS), &segments(lab))?;
+    for host in &lab.hosts {
+        settings::apply(&Namespace::of(&lab.name, &host.name), host)?;
+        batch(lab, Some(&host.name), &addresses(host))?;
+    }
+    if software_checksums {
+        finish_packets_at_their_source(lab)?;
+    }
+    Ok(())
+}
+
+/// Runs `ip` commands, one a line, in a host's namespace or outside of all.
+fn batch(lab: &Lab, host: Option<&str>, script: &str) -> Result<(), LabError> {
+    let namespace = host.map(|host| Namespace::of(&lab.name, host));
+    let mut argv = vec!["ip"];
+    if let Some(namespace) = &namespace {
+        argv.extend(["-n", namespace.name()]);
+    }
+    argv.extend(["-batch", "-"]);
+    let output = run_with_input(&argv, script)?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let (command, message) = match failed_line(&said) {
+        Some((line, message)) => (
+            script
+                .lines()
+                .nth(line.saturating_sub(1))
+                .unwrap_or_default(),
+            message,
+        ),
+        None => ("-batch", said.trim().to_owned()),
+    };
+    let host = host.unwrap_or("this machine").to_owned();
+    Err(LabError::Command {
+        command: format!("ip {command}"),
+        host,
+        message,
+    })
+}
+
+/// The line, from 1, and the message of what `ip -batch` says when a command fails.
+fn failed_line(message: &str) -> Option<(usize, String)> {
+    let (said, place) = message.rsplit_once("Command failed -:")?;
+    Some((place.trim().parse().ok()?, said.trim().replace('\n', "; ")))
+}
+
+fn namespaces(lab: &Lab) -> String {
+    let hosts = lab.hosts.iter().map(|host| host.name.as_str());
+    hosts
+        .chain([SEGMENTS])
+        .fold(String::new(), |mut script, host| {
+            let _ = writeln!(
+                script,
+                "netns add {}",
+                Namespace::of(&lab.name, host).name()
+            );
+            script
+        })
+}
+
+/// Every host's interface and the port at the other end of its cable.
+fn plugs(lab: &Lab) -> impl Iterator<Item = (&Host, &Interface, String)> {
+    lab.hosts.iter().flat_map(|host| {
+        host.interfaces
+            .iter()
+            .map(move |interface| (host, interface, port_name(&host.name, &interface.name)))
+    })
+}
+
+fn cables(lab: &Lab) -> String {
+    let bridges = Namespace::of(&lab.name, SEGMENTS);
+    plugs(lab).fold(String::new(), |mut script, (host, interface, port)| {
+        let namespace = Namespace::of(&lab.name, &host.name);
+        let _ = writeln!(
+            script,
+            "link add {} netns {} address {} type veth peer name {port} netns {}",
+            interface.name,
+            namespace.name(),
+            interface.mac,
+            bridges.name(),
+        );
+        script
+    })
+}
+
+fn segments(lab: &Lab) -> String {
+    let mut script = String::new();
+    for segment in &lab.segments {
+        let _ = writeln!(
+            script,
+            "link add {segment} type bridge forward_delay 0 mcast_snooping 0"
+        );
+        let _ = writeln!(script, "link set {segment} up");
+    }
+    for (_, interface, port) in plugs(lab) {
+        let _ = writeln!(script, "link set {port} master {} up", interface.segment);
+    }
+    script
+}
+
+/// Addresses before routes: a gateway must be reachable when its route is made.
+fn addresses(host: &Host) -> String {
+    let mut script = String::from("link set lo up\n");
+    for interface in &host.interfaces {
+        let _ = writeln!(script, "link set {} up", interface.name);
+        for address in &interface.addresses {
+            // Nobody else can have the address, so there is nothing to wait for.
+            let nodad = if address.address.is_ipv6() {
+                " nodad"
+            } else {
+                ""
+            };
+            let _ = writeln!(
+                script,
+                "address add {address} dev {}{nodad}",
+                interface.name
+            );
+        }
+    }
+    for gateway in &host.gateways {
+        let _ = writeln!(script, "route add default via {gateway}");
+    }
+    for route in &host.routes {
+        let _ = writeln!(script, "route add {route}");
+    }
+    script
+}
+
+/// Makes every packet complete when it leaves its host: checksums and segments done in software.
+///
+/// XDP on a virtual cable forwards frames as they are, so a checksum left to hardware that is not there
+/// stays wrong, and a frame reaches a peer only if that peer polls, which GRO makes it do.
+fn finish_packets_at_their_source(lab: &Lab) -> Result<(), LabError> {
+    let bridges = Namespace::of(&lab.name, SEGMENTS);
+    for (host, interface, port) in plugs(lab) {
+        offloads(&Namespace::of(&lab.name, &host.name), &interface.name)?;
+        offloads(&bridges, &port)?;
+    }
+    Ok(())
+}
+
+fn offloads(namespace: &Namespace, interface: &str) -> Result<(), LabError> {
+    let argv = ["ethtool", "-K", interface, "tx", "off", "gro", "on"].map(str::to_owned);
+    let output = run_in(namespace, &argv)?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(LabError::Command {
+        command: argv.join(" "),
+        host: namespace.host().to_owned(),
+        message: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+    })
+}
+
+/// Removes a namespace, and with it its interfaces.
+pub fn remove(namespace: &Namespace) -> Result<(), LabError> {
+    let argv = ["ip", "netns", "delete", namespace.name()];
+    let output = run_with_input(&argv, "")?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(LabError::Command {
+        command: argv.join(" "),
+        host: "this machine".to_owned(),
+        message: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_that_ip_refuses_is_found() {
+        let message = "Error: Nexthop has invalid gateway.\nCommand failed -:3";
+        assert_eq!(
+            failed_line(message),
+            Some((3, "Error: Nexthop has invalid gateway.".to_owned()))
+        );
+        assert_eq!(failed_line("something else"), None);
+    }
+
+    #[test]
+    fn hosts_get_their_addresses_before_their_routes() {
+        let lab = crate::library::find("nat-wrr").unwrap();
+        let rs1 = lab.hosts.iter().find(|host| host.name == "rs1").unwrap();
+        assert_eq!(
+            addresses(rs1),
+            "link set lo up\nlink set eth0 up\naddress add 192.168.100.39/24 dev eth0\n\
+             route add default via 192.168.100.17\n"
+        );
+    }
+}
