@@ -64,6 +64,7 @@ mod resolver;
 mod route;
 mod route_table;
 mod snapshot;
+mod source;
 mod watcher;
 
 pub use address::InterfaceAddress;

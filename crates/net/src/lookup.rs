@@ -3,8 +3,7 @@
 use std::net::IpAddr;
 
 use crate::{
-    InterfaceAddress, Leg, Link, MacAddress, NeighbourState, Prefix, RouteEntry, RouteKind,
-    Snapshot, Vlan,
+    Leg, Link, MacAddress, NeighbourState, Prefix, RouteEntry, RouteKind, Snapshot, Vlan, source,
 };
 
 /// The answer to "where does a packet for this address go?".
@@ -245,38 +244,11 @@ impl Snapshot {
             gateway: leg.gateway,
             source: entry
                 .preferred_source
-                .or_else(|| self.source_address(leg, destination)),
+                .or_else(|| source::choose(&self.addresses, leg, destination)),
             mtu: entry.mtu.map_or(link_mtu, |mtu| mtu.min(link_mtu)),
         }
     }
-
-    /// The source address that fits a leg best: of the interface's addresses the first whose
-    /// subnet holds the next hop, else its first at all, else any that reaches everywhere
-    /// (as the kernel's `inet_select_addr`).
-    fn source_address(&self, leg: &Leg, destination: IpAddr) -> Option<IpAddr> {
-        let next = leg.gateway.unwrap_or(destination);
-        let fits = |held: &&InterfaceAddress| {
-            !held.unusable && !held.secondary && held.address.is_ipv4() == destination.is_ipv4()
-        };
-        let on_interface = || {
-            self.addresses
-                .iter()
-                .filter(fits)
-                .filter(|held| held.ifindex == leg.ifindex)
-        };
-        on_interface()
-            .find(|held| held.subnet.contains(next))
-            .or_else(|| on_interface().find(|held| held.scope < SCOPE_LINK))
-            .or_else(|| {
-                let mut everywhere = self.addresses.iter().filter(fits);
-                everywhere.find(|held| held.scope < SCOPE_LINK)
-            })
-            .map(|held| held.address)
-    }
 }
-
-/// rtnetlink's `RT_SCOPE_LINK`: addresses of this scope and narrower mean nothing beyond a link.
-const SCOPE_LINK: u8 = 253;
 
 /// The number of the interface below, if that is in this namespace.
 fn lower_here(link: &Link) -> Option<u32> {
