@@ -99,3 +99,154 @@ fn xdp_attached(attributes: &[LinkXdp]) -> Option<bool> {
         _ => None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
+    use netlink_packet_route::RouteNetlinkMessage;
+
+    use super::*;
+
+    /// The messages of a recorded dump.
+    fn recorded(mut bytes: &[u8]) -> Vec<LinkMessage> {
+        let mut messages = Vec::new();
+        while !bytes.is_empty() {
+            let message = NetlinkMessage::<RouteNetlinkMessage>::deserialize(bytes).unwrap();
+            let length = message.header.length as usize;
+            bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
+            let NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(message)) =
+                message.payload
+            else {
+                panic!("only interfaces were recorded");
+            };
+            messages.push(message);
+        }
+        messages
+    }
+
+    fn by_name(bytes: &[u8]) -> HashMap<String, Link> {
+        let links = recorded(bytes).iter().filter_map(link).collect::<Vec<_>>();
+        links
+            .into_iter()
+            .map(|link| (link.name.clone(), link))
+            .collect()
+    }
+
+    fn here() -> HashMap<String, Link> {
+        by_name(include_bytes!("../../tests/golden/links.bin"))
+    }
+
+    #[test]
+    fn every_recorded_interface_has_the_number_address_and_mtu_that_ip_printed() {
+        let links = here();
+        let printed = include_str!("../../tests/golden/links.txt");
+        let mut lines = printed.lines().peekable();
+        let mut count = 0;
+        while let Some(line) = lines.next() {
+            let Some((number, rest)) = line.split_once(": ") else {
+                continue;
+            };
+            let Ok(ifindex) = number.parse::<u32>() else {
+                continue;
+            };
+            let (name, rest) = rest.split_once(": ").unwrap();
+            let link = &links[name.split('@').next().unwrap()];
+            let word_after = |text: &str, key: &str| {
+                let mut words = text.split_whitespace().skip_while(|word| *word != key);
+                words.nth(1).map(str::to_owned)
+            };
+            assert_eq!(link.ifindex, ifindex);
+            assert_eq!(
+                word_after(rest, "mtu"),
+                Some(link.mtu.to_string()),
+                "{name}"
+            );
+            assert_eq!(link.admin_up, rest.contains(",UP"), "{name}");
+            assert_eq!(link.carrier, rest.contains("LOWER_UP"), "{name}");
+            assert_eq!(link.no_arp, rest.contains("NOARP"), "{name}");
+            let mac = word_after(lines.peek().unwrap(), "link/ether");
+            assert_eq!(
+                link.mac
+                    .filter(|_| link.ethernet)
+                    .map(|mac| mac.to_string()),
+                mac,
+                "{name}"
+            );
+            count += 1;
+        }
+        assert_eq!(count, links.len());
+    }
+
+    #[test]
+    fn kinds_are_told_apart() {
+        let links = here();
+        let kind = |name: &str| links[name].kind.clone();
+        assert_eq!(kind("lo"), LinkKind::Loopback);
+        assert_eq!(kind("dummy0"), LinkKind::Dummy);
+        assert_eq!(kind("p0"), LinkKind::Veth);
+        assert_eq!(kind("br0"), LinkKind::Bridge);
+        assert_eq!(kind("mac0"), LinkKind::Macvlan);
+        assert_eq!(kind("tun0"), LinkKind::Other("ipip".to_owned()));
+        assert_eq!(kind("vrf0"), LinkKind::Other("vrf".to_owned()));
+    }
+
+    #[test]
+    fn vlans_know_their_tag_and_what_lies_below() {
+        let links = here();
+        for (name, below, id, protocol) in [
+            ("p0.42", "p0", 42, 0x8100),
+            ("svc7", "p0", 7, 0x88a8),
+            ("inner", "svc7", 100, 0x8100),
+        ] {
+            let link = &links[name];
+            assert_eq!(link.vlan(), Some(Vlan { id, protocol }), "{name}");
+            assert_eq!(link.lower, Some(links[below].ifindex), "{name}");
+            assert_eq!(link.peer_netns, None, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_interface_whose_other_end_is_elsewhere_names_the_namespace() {
+        let links = here();
+        assert_eq!(links["p0"].lower, Some(links["q0"].ifindex));
+        assert_eq!(links["p0"].peer_netns, None);
+        assert_eq!(
+            (links["pair0"].lower, links["pair0"].peer_netns),
+            (Some(3), Some(0))
+        );
+        let moved = by_name(include_bytes!("../../tests/golden/links-moved.bin"));
+        assert_eq!(
+            moved["away"].vlan(),
+            Some(Vlan {
+                id: 9,
+                protocol: 0x8100
+            })
+        );
+        assert_eq!(
+            (moved["away"].lower, moved["away"].peer_netns),
+            (Some(4), Some(0))
+        );
+    }
+
+    #[test]
+    fn an_attached_xdp_program_and_a_bridge_port_are_seen() {
+        let links = here();
+        assert_eq!(
+            (links["q0"].xdp, links["p0"].xdp),
+            (Some(true), Some(false))
+        );
+        assert_eq!(links["dummy0"].master, Some(links["br0"].ifindex));
+        assert_eq!(links["p0"].master, None);
+    }
+
+    #[test]
+    fn a_bridges_report_about_its_port_is_no_interface() {
+        let bytes = include_bytes!("../../tests/golden/links.bin");
+        let mut message = recorded(bytes).swap_remove(1);
+        assert!(link(&message).is_some());
+        message.header.interface_family = AddressFamily::Bridge;
+        assert_eq!(link(&message), None);
+    }
+}
