@@ -8,7 +8,7 @@ use std::process::{Command, ExitCode};
 
 use clap::{Args, Subcommand};
 
-use crate::check::list;
+use crate::check::{SEGMENTS, list};
 use crate::definition::Lab;
 use crate::error::LabError;
 use crate::interrupt::{Gate, Gated};
@@ -18,7 +18,7 @@ use crate::notation::Words;
 use crate::process::Tools;
 use crate::report::Report;
 use crate::state::{self, Purpose};
-use crate::{demo, http_server, library, run};
+use crate::{demo, http_server, library, lock, run};
 
 /// Names another `xvs` than the running program, for the director and the web servers.
 const XVS_BIN: &str = "XVS_BIN";
@@ -100,6 +100,16 @@ pub struct ExecArgs {
 
 /// Does what a command says. The exit code says whether what was found is as expected.
 pub fn main(command: LabCommand) -> Result<ExitCode, LabError> {
+    match perform(command) {
+        // Whoever read our output has seen enough, as in `xvs lab run .. | head`.
+        Err(LabError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            Ok(ExitCode::FAILURE)
+        }
+        other => other,
+    }
+}
+
+fn perform(command: LabCommand) -> Result<ExitCode, LabError> {
     let tools = Tools::new(own_program()?);
     match command {
         LabCommand::List { json } => list_labs(json),
@@ -110,11 +120,7 @@ pub fn main(command: LabCommand) -> Result<ExitCode, LabError> {
         LabCommand::Demo { hook } => {
             let lab = library::find(demo::LAB)?;
             let gate = gate(&lab, &tools)?;
-            let options = Options {
-                hook,
-                purpose: Purpose::Run,
-                tools,
-            };
+            let options = Options { hook, tools };
             demo::demo(
                 &lab,
                 &options,
@@ -145,14 +151,14 @@ fn gate(lab: &Lab, tools: &Tools) -> Result<Gate, LabError> {
     let gate = Gate::default();
     let (name, tools) = (lab.name.clone(), tools.clone());
     gate.shut_on_signals(move || {
-        if !state::is_own(&name) {
+        if !lock::is_own(&name) {
             return;
         }
         let end = match lifecycle::demolish(&name, &tools) {
             Ok(()) => format!("interrupted; lab {name} is removed"),
             Err(error) => format!("interrupted; {error}"),
         };
-        state::abandon(&name);
+        lock::abandon(&name);
         // Without a place to say it, there is nobody to hear it.
         let _ = writeln!(io::stderr(), "{end}");
     })?;
@@ -165,7 +171,6 @@ fn up(args: &UpArgs, tools: Tools) -> Result<ExitCode, LabError> {
     let mut out = Gated::new(gate.clone(), io::stdout());
     let options = Options {
         hook: args.hook,
-        purpose: Purpose::Stay,
         tools,
     };
     let running = Running::up(&lab, &options, &gate)?;
@@ -179,7 +184,7 @@ fn up(args: &UpArgs, tools: Tools) -> Result<ExitCode, LabError> {
     )
     .map_err(LabError::Output)?;
     writeln!(out, "take it down: xvs lab down {}", lab.name).map_err(LabError::Output)?;
-    running.keep();
+    running.keep()?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -195,9 +200,9 @@ fn run_lab(args: &RunArgs, tools: Tools) -> Result<ExitCode, LabError> {
     writeln!(out, "{}: {}\n{}", lab.name, lab.title, lab.about).map_err(LabError::Output)?;
     let options = Options {
         hook: args.hook,
-        purpose: Purpose::Run,
         tools,
     };
+    run::check_step(&lab, args.step)?;
     let running = Running::up(&lab, &options, &gate)?;
     running.set_up(&mut out)?;
     let steps = run::steps(&running, args.step, &mut out)?;
@@ -262,7 +267,11 @@ fn exec(args: &ExecArgs, tools: &Tools) -> Result<ExitCode, LabError> {
     let namespace = Namespace::of(&lab, &args.host);
     if !namespace.exists() {
         let hosts = netns::of_lab(&lab);
-        let known: Vec<&str> = hosts.iter().map(Namespace::host).collect();
+        let known: Vec<&str> = hosts
+            .iter()
+            .map(Namespace::host)
+            .filter(|host| *host != SEGMENTS)
+            .collect();
         if known.is_empty() {
             return Err(LabError::NotUp { lab });
         }
@@ -317,7 +326,7 @@ fn list_labs(json: bool) -> Result<ExitCode, LabError> {
 /// What state a lab is in, in a word or two.
 fn status(lab: &str) -> &'static str {
     match state::read(lab).map(|state| state.purpose) {
-        _ if state::is_held(lab) => "in use",
+        _ if lock::is_held(lab) => "in use",
         Some(Purpose::Stay) => "up",
         Some(Purpose::Run) => "crashed",
         None if !netns::of_lab(lab).is_empty() => "crashed",

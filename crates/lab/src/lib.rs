@@ -21,6 +21,7 @@ pub mod interrupt;
 pub mod journey;
 pub mod library;
 pub mod lifecycle;
+pub mod lock;
 pub mod netns;
 pub mod notation;
 pub mod packet;

@@ -65,6 +65,9 @@ mod tests {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../labs");
         for entry in std::fs::read_dir(folder).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
+            if !name.ends_with(".toml") {
+                continue;
+            }
             assert!(
                 BUILT_IN
                     .iter()

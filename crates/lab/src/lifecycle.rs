@@ -11,10 +11,11 @@ use nix::unistd::{Pid, geteuid};
 use crate::definition::{Host, Lab, Serve};
 use crate::error::LabError;
 use crate::interrupt::Gate;
+use crate::lock::LabLock;
 use crate::netns::{self, Namespace};
 use crate::notation::Words;
 use crate::process::{self, Tools};
-use crate::state::{self, LabLock, Purpose, State};
+use crate::state::{self, Purpose, State};
 use crate::wiring;
 
 /// How long a process of the lab may take to get ready.
@@ -59,8 +60,6 @@ impl Hook {
 pub struct Options {
     /// The director's hook.
     pub hook: Hook,
-    /// Whether it is to stay.
-    pub purpose: Purpose,
     /// Where `xvs` is.
     pub tools: Tools,
 }
@@ -81,27 +80,10 @@ impl<'lab> Running<'lab> {
         if !geteuid().is_root() {
             return Err(LabError::NotRoot);
         }
-        let lock = LabLock::take(&lab.name)?;
-        match lock.read() {
-            Some(State {
-                purpose: Purpose::Stay,
-                ..
-            }) => {
-                return Err(LabError::Up {
-                    lab: lab.name.clone(),
-                });
-            }
-            _ => demolish(&lab.name, &options.tools)?,
-        }
-        let director = lab
-            .hosts
-            .iter()
-            .find(|host| host.director)
-            .map(|host| host.name.clone());
-        lock.write(&State {
-            purpose: options.purpose,
-            director,
-        })?;
+        let lock = {
+            let _open = gate.pass()?;
+            prepare(lab, options)?
+        };
         let running = Self {
             lab,
             tools: options.tools.clone(),
@@ -109,10 +91,6 @@ impl<'lab> Running<'lab> {
             lock,
             kept: false,
         };
-        {
-            let _open = gate.pass()?;
-            wiring::build(lab, options.hook.wants_software_checksums())?;
-        }
         running.start(options.hook)?;
         Ok(running)
     }
@@ -163,8 +141,10 @@ impl<'lab> Running<'lab> {
     }
 
     /// Leaves the lab up when this process ends.
-    pub fn keep(mut self) {
+    pub fn keep(mut self) -> Result<(), LabError> {
+        remember(self.lab, Purpose::Stay)?;
         self.kept = true;
+        Ok(())
     }
 
     /// Takes the lab down. Dropping does the same, but cannot say what went wrong.
@@ -176,7 +156,7 @@ impl<'lab> Running<'lab> {
 
     /// Starts what the hosts run, all at once, then waits until it is ready.
     fn start(&self, hook: Hook) -> Result<(), LabError> {
-        let folder = self.lock.folder()?;
+        let folder = state::logs(self.lock.lab())?;
         let mut starting = Vec::new();
         for host in self.lab.hosts.iter().filter(|host| host.director) {
             let log = folder.join(format!("{}-xvs.log", host.name));
@@ -266,6 +246,31 @@ impl<'lab> Running<'lab> {
     }
 }
 
+/// Takes the lab, removes what a crashed run left of it, and builds its hosts.
+fn prepare(lab: &Lab, options: &Options) -> Result<LabLock, LabError> {
+    let lock = LabLock::take(&lab.name)?;
+    if state::read(&lab.name).is_some_and(|state| state.purpose == Purpose::Stay) {
+        return Err(LabError::Up {
+            lab: lab.name.clone(),
+        });
+    }
+    demolish(&lab.name, &options.tools)?;
+    remember(lab, Purpose::Run)?;
+    if let Err(error) = wiring::build(lab, options.hook.wants_software_checksums()) {
+        // The error that led here is the one to report.
+        let _ = demolish(&lab.name, &options.tools);
+        return Err(error);
+    }
+    Ok(lock)
+}
+
+/// Notes why the lab is there, for whoever finds it. It is there to stay only once it is complete.
+fn remember(lab: &Lab, purpose: Purpose) -> Result<(), LabError> {
+    let director = lab.hosts.iter().find(|host| host.director);
+    let director = director.map(|host| host.name.clone());
+    state::write(&lab.name, &State { purpose, director })
+}
+
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         if self.kept {
@@ -318,8 +323,8 @@ pub fn down(lab: &str, tools: &Tools) -> Result<bool, LabError> {
     if !geteuid().is_root() {
         return Err(LabError::NotRoot);
     }
-    let lock = LabLock::take(lab)?;
-    let was_there = lock.read().is_some() || !netns::of_lab(lab).is_empty();
+    let _lock = LabLock::take(lab)?;
+    let was_there = state::read(lab).is_some() || !netns::of_lab(lab).is_empty();
     demolish(lab, tools)?;
     Ok(was_there)
 }

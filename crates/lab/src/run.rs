@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use crate::capture::{Capture, Sighting};
 use crate::definition::{
-    Action, AnswersExpected, Direction, LinesExpected, PacketPattern, PacketsExpected, Request,
-    Step,
+    Action, AnswersExpected, Direction, Lab, LinesExpected, PacketPattern, PacketsExpected,
+    Request, Step,
 };
 use crate::error::LabError;
 use crate::expect;
@@ -34,23 +34,26 @@ const SEGMENTS_SHOWN: usize = 2;
 /// Packets printed for one pattern.
 const PACKETS_SHOWN: usize = 4;
 
+/// Whether a lab has the step that is asked for.
+pub fn check_step(lab: &Lab, only: Option<usize>) -> Result<(), LabError> {
+    match only {
+        Some(step) if !(1..=lab.steps.len()).contains(&step) => Err(LabError::UnknownStep {
+            lab: lab.name.clone(),
+            step,
+            last: lab.steps.len(),
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// Runs all steps, or only step `only` (from 1) after the changes of those before it.
 pub fn steps(
     lab: &Running<'_>,
     only: Option<usize>,
     out: &mut dyn Write,
 ) -> Result<Vec<StepReport>, LabError> {
+    check_step(lab.lab(), only)?;
     let all = &lab.lab().steps;
-    if let Some(step) = only
-        && !(1..=all.len()).contains(&step)
-    {
-        let lab = lab.lab().name.clone();
-        return Err(LabError::UnknownStep {
-            lab,
-            step,
-            last: all.len(),
-        });
-    }
     let mut reports = Vec::new();
     for (number, step) in (1..).zip(all) {
         match only {
