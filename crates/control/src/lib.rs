@@ -6,9 +6,26 @@
 
 #![forbid(unsafe_code)]
 
+pub mod connections;
+pub mod counters;
+mod director;
+pub mod interfaces;
+pub mod loads;
+pub mod nexthops;
+mod numbers;
 mod plane;
+pub mod publish;
+mod rates;
+mod runs;
+mod saved;
+mod schedule;
+mod side;
 mod sizes;
+mod timeouts;
 pub mod wanted;
 
+pub use director::{CommandError, Director, Outcomes};
 pub use plane::{Plane, PlaneError, initialise};
+pub use rates::ESTIMATE_SECONDS;
+pub use saved::{Saved, SavedService};
 pub use sizes::{SizeError, Sizes};

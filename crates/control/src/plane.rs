@@ -43,6 +43,18 @@ pub trait Plane {
     /// # Errors
     /// When the table is full, or the kernel refuses.
     fn set_neighbour(&self, key: abi::NeighbourKey, hop: Option<u32>) -> Result<(), PlaneError>;
+
+    /// The prefixes (network order) that have a way, with their lengths.
+    ///
+    /// # Errors
+    /// When the kernel does not tell.
+    fn known_routes(&self) -> Result<Vec<(u32, u8)>, PlaneError>;
+
+    /// The neighbours that have a next hop.
+    ///
+    /// # Errors
+    /// When the kernel does not tell.
+    fn known_neighbours(&self) -> Result<Vec<abi::NeighbourKey>, PlaneError>;
 }
 
 /// Why a data plane did not take a change.

@@ -87,10 +87,8 @@ impl Sizes {
             services,
             destinations,
             // A list, its schedule, and both again while a change is published.
-            members: (destinations * 8).max(4 * abi::MAX_MEMBERS),
-            blocks: (destinations * 2)
-                .max(services * 8)
-                .max(2 * abi::MAX_MEMBERS),
+            members: (destinations * 8).max(4096),
+            blocks: (destinations * 2).max(services * 8).max(2048),
             // Clients' routers and neighbours have next hops too.
             next_hops: (destinations * 2).max(4096),
             processors: processors.max(1),

@@ -1,0 +1,445 @@
+//! How wanted services become tables that packets read.
+//!
+//! A transaction is planned first, and refused as a whole where something does not fit. Then it is
+//! written: what nothing points to yet (lists, schedules, new destinations); the idle side of the
+//! two-sided tables; then that side is made to count, at once, for all packets. Cells that both
+//! sides share (weights, flags) follow. When no packet can be using the old side any more, it
+//! gets the same changes, and what only it pointed to is free again.
+//!
+//! Numbers outlive what they number: a removed destination keeps its own while connections refer
+//! to it, and a full sweep of the connection table decides that none does. Added again, it is the
+//! same destination as before, as in IPVS.
+
+mod addresses;
+mod adopt;
+mod cells;
+mod plan;
+mod records;
+
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+
+use abi::View;
+use model::{DestinationKey, ServiceKey};
+
+pub use adopt::Damaged;
+pub(crate) use cells::{from_network_order, network_order};
+pub(crate) use plan::zero_stats;
+pub use plan::{CapacityError, Change};
+
+use crate::numbers::Numbers;
+use crate::publish::addresses::{Addresses, Uses, note};
+use crate::publish::cells::{ServiceValues, service_cell_key};
+use crate::publish::plan::{DestinationWrite, Edit, Plan, zero_load};
+use crate::publish::records::Records;
+use crate::runs::Runs;
+use crate::side;
+use crate::{Plane, Sizes};
+
+/// Seconds for which a destination that no connection refers to is remembered after its removal:
+/// added again to the same service, it goes on counting (`IP_VS_DEST_TRASH_PERIOD`).
+const REMEMBERED: u32 = 120;
+
+/// What the publisher asks of the rest of the director.
+pub trait Surroundings {
+    /// Index of the next hop towards a destination, or [`abi::NONE`].
+    fn next_hop(&self, address: Ipv4Addr) -> u32;
+    /// Whether packets for an address are delivered to this machine.
+    fn is_local(&self, address: Ipv4Addr) -> bool;
+}
+
+/// A removed destination whose number is free again: its statistics are about to be forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Freed {
+    /// The service it was in.
+    pub service: ServiceKey,
+    /// The number it had.
+    pub number: u32,
+}
+
+/// The numbers under which a service's traffic is counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Numbered {
+    /// The service's own.
+    pub service: u32,
+    /// Those of its destinations, by their keys.
+    pub destinations: HashMap<DestinationKey, u32>,
+    /// Those of the destinations that were removed.
+    pub removed: Vec<u32>,
+}
+
+/// Writes the tables of services and destinations, and remembers what is where.
+#[derive(Debug)]
+pub struct Publisher {
+    sizes: Sizes,
+    records: Records,
+    service_numbers: Numbers,
+    destination_numbers: Numbers,
+    members: Runs,
+    blocks: Runs,
+    addresses: Addresses,
+    /// Number of the sweep that is under way, or comes next.
+    sweep: u64,
+}
+
+impl Publisher {
+    /// A publisher for empty tables.
+    pub fn new(sizes: Sizes) -> Self {
+        Self {
+            sizes,
+            records: Records::new(),
+            service_numbers: Numbers::new(sizes.services),
+            destination_numbers: Numbers::new(sizes.destinations),
+            members: Runs::new(sizes.members),
+            blocks: Runs::new(sizes.blocks),
+            addresses: Addresses::default(),
+            sweep: 1,
+        }
+    }
+
+    /// Makes services be as wanted; each at most once in `changes`. Services that the tables cannot
+    /// hold (IPv6, SCTP, firewall marks) are left out.
+    ///
+    /// # Errors
+    /// When something does not fit; then nothing changed.
+    pub fn publish(
+        &mut self,
+        plane: &impl Plane,
+        changes: &[Change<'_>],
+        surroundings: &impl Surroundings,
+    ) -> Result<Vec<Freed>, CapacityError> {
+        match self.try_publish(plane, changes, surroundings) {
+            Ok(()) => Ok(Vec::new()),
+            Err(CapacityError::Full { .. }) => {
+                let freed =
+                    self.free_removed(plane, surroundings, |removed| removed.idle_since.is_some());
+                self.try_publish(plane, changes, surroundings)
+                    .map(|()| freed)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn try_publish(
+        &mut self,
+        plane: &impl Plane,
+        changes: &[Change<'_>],
+        surroundings: &impl Surroundings,
+    ) -> Result<(), CapacityError> {
+        let view = plane.view();
+        let mut plan = Plan::default();
+        let hop_of = |address| surroundings.next_hop(address);
+        for change in changes {
+            if let Err(error) = self.plan(&view, change, &hop_of, &mut plan) {
+                self.give_back(&plan);
+                return Err(error);
+            }
+        }
+        self.commit(plane, plan, surroundings)
+    }
+
+    fn give_back(&mut self, plan: &Plan) {
+        plan.taken_services
+            .iter()
+            .for_each(|&number| self.service_numbers.give_back(number));
+        plan.taken_destinations
+            .iter()
+            .for_each(|&number| self.destination_numbers.give_back(number));
+        plan.new_members
+            .iter()
+            .for_each(|(run, _)| self.members.give_back(*run));
+        plan.new_blocks
+            .iter()
+            .for_each(|(run, _)| self.blocks.give_back(*run));
+    }
+
+    /// Writes a plan. The order is what keeps every packet's view whole.
+    fn commit(
+        &mut self,
+        plane: &impl Plane,
+        mut plan: Plan,
+        surroundings: &impl Surroundings,
+    ) -> Result<(), CapacityError> {
+        let view = plane.view();
+        let is_local = |address| surroundings.is_local(address);
+        let address_edits = self.addresses.outcome(&plan.uses, &is_local);
+        plan.edits.extend(
+            address_edits
+                .into_iter()
+                .map(|(address, flags)| Edit::Address(network_order(address), flags)),
+        );
+        let side = view.globals.side.load() & 1;
+        if let Err(error) = apply(&view, side ^ 1, &plan.edits) {
+            side::copy_side(&view, side, side ^ 1);
+            self.give_back(&plan);
+            return Err(error);
+        }
+        write_new(&view, &plan);
+        if plan.edits.is_empty() {
+            write_changed(&view, &plan);
+        } else {
+            view.globals.side.publish(side ^ 1);
+            write_changed(&view, &plan);
+            plane.wait_for_readers();
+            // The same edits in the same order fit as they did on the other side.
+            if apply(&view, side, &plan.edits).is_err() {
+                side::copy_side(&view, side ^ 1, side);
+            }
+        }
+        self.settle(plan, &is_local);
+        Ok(())
+    }
+
+    /// Takes a written plan into the books.
+    fn settle(&mut self, plan: Plan, is_local: &dyn Fn(Ipv4Addr) -> bool) {
+        plan.old_members
+            .into_iter()
+            .for_each(|run| self.members.give_back(run));
+        plan.old_blocks
+            .into_iter()
+            .for_each(|run| self.blocks.give_back(run));
+        plan.freed_services
+            .into_iter()
+            .for_each(|number| self.service_numbers.give_back(number));
+        plan.freed_destinations
+            .into_iter()
+            .for_each(|number| self.destination_numbers.give_back(number));
+        self.addresses.settle(plan.uses, is_local);
+        for (key, record) in plan.records {
+            match record {
+                Some(record) => self.records.insert(key, record),
+                None => self.records.remove(&key),
+            };
+        }
+    }
+
+    /// Takes note of a full sweep that ended: `connections` counted by destination number. Frees
+    /// the numbers of removed destinations that nothing refers to.
+    pub fn swept(
+        &mut self,
+        plane: &impl Plane,
+        connections: &[u32],
+        surroundings: &impl Surroundings,
+    ) -> Vec<Freed> {
+        let finished = self.sweep;
+        self.sweep += 1;
+        let now = plane.now();
+        let remembered = REMEMBERED * plane.view().globals.ticks_per_second.load();
+        for record in self.records.values_mut() {
+            let service_present = record.placed.is_some();
+            for removed in &mut record.removed {
+                let number = removed.destination.number as usize;
+                let seen_whole = removed.in_sweep < finished;
+                let idle = seen_whole && connections.get(number).is_none_or(|&count| count == 0);
+                removed.idle_since = idle.then(|| removed.idle_since.unwrap_or(now));
+                removed.forgotten = removed
+                    .idle_since
+                    .is_some_and(|since| !service_present || now.wrapping_sub(since) >= remembered);
+            }
+        }
+        self.free_removed(plane, surroundings, |removed| removed.forgotten)
+    }
+
+    /// Frees the removed destinations that `which` chooses, and removed services without any.
+    fn free_removed(
+        &mut self,
+        plane: &impl Plane,
+        surroundings: &impl Surroundings,
+        which: impl Fn(&records::Removed) -> bool,
+    ) -> Vec<Freed> {
+        let mut plan = Plan::default();
+        let mut freed = Vec::new();
+        for (key, record) in &self.records {
+            let (free, kept): (Vec<_>, Vec<_>) =
+                record.removed.iter().copied().partition(|r| which(r));
+            for removed in &free {
+                let number = removed.destination.number;
+                freed.push(Freed {
+                    service: *key,
+                    number,
+                });
+                plan.freed_destinations.push(number);
+                plan.changed_destinations
+                    .push(DestinationWrite::cleared(number));
+                if removed.destination.masqueraded {
+                    note(&mut plan.uses, removed.destination.end.0, Uses::REAL, -1);
+                }
+            }
+            let gone = record.placed.is_none()
+                && kept.is_empty()
+                && record.removed_in_sweep + 1 < self.sweep;
+            if gone {
+                plan.freed_services.push(record.number);
+                if let Some((address, ..)) = service_cell_key(key) {
+                    note(
+                        &mut plan.uses,
+                        from_network_order(address),
+                        Uses::VIRTUAL,
+                        -1,
+                    );
+                }
+                plan.records.push((*key, None));
+            } else if !free.is_empty() {
+                plan.records.push((
+                    *key,
+                    Some(records::ServiceRecord {
+                        removed: kept,
+                        ..record.clone()
+                    }),
+                ));
+            }
+        }
+        if plan.records.is_empty() {
+            return freed;
+        }
+        // Taking out always fits.
+        match self.commit(plane, plan, surroundings) {
+            Ok(()) => freed,
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// Publishes anew which addresses are local to this machine.
+    pub fn localise(&mut self, plane: &impl Plane, surroundings: &impl Surroundings) {
+        let edits: Vec<Edit> = self
+            .addresses
+            .localise(&|address| surroundings.is_local(address))
+            .into_iter()
+            .map(|(address, flags)| Edit::Address(network_order(address), flags))
+            .collect();
+        if edits.is_empty() {
+            return;
+        }
+        // Flags of addresses that are there already always fit.
+        let plan = Plan {
+            edits,
+            ..Plan::default()
+        };
+        let _fits = self.commit(plane, plan, surroundings);
+    }
+
+    /// Points destinations to other next hops, by their addresses.
+    pub fn set_next_hops(&self, view: &View<'_>, hops: &HashMap<Ipv4Addr, u32>) {
+        for destination in self.records.values().flat_map(records::ServiceRecord::all) {
+            if let Some(&hop) = hops.get(&destination.end.0) {
+                view.destinations[destination.number as usize]
+                    .next_hop
+                    .publish(hop);
+            }
+        }
+    }
+
+    /// The services in the tables.
+    pub fn services(&self) -> impl Iterator<Item = ServiceKey> {
+        self.records
+            .iter()
+            .filter(|(_, record)| record.placed.is_some())
+            .map(|(key, _)| *key)
+    }
+
+    /// The addresses of all destinations, those that were removed but live on included.
+    pub fn destination_addresses(&self) -> impl Iterator<Item = Ipv4Addr> {
+        self.records
+            .values()
+            .flat_map(records::ServiceRecord::all)
+            .map(|d| d.end.0)
+    }
+
+    /// The addresses of all services and of the destinations whose replies come through here.
+    pub fn addresses(&self) -> impl Iterator<Item = Ipv4Addr> {
+        self.addresses.iter()
+    }
+
+    /// The numbers of a service that is published.
+    pub fn numbers(&self, key: &ServiceKey) -> Option<Numbered> {
+        let record = self
+            .records
+            .get(key)
+            .filter(|record| record.placed.is_some())?;
+        let by_key = |d: &records::DestinationRecord| {
+            (
+                DestinationKey {
+                    address: d.end.0.into(),
+                    port: d.end.1,
+                },
+                d.number,
+            )
+        };
+        Some(Numbered {
+            service: record.number,
+            destinations: record.destinations.iter().map(by_key).collect(),
+            removed: record
+                .removed
+                .iter()
+                .map(|removed| removed.destination.number)
+                .collect(),
+        })
+    }
+
+    /// How many service and destination numbers are in use, and how many there are.
+    pub fn usage(&self) -> [(u32, u32); 2] {
+        [&self.service_numbers, &self.destination_numbers].map(|n| (n.used(), n.limit()))
+    }
+}
+
+/// Makes edits on one side.
+fn apply(view: &View<'_>, side: u32, edits: &[Edit]) -> Result<(), CapacityError> {
+    for edit in edits {
+        match *edit {
+            Edit::Address(address, 0) => side::remove(view.addresses_of(side), address),
+            Edit::Address(address, flags) => {
+                let cell = side::place(view.addresses_of(side), address)
+                    .ok_or(CapacityError::Crowded { what: "addresses" })?;
+                cell.flags.store(flags);
+                cell.address.publish(address);
+            }
+            Edit::Service(key, values) => {
+                let cell = side::place(view.services_of(side), key)
+                    .ok_or(CapacityError::Crowded { what: "services" })?;
+                ServiceValues::write(&values, cell, key);
+            }
+            Edit::RemoveService(key) => side::remove(view.services_of(side), key),
+        }
+    }
+    Ok(())
+}
+
+/// Writes what nothing points to yet.
+fn write_new(view: &View<'_>, plan: &Plan) {
+    for &number in &plan.zeroed {
+        zero_stats(view, number);
+    }
+    for &number in &plan.taken_destinations {
+        zero_load(&view.loads[number as usize]);
+    }
+    for write in &plan.new_destinations {
+        write_destination(view, write);
+    }
+    for (run, members) in &plan.new_members {
+        for (cell, &number) in view.members[run.places()].iter().zip(members) {
+            cell.store(number);
+        }
+    }
+    for (run, blocks) in &plan.new_blocks {
+        for (cell, block) in view.blocks[run.places()].iter().zip(blocks) {
+            cell.start.store(block.start);
+            cell.members_first.store(block.members_first);
+            cell.members.store(block.members);
+        }
+    }
+}
+
+fn write_changed(view: &View<'_>, plan: &Plan) {
+    for write in &plan.changed_destinations {
+        write_destination(view, write);
+    }
+}
+
+fn write_destination(view: &View<'_>, write: &DestinationWrite) {
+    let cell = &view.destinations[write.number as usize];
+    if let Some(next_hop) = write.next_hop {
+        cell.next_hop.store(next_hop);
+    }
+    write.values.write(cell);
+    crate::loads::judge(&view.loads[write.number as usize], cell);
+}

@@ -1,0 +1,336 @@
+//! Tables that an earlier daemon wrote, and packets still use, become this one's.
+
+use std::collections::{HashMap, HashSet};
+use std::net::Ipv4Addr;
+
+use abi::{Block, View};
+use conntable::{Bucket, Entry, SlotV4, Word};
+use model::{Service, ServiceKey};
+use sched::plan::PlannedBlock;
+use thiserror::Error;
+
+use crate::publish::Publisher;
+use crate::publish::Surroundings;
+use crate::publish::addresses::{UseChanges, Uses, note};
+use crate::publish::cells::{
+    DestinationValues, ServiceValues, from_network_order, network_order, service_cell_key,
+    service_key,
+};
+use crate::publish::plan::{DestinationWrite, Edit, Plan};
+use crate::publish::records::{DestinationRecord, Placed, Removed, ServiceRecord};
+use crate::runs::Run;
+use crate::schedule::Schedule;
+use crate::side::{self, Cell};
+use crate::{Plane, Sizes};
+
+/// Tables that contradict themselves.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error(
+    "the tables found in the kernel contradict themselves: {what}\nhint: start with --fresh, which \
+     forgets all connections"
+)]
+pub struct Damaged {
+    /// Where.
+    what: String,
+}
+
+fn damaged(what: impl Into<String>) -> Damaged {
+    Damaged { what: what.into() }
+}
+
+impl Publisher {
+    /// The publisher for tables that are in use. A transaction that an earlier daemon did not
+    /// finish counts as far as packets see it. What nothing refers to is freed by the next sweep.
+    /// `service_of` tells how a service is wanted, to know its schedule again.
+    ///
+    /// # Errors
+    /// When the tables contradict themselves.
+    pub fn adopt(
+        sizes: Sizes,
+        plane: &impl Plane,
+        surroundings: &impl Surroundings,
+        service_of: &dyn Fn(&ServiceKey) -> Option<Service>,
+    ) -> Result<Self, Damaged> {
+        let view = plane.view();
+        let side = view.globals.side.load() & 1;
+        plane.wait_for_readers();
+        side::copy_side(&view, side, side ^ 1);
+        let mut publisher = Self::new(sizes);
+        publisher.adopt_services(&view, side, service_of)?;
+        let orphans = publisher.adopt_destinations(&view)?;
+        publisher.adopt_orphans(&view, plane.connections(), orphans);
+        publisher.adopt_addresses(plane, surroundings);
+        Ok(publisher)
+    }
+
+    fn adopt_services(
+        &mut self,
+        view: &View<'_>,
+        side: u32,
+        service_of: &dyn Fn(&ServiceKey) -> Option<Service>,
+    ) -> Result<(), Damaged> {
+        for cell in view.services_of(side) {
+            let Some(cell_key) = cell.key() else {
+                continue;
+            };
+            let key = service_key(cell_key).ok_or_else(|| damaged("a service's protocol"))?;
+            let values = ServiceValues::read(cell);
+            if !self.service_numbers.take_this(values.number) {
+                return Err(damaged(format!("the number of {key} is used twice")));
+            }
+            let (placed, destinations) = self
+                .adopt_lists(view, &values, service_of(&key).as_ref())
+                .ok_or_else(|| damaged(format!("the list of destinations of {key}")))?;
+            let record = ServiceRecord {
+                number: values.number,
+                placed: Some(placed),
+                destinations,
+                removed: Vec::new(),
+                removed_in_sweep: 0,
+            };
+            self.records.insert(key, record);
+        }
+        Ok(())
+    }
+
+    /// The runs and the destinations of a service's cell. The schedule is laid out anew as the
+    /// service is wanted; where that is not what the table says, the service counts as not placed
+    /// yet, and is by the next transaction.
+    fn adopt_lists(
+        &mut self,
+        view: &View<'_>,
+        values: &ServiceValues,
+        service: Option<&Service>,
+    ) -> Option<(Placed, Vec<DestinationRecord>)> {
+        let block_run = Run {
+            first: values.blocks_first,
+            length: values.blocks,
+        };
+        let blocks = view
+            .blocks
+            .get(block_run.places())
+            .filter(|_| self.blocks.take_this(block_run))?;
+        let in_blocks: u32 = blocks.iter().map(|block| block.members.load()).sum();
+        let members = Run {
+            first: values.members_first,
+            length: values.members.checked_add(in_blocks)?,
+        };
+        let cells = view
+            .members
+            .get(members.places())
+            .filter(|_| self.members.take_this(members))?;
+        let list = cells
+            .iter()
+            .take(values.members as usize)
+            .map(cell::Cell32::load);
+        let destinations: Option<Vec<DestinationRecord>> =
+            list.map(|number| self.adopt_listed(view, number)).collect();
+        let destinations = destinations?;
+        let weights: Vec<u32> = destinations
+            .iter()
+            .map(|destination| view.destinations[destination.number as usize].weight.load())
+            .collect();
+        let schedule = service
+            .and_then(|service| Schedule::of(service, &weights, u64::from(in_blocks)).ok())
+            .filter(|schedule| is_laid_out(view, schedule, values, blocks, &destinations));
+        let placed = Placed {
+            members,
+            listed: values.members,
+            blocks: block_run,
+            schedule,
+            cursor_base: values.cursor_base,
+        };
+        Some((placed, destinations))
+    }
+
+    fn adopt_listed(&mut self, view: &View<'_>, number: u32) -> Option<DestinationRecord> {
+        let cell = view.destinations.get(number as usize)?;
+        let values = DestinationValues::read(cell);
+        (values.address != 0 && self.destination_numbers.take_this(number))
+            .then(|| record_of(number, &values))
+    }
+
+    /// Destinations that no list names: those removed before, of the services that are known.
+    /// Returns the others.
+    fn adopt_destinations(&mut self, view: &View<'_>) -> Result<Vec<u32>, Damaged> {
+        let by_number: HashMap<u32, ServiceKey> = self
+            .records
+            .iter()
+            .map(|(key, record)| (record.number, *key))
+            .collect();
+        let listed: HashSet<u32> = self
+            .records
+            .values()
+            .flat_map(ServiceRecord::numbers)
+            .collect();
+        let mut orphans = Vec::new();
+        for (number, cell) in (0..).zip(view.destinations) {
+            let values = DestinationValues::read(cell);
+            if values.address == 0 || listed.contains(&number) {
+                continue;
+            }
+            if !self.destination_numbers.take_this(number) {
+                return Err(damaged(format!(
+                    "destination number {number} is used twice"
+                )));
+            }
+            if values.is_available() {
+                DestinationValues { flags: 0, ..values }.write(cell);
+            }
+            let record = by_number
+                .get(&values.service)
+                .and_then(|key| self.records.get_mut(key));
+            match record {
+                Some(record) => record.removed.push(removed(number, &values)),
+                None => orphans.push(number),
+            }
+        }
+        Ok(orphans)
+    }
+
+    /// Destinations of services that were removed: their connections say which. Without
+    /// connections they are nobody's.
+    fn adopt_orphans(&mut self, view: &View<'_>, table: &[Bucket<SlotV4>], orphans: Vec<u32>) {
+        let owners = if orphans.is_empty() {
+            HashMap::new()
+        } else {
+            owners(table, &orphans)
+        };
+        for number in orphans {
+            let cell = &view.destinations[number as usize];
+            let values = DestinationValues::read(cell);
+            let owner = owners.get(&number).filter(|key| {
+                self.records
+                    .get(key)
+                    .is_none_or(|record| record.number == values.service)
+            });
+            let Some(&key) = owner else {
+                DestinationWrite::cleared(number).values.write(cell);
+                self.destination_numbers.give_back(number);
+                continue;
+            };
+            if !self.records.contains_key(&key) && !self.service_numbers.take_this(values.service) {
+                DestinationWrite::cleared(number).values.write(cell);
+                self.destination_numbers.give_back(number);
+                continue;
+            }
+            let record = self.records.entry(key).or_insert_with(|| ServiceRecord {
+                number: values.service,
+                placed: None,
+                destinations: Vec::new(),
+                removed: Vec::new(),
+                removed_in_sweep: 0,
+            });
+            record.removed.push(removed(number, &values));
+        }
+    }
+
+    /// Makes the addresses in the tables those that the services and destinations need.
+    fn adopt_addresses(&mut self, plane: &impl Plane, surroundings: &impl Surroundings) {
+        let view = plane.view();
+        let mut uses = UseChanges::new();
+        for (key, record) in &self.records {
+            if let Some((address, ..)) = service_cell_key(key) {
+                note(&mut uses, from_network_order(address), Uses::VIRTUAL, 1);
+            }
+            for destination in record.all().filter(|destination| destination.masqueraded) {
+                note(&mut uses, destination.end.0, Uses::REAL, 1);
+            }
+        }
+        let is_local = |address: Ipv4Addr| surroundings.is_local(address);
+        let wanted: HashMap<u32, u32> = self
+            .addresses
+            .outcome(&uses, &is_local)
+            .into_iter()
+            .map(|(address, flags)| (network_order(address), flags))
+            .collect();
+        self.addresses.settle(uses, &is_local);
+        let side = view.globals.side.load() & 1;
+        let found: HashMap<u32, u32> = view
+            .addresses_of(side)
+            .iter()
+            .filter_map(|cell| Some((cell.key()?, cell.flags.load())))
+            .collect();
+        let surplus = found.keys().filter(|address| !wanted.contains_key(address));
+        let missing = wanted
+            .iter()
+            .filter(|&(address, flags)| found.get(address) != Some(flags));
+        let edits: Vec<Edit> = surplus
+            .map(|&address| Edit::Address(address, 0))
+            .chain(missing.map(|(&address, &flags)| Edit::Address(address, flags)))
+            .collect();
+        if !edits.is_empty() {
+            // What does not fit now did not fit for the earlier daemon either.
+            let _fits = self.commit(
+                plane,
+                Plan {
+                    edits,
+                    ..Plan::default()
+                },
+                surroundings,
+            );
+        }
+    }
+}
+
+/// Whether the tables hold a schedule like this one.
+fn is_laid_out(
+    view: &View<'_>,
+    schedule: &Schedule,
+    values: &ServiceValues,
+    blocks: &[Block],
+    list: &[DestinationRecord],
+) -> bool {
+    let planned = schedule.blocks();
+    let same_block = |(found, planned): (&Block, &PlannedBlock)| {
+        let run = Run {
+            first: found.members_first.load(),
+            length: found.members.load(),
+        };
+        let found_members = view.members.get(run.places()).unwrap_or(&[]);
+        found.start.load() == planned.start
+            && found_members.len() == planned.members.len()
+            && found_members
+                .iter()
+                .zip(&planned.members)
+                .all(|(number, &position)| {
+                    list.get(position as usize)
+                        .is_some_and(|d| d.number == number.load())
+                })
+    };
+    schedule.scheduling() == values.scheduling
+        && schedule.picks() == values.picks
+        && blocks.len() == planned.len()
+        && blocks.iter().zip(planned).all(same_block)
+}
+
+fn record_of(number: u32, values: &DestinationValues) -> DestinationRecord {
+    DestinationRecord {
+        number,
+        end: values.end(),
+        masqueraded: values.is_masqueraded(),
+    }
+}
+
+fn removed(number: u32, values: &DestinationValues) -> Removed {
+    Removed {
+        destination: record_of(number, values),
+        in_sweep: 0,
+        idle_since: None,
+        forgotten: false,
+    }
+}
+
+/// The services that the connections of these destinations belong to.
+fn owners(table: &[Bucket<SlotV4>], numbers: &[u32]) -> HashMap<u32, ServiceKey> {
+    let asked: HashSet<u32> = numbers.iter().copied().collect();
+    table
+        .iter()
+        .flat_map(|bucket| &bucket.0)
+        .filter(|slot| Word(slot.word().load()).is_live() && asked.contains(&slot.destination()))
+        .filter_map(|slot| {
+            let end = (slot.virtual_address(), slot.virtual_port(), slot.protocol());
+            Some((slot.destination(), service_key(end)?))
+        })
+        .collect()
+}

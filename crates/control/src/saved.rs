@@ -1,0 +1,74 @@
+//! What outlives a daemon besides the tables: the wanted state, and what services had counted.
+
+use model::{Command, Destination, Service, ServiceRequest, Stats, SyncDaemon, Timeouts};
+use serde::{Deserialize, Serialize};
+
+/// The state of a director. Written whole after every transaction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Saved {
+    /// [`Self::FORMAT`] of the daemon that wrote it.
+    pub format: u32,
+    /// The timeouts.
+    pub timeouts: Timeouts,
+    /// The services in list order.
+    pub services: Vec<SavedService>,
+    /// The sync daemons that should run.
+    #[serde(default)]
+    pub daemons: Vec<SyncDaemon>,
+}
+
+/// A service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedService {
+    /// Its settings.
+    pub service: Service,
+    /// Its destinations in list order, the newest first.
+    pub destinations: Vec<Destination>,
+    /// What is added to the sum of its destinations' counters, wrapping: see
+    /// [`Counters`](crate::counters::Counters).
+    #[serde(default)]
+    pub offset: Stats,
+}
+
+impl Saved {
+    /// The format that this version writes and reads.
+    pub const FORMAT: u32 = 1;
+
+    /// A state in the format of this version.
+    pub fn new(services: Vec<SavedService>, timeouts: Timeouts, daemons: Vec<SyncDaemon>) -> Self {
+        Self {
+            format: Self::FORMAT,
+            timeouts,
+            services,
+            daemons,
+        }
+    }
+
+    /// The commands that make these services: the oldest first, as they were made.
+    pub fn commands(&self) -> Vec<Command> {
+        let service_of =
+            |saved: &SavedService| Command::AddService(ServiceRequest::from(saved.service));
+        let destinations_of = |saved: &SavedService| {
+            let service = saved.service.key;
+            let oldest_first: Vec<Destination> = saved.destinations.iter().rev().copied().collect();
+            oldest_first
+                .into_iter()
+                .map(move |destination| Command::AddDestination {
+                    service,
+                    destination,
+                })
+        };
+        self.services
+            .iter()
+            .rev()
+            .flat_map(|saved| std::iter::once(service_of(saved)).chain(destinations_of(saved)))
+            .collect()
+    }
+}
+
+impl Default for Saved {
+    /// A director without services.
+    fn default() -> Self {
+        Self::new(Vec::new(), Timeouts::default(), Vec::new())
+    }
+}

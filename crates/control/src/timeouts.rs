@@ -1,0 +1,48 @@
+//! How long connections live, and other settings that every packet reads.
+
+use abi::{Tick, View, timeout_index};
+use model::{Protocol, Timeouts};
+
+/// Seconds by TCP state (`ip_vs_proto_tcp.c`): NONE, ESTABLISHED, SYN_SENT, SYN_RECV, FIN_WAIT,
+/// TIME_WAIT, CLOSE, CLOSE_WAIT, LAST_ACK, LISTEN, SYNACK, and one more without a name.
+const TCP: [u32; 12] = [2, 900, 120, 60, 120, 120, 10, 60, 30, 120, 120, 2];
+/// The states that `ipvsadm --set` changes.
+const TCP_ESTABLISHED: usize = 1;
+const TCP_FIN_WAIT: usize = 4;
+/// UDP's only state.
+const UDP_NORMAL: u8 = 0;
+
+/// ICMP errors that the director may send: the kernel's own limits (`icmp_msgs_per_sec`,
+/// `icmp_msgs_burst`).
+const ICMP_PER_SECOND: u32 = 1000;
+const ICMP_BURST: u32 = 50;
+/// IPVS's default: a SYN on a closed connection opens a new one.
+const CONN_REUSE_MODE: u32 = 1;
+
+/// Writes the settings that have no command yet, at their defaults.
+pub(crate) fn write_defaults(view: &View<'_>) {
+    let globals = view.globals;
+    globals.conn_reuse_mode.store(CONN_REUSE_MODE);
+    globals.icmp_per_second.store(ICMP_PER_SECOND);
+    globals.icmp_burst.store(ICMP_BURST);
+}
+
+/// Writes the timeouts of connections. They count from a connection's next packet on.
+pub(crate) fn write_timeouts(view: &View<'_>, timeouts: &Timeouts) {
+    let mut tcp = TCP;
+    tcp[TCP_ESTABLISHED] = timeouts.tcp;
+    tcp[TCP_FIN_WAIT] = timeouts.tcp_fin;
+    for (state, seconds) in (0..).zip(tcp) {
+        write(view, Protocol::Tcp, state, seconds);
+    }
+    write(view, Protocol::Udp, UDP_NORMAL, timeouts.udp);
+}
+
+fn write(view: &View<'_>, protocol: Protocol, state: u8, seconds: u32) {
+    // Ticks are compared by their signed difference.
+    const LONGEST: Tick = i32::MAX.unsigned_abs();
+    let ticks = seconds
+        .saturating_mul(view.globals.ticks_per_second.load())
+        .min(LONGEST);
+    view.globals.timeouts.0[timeout_index(protocol.number(), state)].store(ticks);
+}

@@ -1,0 +1,150 @@
+//! A director on tables of the heap, and a network made up.
+#![allow(dead_code, reason = "every test file uses its own part")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+use control::nexthops::{Hop, HopState, Neighbour, Network, Prefix};
+use control::wanted::Effect;
+use control::{CommandError, Director, Saved, Sizes};
+use model::{Command, Destination, Forwarding, ServiceKey, ServiceRequest, ServiceStatus};
+use plane_user::Memory;
+
+/// A network of one interface, in which every address is a neighbour.
+#[derive(Debug, Clone, Default)]
+pub struct Lan {
+    pub local: BTreeSet<Ipv4Addr>,
+    pub failed: BTreeSet<Ipv4Addr>,
+    pub moved: BTreeSet<Ipv4Addr>,
+    pub routes: BTreeMap<Prefix, (u32, Option<Ipv4Addr>)>,
+    pub neighbours: BTreeSet<Ipv4Addr>,
+}
+
+pub const IFINDEX: u32 = 7;
+
+impl Network for Lan {
+    fn hop_towards(&self, address: Ipv4Addr) -> Hop {
+        if self.failed.contains(&address) {
+            return Hop::without_mac(HopState::Failed, IFINDEX);
+        }
+        let [a, b, c, d] = address.octets();
+        let vendor = if self.moved.contains(&address) { 6 } else { 2 };
+        Hop {
+            state: HopState::Resolved,
+            ifindex: IFINDEX,
+            mtu: 1500,
+            vlan: 0,
+            destination_mac: [vendor, 0, a, b, c, d],
+            source_mac: [2, 0, 0, 0, 0, 1],
+        }
+    }
+
+    fn is_local(&self, address: Ipv4Addr) -> bool {
+        self.local.contains(&address)
+    }
+
+    fn routes(&self) -> BTreeMap<Prefix, (u32, Option<Ipv4Addr>)> {
+        self.routes.clone()
+    }
+
+    fn neighbours(&self) -> BTreeMap<Neighbour, Hop> {
+        self.neighbours
+            .iter()
+            .map(|&address| ((IFINDEX, address), self.hop_towards(address)))
+            .collect()
+    }
+}
+
+pub fn sizes() -> Sizes {
+    Sizes::chosen(1024, 8, 32, 2).unwrap()
+}
+
+pub fn director() -> Director<Memory> {
+    Director::new(Memory::new(&sizes(), 42), sizes())
+}
+
+pub fn key(text: &str) -> ServiceKey {
+    text.parse().unwrap()
+}
+
+pub fn network_order(text: &str) -> u32 {
+    u32::from_ne_bytes(text.parse::<Ipv4Addr>().unwrap().octets())
+}
+
+pub fn destination(text: &str, weight: i32) -> Destination {
+    Destination {
+        weight,
+        ..Destination::new(text.parse().unwrap(), Forwarding::Masq)
+    }
+}
+
+/// `-A`, as in `add_service("TCP 10.0.0.1:80", "rr")`.
+pub fn add_service(service: &str, scheduler: &str) -> Command {
+    Command::AddService(ServiceRequest::new(key(service), scheduler))
+}
+
+/// `-a -m -w`.
+pub fn add(service: &str, to: &str, weight: i32) -> Command {
+    Command::AddDestination {
+        service: key(service),
+        destination: destination(to, weight),
+    }
+}
+
+/// `-e -m -w`.
+pub fn edit(service: &str, to: &str, weight: i32) -> Command {
+    Command::EditDestination {
+        service: key(service),
+        destination: destination(to, weight),
+    }
+}
+
+/// `-d`.
+pub fn remove(service: &str, from: &str) -> Command {
+    Command::DeleteDestination {
+        service: key(service),
+        destination: from.parse().unwrap(),
+    }
+}
+
+/// `-D`.
+pub fn remove_service(service: &str) -> Command {
+    Command::DeleteService(key(service))
+}
+
+pub trait Do {
+    /// Carries out one command.
+    fn run(&mut self, command: Command) -> Result<Effect, CommandError>;
+    /// Carries out one that must succeed.
+    fn must(&mut self, command: Command);
+    /// Sweeps the whole table once.
+    fn sweep_all(&mut self);
+    fn status(&self, service: &str) -> ServiceStatus;
+    /// The director after `kill -9` and a new start.
+    fn restarted(self) -> Self;
+}
+
+impl Do for Director<Memory> {
+    fn run(&mut self, command: Command) -> Result<Effect, CommandError> {
+        self.apply(&[command], &Lan::default()).remove(0)
+    }
+
+    fn must(&mut self, command: Command) {
+        self.run(command).unwrap();
+    }
+
+    fn sweep_all(&mut self) {
+        let buckets = control::Plane::connections(self.plane()).len() as u32;
+        self.sweep(buckets, &Lan::default());
+    }
+
+    fn status(&self, service: &str) -> ServiceStatus {
+        self.service(&key(service)).unwrap()
+    }
+
+    fn restarted(self) -> Self {
+        let saved: Saved = self.saved();
+        let memory = self.into_plane();
+        Director::adopt(memory, sizes(), &saved, &Lan::default()).unwrap()
+    }
+}
