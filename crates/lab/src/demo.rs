@@ -14,12 +14,13 @@ use crate::journey::Connection;
 use crate::lifecycle::{Options, Running};
 use crate::notation::Words;
 use crate::report::Finding;
+use crate::run::observe;
 
 /// The lab that is shown: the requests, and what must be found, are those of its first step.
 pub const LAB: &str = "nat-wrr";
 
-/// Segments of the one connection that are shown wire by wire: SYN, SYN+ACK, and the request with its ACK.
-const SEGMENTS_SHOWN: usize = 4;
+/// Segments of the one connection that are shown wire by wire: one each way.
+const SEGMENTS_SHOWN: usize = 2;
 
 /// Answers printed in a row.
 const ANSWERS_IN_A_ROW: usize = 5;
@@ -48,7 +49,7 @@ pub fn demo(
     say(
         out,
         &format!(
-            "  up after {:.1} s; the director forwards on eBPF, without the ip_vs module\n",
+            "  up after {:.1} s; the director, `xvs serve`, is ready\n",
             seconds(begin)
         ),
     )?;
@@ -65,18 +66,16 @@ pub fn demo(
 
     let capture = Capture::start(lab)?;
     let (findings, answers) = first_step(&running, out)?;
-    show(&running, &words("ipvsadm -lnc"), out)?;
-    one_way(&capture, &answers, out)?;
+    show(&running, "ipvsadm -lnc", out)?;
     if let Some(wrong) = findings.iter().find(|finding| !finding.holds) {
         let found = wrong.found.as_deref().unwrap_or("something else");
-        return Err(LabError::Unexpected(format!(
-            "expected {}; found {found}",
-            wrong.expected
-        )));
+        let message = format!("expected {}; found {found}", wrong.expected);
+        return Err(LabError::Unexpected(message));
     }
+    one_way(&capture, &answers, out)?;
 
     heading(out, "The end")?;
-    show(&running, &words("ipvsadm -C"), out)?;
+    show(&running, "ipvsadm -C", out)?;
     running.down()?;
     say(out, "  namespaces, processes and data plane are removed\n")?;
     say(
@@ -88,18 +87,22 @@ pub fn demo(
             seconds(begin)
         ),
     )?;
-    say(out, NEXT)
+    say(out, &next(&options.tools.as_typed()))
 }
 
 /// What to type next.
-const NEXT: &str = "
-What to type next:
-  xvs lab up nat-wrr                              the same hosts, to stay
-  xvs lab exec nat-wrr director ipvsadm -ln       any command on any of them
-  xvs lab exec nat-wrr client curl 172.16.10.21
-  xvs lab down nat-wrr
-  xvs lab run nat-two-nics                        why a page hangs, and how to tell
-";
+fn next(xvs: &str) -> String {
+    format!(
+        "
+What to type next, as root:
+  {xvs} lab up nat-wrr                           the same hosts, to stay
+  {xvs} lab exec nat-wrr director ipvsadm -ln    any command on any of them
+  {xvs} lab exec nat-wrr client curl 172.16.10.21
+  {xvs} lab down nat-wrr
+  {xvs} lab run nat-two-nics                     why a page hangs, and how to tell
+"
+    )
+}
 
 /// Does what the lab's first step says, one request at a time.
 fn first_step(
@@ -124,10 +127,13 @@ fn first_step(
                 all.extend(answers);
             }
             Action::Show {
-                command, expect, ..
+                on,
+                command,
+                expect,
             } => {
-                let output = show(running, command, out)?;
-                findings.extend(expect::lines(expect, &output));
+                let (output, found) = observe(running, on, command, expect)?;
+                print(on, command, &output, out)?;
+                findings.extend(found);
             }
             Action::Change { .. } | Action::Close { .. } | Action::Captured { .. } => {}
         }
@@ -159,12 +165,11 @@ fn ask(
     for number in 1..=times {
         let (answer, _) = http_client::get(&running.namespace(on), &once)?;
         for answer in answer {
-            let end = if number % ANSWERS_IN_A_ROW == 0 || number == times {
-                "\n"
-            } else {
-                ""
-            };
-            say(out, &format!("  {:<24}{end}", answer.outcome.describe()))?;
+            let text = answer.outcome.describe();
+            match number % ANSWERS_IN_A_ROW == 0 || number == times {
+                true => say(out, &format!("  {text}\n"))?,
+                false => say(out, &format!("  {text:<24}"))?,
+            }
             answers.push(answer);
         }
     }
@@ -192,19 +197,21 @@ fn one_way(capture: &Capture, answers: &[Answer], out: &mut dyn Write) -> Result
 }
 
 /// Runs a command on the director and prints it with its output.
-fn show(running: &Running<'_>, command: &Words, out: &mut dyn Write) -> Result<String, LabError> {
+fn show(running: &Running<'_>, command: &str, out: &mut dyn Write) -> Result<(), LabError> {
     let director = running.lab().hosts.iter().find(|host| host.director);
     let host = director.map_or("director", |host| host.name.as_str());
+    let command = command.parse().expect("a command written here has a word");
+    let output = running.change(host, &command)?;
+    print(host, &command, &output, out)
+}
+
+/// Prints a command with its output.
+fn print(host: &str, command: &Words, output: &str, out: &mut dyn Write) -> Result<(), LabError> {
     say(out, &format!("\n  {host} # {command}\n"))?;
-    let output = running.change(host, command)?;
     for line in output.lines() {
         say(out, &format!("  {line}\n"))?;
     }
-    Ok(output)
-}
-
-fn words(command: &str) -> Words {
-    command.parse().expect("a command written here has a word")
+    Ok(())
 }
 
 fn heading(out: &mut dyn Write, text: &str) -> Result<(), LabError> {

@@ -64,7 +64,7 @@ impl Connection {
         })
     }
 
-    /// The first `segments` of its segments, each at each wire, in words.
+    /// The first `segments` of its segments, each at each wire, and the others in a line each.
     pub fn describe(&self, segments: usize) -> String {
         let mut text = String::new();
         for journey in self.journeys.iter().take(segments) {
@@ -73,11 +73,8 @@ impl Connection {
                 let _ = writeln!(text, "      {lost}");
             }
         }
-        match self.journeys.len().saturating_sub(segments) {
-            0 => {}
-            rest => {
-                let _ = writeln!(text, "    and {rest} more segments of this connection");
-            }
+        for journey in self.journeys.iter().skip(segments) {
+            text.push_str(&journey.in_one_line());
         }
         text
     }
@@ -133,7 +130,8 @@ impl Journey {
         }
     }
 
-    fn describe(&self) -> String {
+    /// Its flags, length and repetitions.
+    fn name(&self) -> String {
         let repeated = match self.repeated {
             0 => String::new(),
             1 => ", sent once more".to_owned(),
@@ -143,7 +141,21 @@ impl Journey {
             0 => String::new(),
             bytes => format!(", {bytes} bytes"),
         };
-        let mut text = format!("    {}{payload}{repeated}\n", self.segment.flags);
+        format!("{}{payload}{repeated}", self.segment.flags)
+    }
+
+    fn in_one_line(&self) -> String {
+        let mut hosts: Vec<&str> = self
+            .sightings
+            .iter()
+            .map(|sighting| &*sighting.host)
+            .collect();
+        hosts.dedup();
+        format!("    {:<24}{}\n", self.name(), hosts.join(" → "))
+    }
+
+    fn describe(&self) -> String {
+        let mut text = format!("    {}\n", self.name());
         let mut previous: Option<&Sighting> = None;
         for sighting in &self.sightings {
             let same_frame = previous.is_some_and(|previous| previous.packet == sighting.packet);

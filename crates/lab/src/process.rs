@@ -34,6 +34,18 @@ impl Tools {
         Self { xvs }
     }
 
+    /// How a person in this folder would call `xvs`.
+    pub fn as_typed(&self) -> String {
+        let here = std::env::current_dir().ok();
+        let short = here.and_then(|here| self.xvs.strip_prefix(here).ok());
+        match short {
+            // Without a slash it would be looked for in PATH.
+            Some(name) if name.components().count() == 1 => format!("./{}", name.display()),
+            Some(path) => path.display().to_string(),
+            None => self.xvs.display().to_string(),
+        }
+    }
+
     /// Program and arguments of an `xvs` command.
     pub fn xvs<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Vec<String> {
         let program = self.xvs.to_string_lossy().into_owned();

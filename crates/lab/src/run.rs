@@ -17,7 +17,7 @@ use crate::http_client::{self, Answer, Held};
 use crate::journey::Connection;
 use crate::lifecycle::Running;
 use crate::notation::Words;
-use crate::report::{ActionReport, StepReport};
+use crate::report::{ActionReport, Finding, StepReport};
 
 /// How long an observation may take to become what is expected: counters follow packets, but not at once.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -178,16 +178,10 @@ impl Walk<'_, '_> {
         expected: &LinesExpected,
     ) -> Result<ActionReport, LabError> {
         let mut report = ActionReport::new(format!("{on} # {command}"));
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let output = self.lab.change(on, command)?;
-            report.findings = expect::lines(expected, &output);
-            report.output = Some(output);
-            if report.passed() || Instant::now() > deadline {
-                return Ok(report);
-            }
-            std::thread::sleep(PAUSE);
-        }
+        let (output, findings) = observe(self.lab, on, command, expected)?;
+        report.output = Some(output);
+        report.findings = findings;
+        Ok(report)
     }
 
     fn get(
@@ -255,6 +249,24 @@ impl Walk<'_, '_> {
         Ok(self
             .followed
             .and_then(|client| Connection::of(client, &seen)))
+    }
+}
+
+/// Looks at a command's output until it is as expected, or patience ends.
+pub(crate) fn observe(
+    lab: &Running<'_>,
+    on: &str,
+    command: &Words,
+    expected: &LinesExpected,
+) -> Result<(String, Vec<Finding>), LabError> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let output = lab.change(on, command)?;
+        let findings = expect::lines(expected, &output);
+        if findings.iter().all(|finding| finding.holds) || Instant::now() > deadline {
+            return Ok((output, findings));
+        }
+        std::thread::sleep(PAUSE);
     }
 }
 
