@@ -69,20 +69,20 @@ impl TestLab {
             .collect()
     }
 
-    /// Numbers of the processes in its namespaces.
+    /// Numbers of its web servers' processes.
     pub fn servers(&self) -> Vec<String> {
         let inside = |name: &String| {
-            let output = Command::new("ip")
-                .args(["netns", "pids", name])
-                .output()
-                .unwrap();
-            String::from_utf8(output.stdout).unwrap()
+            let output = Command::new("ip").args(["netns", "pids", name]).output();
+            String::from_utf8(output.unwrap().stdout).unwrap()
+        };
+        // Commands of the lab's set-up come and go in the same namespaces.
+        let serves = |pid: &String| {
+            let arguments = std::fs::read_to_string(format!("/proc/{pid}/cmdline"));
+            arguments.is_ok_and(|arguments| arguments.contains("lab\0http\0"))
         };
         let text: Vec<String> = self.namespaces().iter().map(inside).collect();
-        text.iter()
-            .flat_map(|text| text.split_whitespace())
-            .map(str::to_owned)
-            .collect()
+        let pids = text.iter().flat_map(|text| text.split_whitespace());
+        pids.map(str::to_owned).filter(serves).collect()
     }
 
     /// Waits until its web servers run.
