@@ -5,7 +5,7 @@
 //!
 //! - **[`Snapshot`]** is plain data: what the kernel said about the network, and the questions one
 //!   asks of it ([`route`](Snapshot::route), [`next_hop`](Snapshot::next_hop),
-//!   [`interfaces_towards`](Snapshot::interfaces_towards)). It opens no socket and reads no clock,
+//!   [`ways`](Snapshot::ways), [`interfaces_towards`](Snapshot::interfaces_towards)). It opens no socket and reads no clock,
 //!   and changes only by [`apply`](Snapshot::apply).
 //! - **[`Watcher`]**, **[`Resolver`]** and [`offloads`] are the sockets: the first keeps a
 //!   snapshot true, the second makes the kernel resolve the neighbours one cares for, the third
@@ -66,6 +66,7 @@ mod route_table;
 mod snapshot;
 mod source;
 mod watcher;
+mod ways;
 
 pub use address::InterfaceAddress;
 pub use error::Error;
@@ -80,3 +81,4 @@ pub use resolver::{Resolver, Review};
 pub use route::{Leg, RouteEntry, RouteKind, Table};
 pub use snapshot::Snapshot;
 pub use watcher::{Settings, Watcher};
+pub use ways::Way;

@@ -100,7 +100,12 @@ impl Snapshot {
     /// is taken, or else the first at all.
     #[must_use]
     pub fn route(&self, destination: IpAddr) -> Lookup {
-        let Some((entry, leg)) = self.find_route(destination) else {
+        self.lookup(destination, u8::MAX)
+    }
+
+    /// As [`route`](Self::route), by the routes alone whose prefixes have at most `longest` bits.
+    pub(crate) fn lookup(&self, destination: IpAddr, longest: u8) -> Lookup {
+        let Some((entry, leg)) = self.find_route(destination, longest) else {
             return Lookup::NoRoute;
         };
         match (entry.kind, leg) {
@@ -182,7 +187,7 @@ impl Snapshot {
     }
 
     fn interfaces_of(&self, address: IpAddr) -> Vec<u32> {
-        let Some((entry, _)) = self.find_route(address) else {
+        let Some((entry, _)) = self.find_route(address, u8::MAX) else {
             return Vec::new();
         };
         let meets_traffic =
@@ -214,11 +219,11 @@ impl Snapshot {
     }
 
     /// The route that the kernel's default rules find, and the leg of it to take.
-    fn find_route(&self, destination: IpAddr) -> Option<(&RouteEntry, Option<&Leg>)> {
+    fn find_route(&self, destination: IpAddr, longest: u8) -> Option<(&RouteEntry, Option<&Leg>)> {
         [&self.local, &self.main].into_iter().find_map(|table| {
             table
                 .candidates(destination)
-                .filter(|entry| entry.is_plain())
+                .filter(|entry| entry.is_plain() && entry.prefix.length() <= longest)
                 .take_while(|entry| entry.kind != RouteKind::Throw)
                 .find_map(|entry| self.choose_leg(entry).map(|leg| (entry, leg)))
         })

@@ -111,6 +111,7 @@ impl RouteTable {
         removed
     }
 
+    /// The routes for exactly this prefix, the best first.
     fn of_prefix(&self, prefix: Prefix) -> &[RouteEntry] {
         self.lengths(prefix.address())
             .get(&prefix.length())

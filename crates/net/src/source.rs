@@ -13,22 +13,25 @@ pub(crate) fn choose(
     leg: &Leg,
     destination: IpAddr,
 ) -> Option<IpAddr> {
-    let usable: Vec<&InterfaceAddress> = addresses
+    let usable = addresses
         .iter()
-        .filter(|held| !held.unusable && held.address.is_ipv4() == destination.is_ipv4())
-        .collect();
+        .filter(|held| !held.unusable && held.address.is_ipv4() == destination.is_ipv4());
     match destination {
-        IpAddr::V4(_) => choose_v4(&usable, leg, destination),
-        IpAddr::V6(_) => choose_v6(&usable, leg, destination),
+        IpAddr::V4(_) => choose_v4(usable, leg, destination),
+        IpAddr::V6(_) => choose_v6(usable, leg, destination),
     }
 }
 
 /// As the kernel's `inet_select_addr`: of the interface's addresses the first whose subnet holds
 /// the next hop, else its first, else the first of any interface; the latter two only if they
 /// reach beyond their link.
-fn choose_v4(usable: &[&InterfaceAddress], leg: &Leg, destination: IpAddr) -> Option<IpAddr> {
+fn choose_v4<'a>(
+    usable: impl Iterator<Item = &'a InterfaceAddress> + Clone,
+    leg: &Leg,
+    destination: IpAddr,
+) -> Option<IpAddr> {
     let next = leg.gateway.unwrap_or(destination);
-    let primary = || usable.iter().filter(|held| !held.secondary);
+    let primary = || usable.clone().filter(|held| !held.secondary);
     let on_interface = || primary().filter(|held| held.ifindex == leg.ifindex);
     on_interface()
         .find(|held| held.subnet.contains(next))
@@ -39,7 +42,11 @@ fn choose_v4(usable: &[&InterfaceAddress], leg: &Leg, destination: IpAddr) -> Op
 
 /// The rules of RFC 6724 section 5 that matter to a server: a scope that reaches the destination
 /// (2), the outgoing interface (5), no temporary addresses (7), the longest match (8).
-fn choose_v6(usable: &[&InterfaceAddress], leg: &Leg, destination: IpAddr) -> Option<IpAddr> {
+fn choose_v6<'a>(
+    usable: impl Iterator<Item = &'a InterfaceAddress>,
+    leg: &Leg,
+    destination: IpAddr,
+) -> Option<IpAddr> {
     let link_local = matches!(destination, IpAddr::V6(address) if address.is_unicast_link_local());
     let reaches = |held: &InterfaceAddress| {
         let on_interface = held.ifindex == leg.ifindex;
@@ -53,7 +60,7 @@ fn choose_v6(usable: &[&InterfaceAddress], leg: &Leg, destination: IpAddr) -> Op
             common_bits(held.address, destination),
         )
     };
-    let candidates = usable.iter().filter(|held| reaches(held));
+    let candidates = usable.filter(|held| reaches(held));
     candidates
         .max_by_key(|held| rank(held))
         .map(|held| held.address)

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::support::{Following, Namespace, connect, pair};
-use net::{Event, LinkKind, Lookup, NeighbourState, NextHop, Settings, Snapshot};
+use net::{
+    Event, LinkKind, Lookup, NeighbourState, NextHop, Resolver, Settings, Snapshot, Vlan, VlanPath,
+};
 
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -273,6 +275,58 @@ fn a_bridge_itself_is_the_way_out_with_its_own_address() {
                 matches!(snapshot.next_hop(ip("10.9.0.2")),
                     NextHop::Resolved { ifindex, source, .. } if ifindex == bridge && source == mac)
             })
+            .await;
+    });
+}
+
+#[test]
+#[ignore = "needs a kernel with 802.1Q interfaces: there, run with --include-ignored"]
+fn a_vlan_interface_is_followed_and_leads_to_its_neighbours() {
+    let (director, peer) = pair();
+    for (host, namespace) in [(1, &director), (2, &peer)] {
+        namespace.ip("link add link eth0 name eth0.42 type vlan id 42");
+        namespace.ip(&format!("address add 10.42.0.{host}/24 dev eth0.42"));
+        namespace.ip("link set eth0.42 up");
+    }
+    let (vlan, below) = (director.ifindex("eth0.42"), director.ifindex("eth0"));
+    director.run(async || {
+        let mut following = Following::start().await;
+        let mut resolver = Resolver::new().unwrap();
+        resolver.resolve(ip("10.42.0.2"));
+        let resolved = |snapshot: &Snapshot| {
+            matches!(snapshot.next_hop(ip("10.42.0.2")), NextHop::Resolved { .. })
+        };
+        following
+            .resolve_until(&mut resolver, "it is resolved", resolved)
+            .await;
+        let tag = Vlan {
+            id: 42,
+            protocol: 0x8100,
+        };
+        let NextHop::Resolved {
+            ifindex,
+            vlan: path,
+            ..
+        } = following.snapshot.next_hop(ip("10.42.0.2"))
+        else {
+            panic!("it was resolved");
+        };
+        assert_eq!(
+            (ifindex, path),
+            (
+                vlan,
+                Some(VlanPath {
+                    vlan: tag,
+                    lower: Some(below)
+                })
+            )
+        );
+        director.ip("link set eth0 down");
+        let down = |snapshot: &Snapshot| {
+            !matches!(snapshot.next_hop(ip("10.42.0.2")), NextHop::Resolved { .. })
+        };
+        following
+            .until("the VLAN goes with what lies below", down)
             .await;
     });
 }
