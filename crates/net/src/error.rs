@@ -53,3 +53,28 @@ fn hint(source: &io::Error) -> &'static str {
         _ => "",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(kind: io::ErrorKind) -> String {
+        let request = "resolve 10.0.0.2 on interface 3".to_owned();
+        Error::Refused {
+            request,
+            source: kind.into(),
+        }
+        .to_string()
+    }
+
+    #[test]
+    fn a_missing_capability_is_named() {
+        let message = refused(io::ErrorKind::PermissionDenied);
+        assert!(message.starts_with("the kernel refused to resolve 10.0.0.2 on interface 3"));
+        assert!(
+            message.contains("hint:") && message.contains("CAP_NET_ADMIN"),
+            "{message}"
+        );
+        assert!(!refused(io::ErrorKind::NotFound).contains("hint:"));
+    }
+}

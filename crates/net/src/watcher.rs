@@ -246,3 +246,32 @@ impl Pending {
         [self.due, self.settled].into_iter().flatten().min()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receiver_that_is_too_slow_gets_a_resync_instead_of_a_heap_of_events() {
+        let mut pending = Pending::default();
+        for ifindex in 0..=PENDING_LIMIT {
+            assert!(!pending.lost);
+            let gone = Event::LinkGone(u32::try_from(ifindex).unwrap());
+            pending.add(gone, Effect::NONE, Duration::ZERO);
+        }
+        assert!(pending.lost && pending.events.is_empty() && pending.due.is_some());
+    }
+
+    #[test]
+    fn doubt_about_routes_is_looked_into_at_once_and_once_more_later() {
+        let mut pending = Pending::default();
+        let doubt = Effect {
+            routes_in_doubt: true,
+            ..Effect::NONE
+        };
+        pending.add(Event::LinkGone(3), doubt, Duration::from_millis(10));
+        assert!(pending.routes_in_doubt);
+        let (due, settled) = (pending.due.unwrap(), pending.settled.unwrap());
+        assert!(due < settled && pending.wakeup() == Some(due));
+    }
+}

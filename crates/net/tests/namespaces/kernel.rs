@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use net::{Lookup, Snapshot};
+use net::{Lookup, NextHop, Snapshot, Way};
 
 use crate::support::{Following, Namespace, connect};
 
@@ -144,6 +144,27 @@ fn routes_are_found_as_the_kernel_finds_them() {
                 "the way to {destination}"
             );
         }
+    });
+}
+
+#[test]
+fn the_map_of_all_ways_leads_where_lookups_lead() {
+    let (director, _peers) = crossroads();
+    director.run(async || {
+        let snapshot = Following::start().await.snapshot;
+        let ways = snapshot.ways();
+        for prefix in ways.keys() {
+            let address = prefix.address();
+            let holding = ways.iter().filter(|(prefix, _)| prefix.contains(address));
+            let (_, way) = holding.max_by_key(|(prefix, _)| prefix.length()).unwrap();
+            match (*way, snapshot.next_hop(address)) {
+                (Way::Via(next_hop), answer) => assert_eq!(next_hop, answer, "{prefix}"),
+                (Way::OnLink { ifindex, .. }, answer) => {
+                    assert_eq!(answer, NextHop::Unresolved { ifindex, address }, "{prefix}");
+                }
+            }
+        }
+        assert!(ways.len() > 30, "{} ways", ways.len());
     });
 }
 
