@@ -10,10 +10,10 @@ use anyhow::{Context, Result, bail};
 /// A program to run in the project's root, with its output going where ours goes.
 pub struct Program(Command);
 
-/// The cargo that runs this program.
-pub fn cargo<const N: usize>(arguments: [&str; N]) -> Program {
+/// The cargo that runs this program, with arguments that are split at spaces.
+pub fn cargo(arguments: &str) -> Program {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    Program::new(cargo).args(arguments)
+    Program::new(cargo).args(arguments.split_whitespace())
 }
 
 /// The folder of the project.

@@ -28,40 +28,28 @@ fn main() -> ExitCode {
 
 fn run(verb: &str, rest: &[String]) -> Result<()> {
     match verb {
-        "build" => cargo(["build", "--workspace"]).args(rest).run(),
+        "build" => cargo("build").args(rest).run(),
         "lint" => lint::all(),
         "test" => test(rest),
-        // Not the release profile: the demo then uses what the tests have built, and the BPF programs are optimized
-        // in either.
-        "demo" => cargo(["run", "--quiet", "--package", "xvs", "--", "lab", "demo"])
+        // Not the release profile: the demo then uses what the tests have built, and the BPF
+        // programs are optimized in either.
+        "demo" => cargo("run --quiet --package xvs -- lab demo")
             .args(rest)
             .run(),
-        "bench" => cargo([
-            "run",
-            "--quiet",
-            "--release",
-            "--package",
-            "xvs",
-            "--",
-            "bench",
-        ])
-        .args(rest)
-        .run(),
+        "bench" => cargo("run --quiet --release --package xvs -- bench")
+            .args(rest)
+            .run(),
         _ => bail!("there is no verb '{verb}'; ./x help lists them"),
     }
 }
 
 /// Runs every ring of tests, or what `rest` selects of them.
 fn test(rest: &[String]) -> Result<()> {
-    eprintln!(
-        "x: unit and property tests, packets on the native host and through BPF_PROG_TEST_RUN, and real TCP \
-         in network namespaces"
-    );
-    // With arguments the caller chooses the packages.
-    let scope: &[&str] = if rest.is_empty() {
-        &["--workspace"]
-    } else {
-        &[]
-    };
-    cargo(["test"]).args(scope).args(rest).run()
+    if rest.is_empty() {
+        eprintln!(
+            "x: unit and property tests, packets on the native host and through BPF_PROG_TEST_RUN, \
+             real TCP in network namespaces"
+        );
+    }
+    cargo("test").args(rest).run()
 }
