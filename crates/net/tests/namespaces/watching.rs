@@ -256,6 +256,11 @@ fn a_port_that_leaves_its_bridge_stays_an_interface() {
         following.until("the port is free", free).await;
         following.for_a_while(Duration::from_millis(200)).await;
         assert!(has_name(&following.snapshot, "eth0"));
+        let mut addresses = following.snapshot.addresses();
+        assert!(
+            addresses.any(|held| held.address == ip("10.0.0.1")),
+            "it keeps its addresses"
+        );
     });
 }
 
