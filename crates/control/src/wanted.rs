@@ -125,12 +125,22 @@ pub struct Wanted {
     services: BTreeMap<ServicePosition, WantedService>,
     positions: HashMap<ServiceKey, ServicePosition>,
     daemons: BTreeMap<SyncRole, SyncDaemon>,
+    salt: u8,
     /// How many services and destinations were ever added: the source of [`Newest`].
     additions: u64,
 }
 
 impl Wanted {
-    /// The services, in the order in which the kernel would list them if its hash had no salt.
+    /// Nothing yet. The salt decides in which order services are listed: the kernel has a new one in every
+    /// network namespace, made from a pointer. [`Wanted::default`] has the salt 0.
+    pub fn with_salt(salt: u8) -> Self {
+        Self {
+            salt,
+            ..Self::default()
+        }
+    }
+
+    /// The services, in the order in which a kernel with this salt lists them.
     pub fn services(&self) -> impl ExactSizeIterator<Item = &WantedService> {
         self.services.values()
     }
@@ -202,7 +212,7 @@ impl Wanted {
         let service = check_service(request)?;
         let position = ServicePosition {
             by_mark: matches!(service.key, ServiceKey::Mark { .. }),
-            bucket: bucket(&service.key),
+            bucket: bucket(&service.key) ^ self.salt,
             newest: self.next(),
         };
         self.positions.insert(service.key, position);

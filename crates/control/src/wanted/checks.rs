@@ -47,10 +47,7 @@ pub(super) fn is_host(address: IpAddr) -> bool {
     }
 }
 
-/// The bucket of the kernel's service table (256 of them): protocol, folded address and port, or the mark.
-///
-/// The kernel mixes a salt in that differs from boot to boot, so its order cannot be foretold. This is the
-/// order for the salt 0.
+/// The bucket, before the salt, of the kernel's service table (256 of them): protocol, folded address and port, or the mark.
 pub(super) fn bucket(key: &ServiceKey) -> u8 {
     let hash = match *key {
         ServiceKey::Mark { mark, .. } => mark,

@@ -1,0 +1,8 @@
+//! The command line against what the real ipvsadm printed.
+
+mod anything;
+mod connections;
+mod counters;
+mod program;
+mod support;
+mod transcripts;
