@@ -12,7 +12,8 @@ use thiserror::Error;
 pub struct Unavailable {
     /// Why, in the words of the C library's `strerror` or of `ipvsadm`.
     pub reason: String,
-    /// What to do about it: one sentence.
+    /// What to do about it: one sentence. Empty where the reason says it already, as in "Permission denied
+    /// (you must be root)": `ipvsadm` knows that case too, and says no more.
     pub hint: String,
 }
 

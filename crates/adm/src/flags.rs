@@ -27,20 +27,27 @@ pub(crate) fn parse_flags(text: &str, scheduler: &str) -> Result<SchedulerFlags,
     Ok(flags)
 }
 
+/// The names that every scheduler has for its flags.
+const COMMON: [&str; 3] = ["flag-1", "flag-2", "flag-3"];
+
 /// Writes flags separated by commas, as `ipvsadm` does: `sh` and `mh` do not show the third.
 pub(crate) fn flags_text(flags: SchedulerFlags, scheduler: Scheduler) -> String {
-    let [first, second, third] = match scheduler {
-        Scheduler::Sh => ["sh-fallback", "sh-port", ""],
-        Scheduler::Mh => ["mh-fallback", "mh-port", ""],
-        _ => ["flag-1", "flag-2", "flag-3"],
-    };
-    let set = [
-        (flags.first, first),
-        (flags.second, second),
-        (flags.third, third),
-    ];
-    let shown = set
+    match scheduler {
+        Scheduler::Sh => joined(flags, ["sh-fallback", "sh-port", ""]),
+        Scheduler::Mh => joined(flags, ["mh-fallback", "mh-port", ""]),
+        _ => joined(flags, COMMON),
+    }
+}
+
+/// Writes flags separated by commas, by the names that every scheduler has for them.
+pub(crate) fn common_flags_text(flags: SchedulerFlags) -> String {
+    joined(flags, COMMON)
+}
+
+fn joined(flags: SchedulerFlags, names: [&str; 3]) -> String {
+    let set = [flags.first, flags.second, flags.third]
         .into_iter()
-        .filter(|(set, name)| *set && !name.is_empty());
+        .zip(names);
+    let shown = set.filter(|(set, name)| *set && !name.is_empty());
     shown.map(|(_, name)| name).collect::<Vec<_>>().join(",")
 }

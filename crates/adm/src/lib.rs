@@ -38,3 +38,4 @@ pub use invocation::{Format, Invocation, Listing, View};
 pub use names::{NameTables, Resolver};
 pub use parse::{UsageError, parse};
 pub use run::{Program, Streams, run};
+pub use save::save_everything;

@@ -3,44 +3,76 @@
 use std::io::{self, Write};
 
 use model::{
-    Destination, Family, Forwarding, Protocol, Service, ServiceKey, ServiceStatus, Tunnel,
-    TunnelChecksum, TunnelKind,
+    Destination, Family, Forwarding, Protocol, Service, ServiceKey, ServiceStatus, Timeouts,
+    Tunnel, TunnelChecksum, TunnelKind,
 };
 
 use crate::address::endpoint_text;
-use crate::flags::flags_text;
+use crate::flags::{common_flags_text, flags_text};
 use crate::list::{shown_mask, transport};
-use crate::names::Resolver;
+use crate::names::{NameTables, Resolver};
+
+/// How commands are written.
+#[derive(Clone, Copy)]
+pub(crate) struct Style<'a> {
+    /// Addresses and ports as numbers.
+    pub numeric: bool,
+    /// With everything that can be said, not only what `ipvsadm` saves.
+    pub complete: bool,
+    /// For addresses and ports that are not numbers.
+    pub names: &'a dyn Resolver,
+}
+
+/// Writes a configuration as commands that `ipvsadm -R` takes, leaving nothing out: other than `ipvsadm -S`
+/// with thresholds, timeouts, every scheduler flag, large marks, and in the order that restores the order.
+///
+/// `services` and their destinations are in the director's order, the newest first.
+pub fn save_everything(services: &[ServiceStatus], timeouts: &Timeouts) -> String {
+    let names = NameTables::default();
+    let style = Style {
+        numeric: true,
+        complete: true,
+        names: &names,
+    };
+    let Timeouts { tcp, tcp_fin, udp } = timeouts;
+    let mut text = format!("--set {tcp} {tcp_fin} {udp}\n");
+    for status in services.iter().rev() {
+        let key = status.service.key;
+        let selector = selector(key, style);
+        text += &service_command(&selector, &status.service, style);
+        for status in status.destinations.iter().rev() {
+            text += &destination_command(&selector, key, &status.destination, style);
+        }
+    }
+    text
+}
 
 /// Prints the commands for a service and its destinations.
 pub(crate) fn service(
     out: &mut dyn Write,
     status: &ServiceStatus,
-    numeric: bool,
-    names: &dyn Resolver,
+    style: Style<'_>,
 ) -> io::Result<()> {
     let key = status.service.key;
-    let selector = selector(key, numeric, names);
-    writeln!(out, "-A {selector} {}", service_options(&status.service))?;
+    let selector = selector(key, style);
+    out.write_all(service_command(&selector, &status.service, style).as_bytes())?;
     for status in &status.destinations {
-        let destination = &status.destination;
-        let (address, port) = (destination.key.address, destination.key.port);
-        let server = endpoint_text(address, port, transport(key), numeric, names);
-        writeln!(
-            out,
-            "-a {selector} -r {server} {}",
-            destination_options(destination)
-        )?;
+        let command = destination_command(&selector, key, &status.destination, style);
+        out.write_all(command.as_bytes())?;
     }
     Ok(())
 }
 
 /// The option that names the service.
-fn selector(key: ServiceKey, numeric: bool, names: &dyn Resolver) -> String {
+fn selector(key: ServiceKey, style: Style<'_>) -> String {
     match key {
         ServiceKey::Mark { mark, family } => {
             let suffix = if family == Family::Ipv6 { " -6" } else { "" };
-            format!("-f {}{suffix}", mark.cast_signed())
+            match style.complete {
+                true => format!("-f {mark}{suffix}"),
+                // What it does not take back, where the mark is large.
+                false => format!("-f {}{suffix}", mark.cast_signed()),
+            }
         }
         ServiceKey::Address {
             protocol,
@@ -52,14 +84,14 @@ fn selector(key: ServiceKey, numeric: bool, names: &dyn Resolver) -> String {
                 Protocol::Udp => "-u",
                 Protocol::Sctp => "--sctp-service",
             };
-            let end = endpoint_text(address, port, Some(protocol), numeric, names);
+            let end = endpoint_text(address, port, Some(protocol), style.numeric, style.names);
             format!("{option} {end}")
         }
     }
 }
 
-fn service_options(service: &Service) -> String {
-    let mut text = format!("-s {}", service.scheduler);
+fn service_command(selector: &str, service: &Service, style: Style<'_>) -> String {
+    let mut text = format!("-A {selector} -s {}", service.scheduler);
     if let Some(persistence) = service.persistence {
         text += &format!(" -p {}", persistence.timeout);
         if let Some(mask) = shown_mask(persistence.netmask) {
@@ -72,27 +104,54 @@ fn service_options(service: &Service) -> String {
     if service.one_packet {
         text += " -o";
     }
-    if !service.scheduler_flags.is_empty() {
-        text += &format!(
-            " -b {}",
-            flags_text(service.scheduler_flags, service.scheduler)
-        );
+    let flags = service.scheduler_flags;
+    if !flags.is_empty() {
+        let names = match style.complete {
+            true => common_flags_text(flags),
+            false => flags_text(flags, service.scheduler),
+        };
+        text += &format!(" -b {names}");
     }
-    text
+    text + "\n"
 }
 
-/// The thresholds are not among them: `ipvsadm` does not save those.
-fn destination_options(destination: &Destination) -> String {
+fn destination_command(
+    selector: &str,
+    service: ServiceKey,
+    destination: &Destination,
+    style: Style<'_>,
+) -> String {
+    let (address, port) = (destination.key.address, destination.key.port);
+    let server = endpoint_text(
+        address,
+        port,
+        transport(service),
+        style.numeric,
+        style.names,
+    );
     let method = match destination.forwarding {
         Forwarding::Masq => "-m",
         Forwarding::Tunnel => "-i",
         Forwarding::Local | Forwarding::Route => "-g",
     };
-    let mut text = format!("{method} -w {}", destination.weight);
+    let mut text = format!(
+        "-a {selector} -r {server} {method} -w {}",
+        destination.weight
+    );
     if destination.forwarding == Forwarding::Tunnel {
         text += &tunnel_options(destination.tunnel);
     }
-    text
+    if style.complete {
+        for (option, value) in [
+            ("-x", destination.upper_threshold),
+            ("-y", destination.lower_threshold),
+        ] {
+            if value != 0 {
+                text += &format!(" {option} {value}");
+            }
+        }
+    }
+    text + "\n"
 }
 
 fn tunnel_options(tunnel: Tunnel) -> String {

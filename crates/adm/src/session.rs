@@ -8,6 +8,7 @@ use crate::director::{Director, DirectorError, Unavailable};
 use crate::invocation::{Format, Invocation, Listing};
 use crate::names::Resolver;
 use crate::parse::{UsageError, parse};
+use crate::save::Style;
 use crate::{connections, help, list, restore, save};
 
 /// How many changes from standard input are handed to the director at once.
@@ -219,12 +220,16 @@ impl<'a> Session<'a> {
     }
 
     fn save(&mut self, numeric: bool) -> Result<(), DirectorError> {
-        let names = self.names;
+        let style = Style {
+            numeric,
+            complete: false,
+            names: self.names,
+        };
         let services = list::arrange(self.director.services()?, false);
         self.print(|out| {
             services
                 .iter()
-                .try_for_each(|s| save::service(out, s, numeric, names))
+                .try_for_each(|s| save::service(out, s, style))
         });
         Ok(())
     }
@@ -248,7 +253,9 @@ impl<'a> Session<'a> {
     fn unavailable(&mut self, unavailable: &Unavailable) -> Exit {
         self.complain(&format!("Can't initialize ipvs: {}", unavailable.reason));
         self.complain("Are you sure that IP Virtual Server is built in the kernel or as module?");
-        self.complain(&format!("hint: {}", unavailable.hint));
+        if !unavailable.hint.is_empty() {
+            self.complain(&format!("hint: {}", unavailable.hint));
+        }
         Exit(2)
     }
 

@@ -4,5 +4,6 @@ mod anything;
 mod connections;
 mod counters;
 mod program;
+mod saving;
 mod support;
 mod transcripts;

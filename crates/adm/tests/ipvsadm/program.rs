@@ -4,6 +4,8 @@ use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::support::director::WantedDirector;
+use crate::support::golden;
+use crate::support::transcript::steps;
 use adm::{NameTables, Program, Resolver, Streams, Unavailable, run};
 use model::{Command, Protocol, ServiceRequest};
 
@@ -52,6 +54,33 @@ fn without_a_director_every_command_says_so_before_anything_else() {
     }
     let (_, errors, code) = call(Program::Restore, "ipvsadm-restore", "", &mut absent());
     assert_eq!((errors, code), (NO_DIRECTOR.repeat(2), 2));
+}
+
+#[test]
+fn who_is_not_root_is_told_so_in_ipvsadms_words_alone() {
+    let reason = "Permission denied (you must be root)".to_owned();
+    let hint = String::new();
+    let mut director = WantedDirector {
+        absent: Some(Unavailable { reason, hint }),
+        ..WantedDirector::default()
+    };
+    let steps = steps(&golden("09-errors.txt"));
+    let refused = steps
+        .iter()
+        .filter(|step| step.command.contains(" ipvsadm -"));
+    let mut count = 0;
+    for step in refused.filter(|step| step.command.starts_with("setpriv")) {
+        let (_, line) = step
+            .command
+            .split_once(" ipvsadm ")
+            .expect("it was looked for");
+        let line = format!("ipvsadm {line}");
+        let (output, errors, code) = call(Program::Ipvsadm, &line, "", &mut director);
+        assert_eq!(errors.lines().collect::<Vec<_>>(), step.stderr);
+        assert_eq!((output.as_str(), Some(code)), ("", step.code));
+        count += 1;
+    }
+    assert_eq!(count, 2);
 }
 
 #[test]
