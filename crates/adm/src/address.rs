@@ -16,8 +16,8 @@ pub(crate) struct Endpoint {
 
 /// Reads `host`, `host:port`, `[ipv6]:port` or `ipv6`; host and port may be names.
 ///
-/// As in `ipvsadm`, digits alone are no host, a name is looked up for IPv4 only, and what follows an IPv4
-/// address or a name in brackets is not looked at.
+/// As in `ipvsadm`, digits alone are no host, a name is looked up for IPv4 only, and what follows
+/// an IPv4 address or a name in brackets is not looked at.
 pub(crate) fn endpoint(
     text: &str,
     protocol: Option<Protocol>,
@@ -67,8 +67,9 @@ fn port_number(text: &str, protocol: Option<Protocol>, names: &dyn Resolver) -> 
     })
 }
 
-/// Reads an IPv4 address as `inet_aton` does: one to four parts, each decimal, octal (`0…`) or hexadecimal
-/// (`0x…`), the last one filling what the others leave. White space may follow, and anything after it.
+/// Reads an IPv4 address as `inet_aton` does: one to four parts, each decimal, octal (`0…`) or
+/// hexadecimal (`0x…`), the last one filling what the others leave. White space may follow, and
+/// anything after it.
 fn inet_aton(text: &str) -> Option<Ipv4Addr> {
     let text = text.split(is_space).next()?;
     let parts: Vec<u32> = text.split('.').map(part).collect::<Option<_>>()?;
@@ -101,8 +102,8 @@ fn part(text: &str) -> Option<u32> {
     u32::from_str_radix(digits, radix).ok()
 }
 
-/// Writes an address as the C library's `inet_ntop` does, which differs from Rust's for IPv6 addresses that
-/// carry an IPv4 address in their last 32 bits (`::0.2.0.128`).
+/// Writes an address as the C library's `inet_ntop` does, which differs from Rust's for IPv6
+/// addresses that carry an IPv4 address in their last 32 bits (`::0.2.0.128`).
 pub(crate) fn address_text(address: IpAddr) -> String {
     match address {
         IpAddr::V4(a) => a.to_string(),
@@ -118,7 +119,8 @@ pub(crate) fn address_text(address: IpAddr) -> String {
     }
 }
 
-/// Writes an address and a port, by name unless `numeric`. IPv6 addresses, and their names, are bracketed.
+/// Writes an address and a port, by name unless `numeric`. IPv6 addresses, and their names, are
+/// bracketed.
 ///
 /// `ipvsadm` cuts the text at 59 bytes.
 pub(crate) fn endpoint_text(

@@ -12,8 +12,8 @@ use thiserror::Error;
 pub struct Unavailable {
     /// Why, in the words of the C library's `strerror` or of `ipvsadm`.
     pub reason: String,
-    /// What to do about it: one sentence. Empty where the reason says it already, as in "Permission denied
-    /// (you must be root)": `ipvsadm` knows that case too, and says no more.
+    /// What to do about it: one sentence. Empty where the reason says it already, as in "Permission
+    /// denied (you must be root)": `ipvsadm` knows that case too, and says no more.
     pub hint: String,
 }
 
@@ -45,8 +45,8 @@ pub trait Director {
     /// When it cannot be reached.
     fn info(&mut self) -> Result<DirectorInfo, DirectorError>;
 
-    /// Carries out changes in order, as one transaction if possible. A refused one does not keep those after
-    /// it from being carried out: there is an answer for each.
+    /// Carries out changes in order, as one transaction if possible. A refused one does not keep
+    /// those after it from being carried out: there is an answer for each.
     ///
     /// # Errors
     /// When the director cannot be reached.

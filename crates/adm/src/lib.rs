@@ -1,8 +1,9 @@
 //! The command line of `ipvsadm` 1.31, `ipvsadm-save` and `ipvsadm-restore`.
 //!
-//! [`run`] reads a command line as they do (option spellings, order of checks, messages, exit codes), does
-//! what it says to a [`Director`], and prints what they print, to the byte. Where the director is, and how
-//! names are looked up, is the caller's: this crate sees no socket and no file.
+//! [`run`] reads a command line as they do (option spellings, order of checks, messages, exit
+//! codes), does what it says to a [`Director`], and prints what they print, to the byte. Where the
+//! director is, and how names are looked up, is the caller's: this crate sees no socket and no
+//! file.
 //!
 //! ```text
 //! argv ── scan ──> switches ── parse ──> Invocation ── run ──> Director

@@ -86,8 +86,8 @@ fn words(line: &str) -> impl Iterator<Item = &str> {
 }
 
 impl Host {
-    /// Its address as somebody sees it who asks for IPv4: the loopback address of IPv6 stands for that of
-    /// IPv4 there.
+    /// Its address as somebody sees it who asks for IPv4: the loopback address of IPv6 stands for
+    /// that of IPv4 there.
     fn ipv4(&self) -> Option<Ipv4Addr> {
         match self.address {
             IpAddr::V4(address) => Some(address),

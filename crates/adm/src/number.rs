@@ -52,7 +52,8 @@ pub(crate) fn u16_from(text: &str, least: u16) -> Option<u16> {
     u16::try_from(number).ok()
 }
 
-/// The number that a text begins with, cut to 32 bits; 0 without one. As `atoi` does on 64-bit machines.
+/// The number that a text begins with, cut to 32 bits; 0 without one. As `atoi` does on 64-bit
+/// machines.
 pub(crate) fn atoi(text: &str) -> i32 {
     leading(text).map_or(0, |number| number.value as i32)
 }

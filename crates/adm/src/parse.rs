@@ -23,7 +23,8 @@ pub enum UsageError {
     /// It begins with no command.
     #[error("Try `ipvsadm -h' or 'ipvsadm --help' for more information.")]
     NoCommand,
-    /// It holds an option that cannot be read. In a file to restore from, the next line is gone on with.
+    /// It holds an option that cannot be read. In a file to restore from, the next line is gone on
+    /// with.
     #[error("{option}: {problem}")]
     BadOption {
         /// The word that it stands in.

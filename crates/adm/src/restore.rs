@@ -2,10 +2,11 @@
 
 use std::io::{self, BufRead};
 
-/// Reads the words of the next line that has any. The word `ipvsadm` does not count, wherever it stands.
+/// Reads the words of the next line that has any. The word `ipvsadm` does not count, wherever it
+/// stands.
 ///
-/// Comments and quotes mean nothing. A last line that ends in white space instead of a newline is passed
-/// over, as `ipvsadm` does.
+/// Comments and quotes mean nothing. A last line that ends in white space instead of a newline is
+/// passed over, as `ipvsadm` does.
 ///
 /// # Errors
 /// When the input cannot be read.

@@ -25,7 +25,8 @@ pub(crate) fn check_options(command: CommandKind, options: OptionSet) -> Result<
     )
 }
 
-/// Checks the tunnel options against the kind of tunnel; the first one that does not fit is the message.
+/// Checks the tunnel options against the kind of tunnel; the first one that does not fit is the
+/// message.
 pub(crate) fn check_tunnel_options(tunnel: TunnelKind, options: OptionSet) -> Result<(), String> {
     const FIRST: usize = OptionKind::TunnelPort as usize;
     let context = format!("'{tunnel}' tunnel type");

@@ -44,8 +44,8 @@ pub struct Streams<'a> {
 
 /// Runs a program and returns its exit code.
 ///
-/// `args` begins with the name under which the program was called, which goes into messages. That output
-/// cannot be written is no failure, as it is none for `ipvsadm`.
+/// `args` begins with the name under which the program was called, which goes into messages. That
+/// output cannot be written is no failure, as it is none for `ipvsadm`.
 pub fn run<'a>(
     program: Program,
     args: &'a [String],
@@ -107,8 +107,8 @@ fn save(session: &mut Session<'_>, words: &[String], input: &mut dyn BufRead) ->
     ipvsadm(session, &[command.to_owned()], input)
 }
 
-/// `ipvsadm-restore`, which is a shell script: it runs `ipvsadm -C`, and `ipvsadm -R` on its input without
-/// the comments.
+/// `ipvsadm-restore`, which is a shell script: it runs `ipvsadm -C`, and `ipvsadm -R` on its input
+/// without the comments.
 fn restore(session: &mut Session<'_>, input: &mut dyn BufRead) -> u8 {
     let mut bytes = Vec::new();
     if let Err(error) = input.read_to_end(&mut bytes) {

@@ -23,8 +23,9 @@ pub(crate) struct Style<'a> {
     pub names: &'a dyn Resolver,
 }
 
-/// Writes a configuration as commands that `ipvsadm -R` takes, leaving nothing out: other than `ipvsadm -S`
-/// with thresholds, timeouts, every scheduler flag, large marks, and in the order that restores the order.
+/// Writes a configuration as commands that `ipvsadm -R` takes, leaving nothing out: other than
+/// `ipvsadm -S` with thresholds, timeouts, every scheduler flag, large marks, and in the order that
+/// restores the order.
 ///
 /// `services` and their destinations are in the director's order, the newest first.
 pub fn save_everything(services: &[ServiceStatus], timeouts: &Timeouts) -> String {

@@ -1,8 +1,8 @@
 //! Splits a command line into options and the rest, as the popt library does for `ipvsadm`.
 //!
-//! Long options are spelled out, and may carry their argument after `=`. Short ones may be put together,
-//! the last one with its argument, with or without `=`. Everything else is left over, as is all that follows
-//! `--`. An optional argument is the next word, unless that begins with a dash.
+//! Long options are spelled out, and may carry their argument after `=`. Short ones may be put
+//! together, the last one with its argument, with or without `=`. Everything else is left over, as
+//! is all that follows `--`. An optional argument is the next word, unless that begins with a dash.
 
 use crate::options::{Argument, OPTIONS, OptionSpec, Switch};
 

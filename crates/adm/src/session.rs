@@ -57,7 +57,8 @@ impl<'a> Session<'a> {
         result.map_err(|unavailable| self.unavailable(&unavailable))
     }
 
-    /// Carries out one command line. `input` is where commands to restore come from, unless this is one.
+    /// Carries out one command line. `input` is where commands to restore come from, unless this is
+    /// one.
     pub(crate) fn step(
         &mut self,
         parsed: Result<Invocation, UsageError>,
@@ -106,7 +107,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Carries out the command lines on standard input. Changes in a row go to the director together.
+    /// Carries out the command lines on standard input. Changes in a row go to the director
+    /// together.
     fn restore(&mut self, input: &mut dyn BufRead) -> Step {
         let mut code = 0;
         let mut changes = Vec::new();

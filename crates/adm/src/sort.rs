@@ -1,8 +1,9 @@
 //! The order of a listing.
 //!
-//! `ipvsadm` compares numbers by the sign of their 32-bit difference, which is not an order: 10.0.0.1 comes
-//! after 172.16.0.1, and of three addresses each can come before the next, round in a circle. What is
-//! printed depends on which pairs are compared, so this is the merge sort of the C library's `qsort`.
+//! `ipvsadm` compares numbers by the sign of their 32-bit difference, which is not an order:
+//! 10.0.0.1 comes after 172.16.0.1, and of three addresses each can come before the next, round in
+//! a circle. What is printed depends on which pairs are compared, so this is the merge sort of the
+//! C library's `qsort`.
 
 use std::net::IpAddr;
 
@@ -62,7 +63,8 @@ fn compare_destinations(a: DestinationKey, b: DestinationKey) -> i32 {
     ])
 }
 
-/// Compares as many 32-bit words as the first address has; an IPv4 address is the first of four words.
+/// Compares as many 32-bit words as the first address has; an IPv4 address is the first of four
+/// words.
 fn compare_addresses(a: IpAddr, b: IpAddr) -> i32 {
     let compared = match a {
         IpAddr::V4(_) => 1,

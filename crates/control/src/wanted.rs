@@ -1,9 +1,9 @@
 //! The wanted state: which services there should be, with which destinations.
 //!
-//! Every change of the configuration, wherever it comes from, is a [`Command`] applied here. Commands are
-//! checked as the kernel's IPVS checks them, in its order, so that of several things wrong with one the
-//! same is reported. Nothing is done halfway: a refused command leaves the state as it was, an accepted one
-//! answers with its [`Effect`], which a reconciler can follow.
+//! Every change of the configuration, wherever it comes from, is a [`Command`] applied here.
+//! Commands are checked as the kernel's IPVS checks them, in its order, so that of several things
+//! wrong with one the same is reported. Nothing is done halfway: a refused command leaves the state
+//! as it was, an accepted one answers with its [`Effect`], which a reconciler can follow.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -83,7 +83,8 @@ impl WantedService {
         &self.service
     }
 
-    /// Its destinations in list order, the newest first: the order in which schedulers look at them.
+    /// Its destinations in list order, the newest first: the order in which schedulers look at
+    /// them.
     pub fn destinations(&self) -> impl ExactSizeIterator<Item = &Destination> {
         self.destinations.values()
     }
@@ -107,11 +108,12 @@ impl WantedService {
     }
 }
 
-/// Sorts what was added last before what was added earlier, as the kernel adds at the head of its lists.
+/// Sorts what was added last before what was added earlier, as the kernel adds at the head of its
+/// lists.
 type Newest = Reverse<u64>;
 
-/// Where a service stands in the kernel's list: services by address before those by mark, each in the order
-/// of their hash buckets, the newest first in its bucket.
+/// Where a service stands in the kernel's list: services by address before those by mark, each in
+/// the order of their hash buckets, the newest first in its bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct ServicePosition {
     by_mark: bool,
@@ -131,8 +133,8 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// Nothing yet. The salt decides in which order services are listed: the kernel has a new one in every
-    /// network namespace, made from a pointer. [`Wanted::default`] has the salt 0.
+    /// Nothing yet. The salt decides in which order services are listed: the kernel has a new one
+    /// in every network namespace, made from a pointer. [`Wanted::default`] has the salt 0.
     pub fn with_salt(salt: u8) -> Self {
         Self {
             salt,
@@ -325,7 +327,8 @@ impl Wanted {
         Effect::Flushed(services.into_values().map(WantedService::removed).collect())
     }
 
-    /// A destination may be of the other family only behind a tunnel, and only while no sync daemon runs.
+    /// A destination may be of the other family only behind a tunnel, and only while no sync daemon
+    /// runs.
     fn check_families(
         &self,
         service: &ServiceKey,

@@ -40,7 +40,8 @@ pub enum Command {
     Flush,
 }
 
-/// Why the director refuses a change. The texts are those that `ipvsadm` prints for the kernel's answers.
+/// Why the director refuses a change. The texts are those that `ipvsadm` prints for the kernel's
+/// answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
@@ -77,6 +78,9 @@ pub enum Refusal {
     /// There is no network interface of this name.
     #[error("No such device")]
     NoSuchDevice,
+    /// There is no room for one more.
+    #[error("Memory allocation problem")]
+    NoRoom,
     /// The caller may not change the director.
     #[error("Permission denied (you must be root)")]
     Forbidden,

@@ -84,12 +84,14 @@ pub struct Destination {
     pub key: DestinationKey,
     /// How packets get there.
     pub forwarding: Forwarding,
-    /// Its share of the connections; 0 takes no new ones. Negative in no destination that was accepted.
+    /// Its share of the connections; 0 takes no new ones. Negative in no destination that was
+    /// accepted.
     pub weight: i32,
     /// With this many connections it takes no more; 0 is no limit.
     #[serde(default)]
     pub upper_threshold: u32,
-    /// Below this many connections it takes new ones again; 0 stands for three quarters of the upper one.
+    /// Below this many connections it takes new ones again; 0 stands for three quarters of the
+    /// upper one.
     #[serde(default)]
     pub lower_threshold: u32,
     /// How packets are wrapped, where they are.

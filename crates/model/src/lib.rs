@@ -1,7 +1,9 @@
-//! The nouns of a Linux virtual server: services, destinations, their numbers and their connections.
+//! The nouns of a Linux virtual server: services, destinations, their numbers and their
+//! connections.
 //!
-//! Plain data, shared by everything that configures, lists or forwards. Each type reads and writes itself
-//! as text (`FromStr`, `Display`) and as JSON (serde); none of them knows a socket, a file or a clock.
+//! Plain data, shared by everything that configures, lists or forwards. Each type reads and writes
+//! itself as text (`FromStr`, `Display`) and as JSON (serde); none of them knows a socket, a file
+//! or a clock.
 
 #![forbid(unsafe_code)]
 

@@ -63,7 +63,8 @@ impl Family {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum ServiceKey {
-    /// Packets to an address and port. Port 0 stands for every port, and needs persistence to make sense.
+    /// Packets to an address and port. Port 0 stands for every port, and needs persistence to make
+    /// sense.
     Address {
         /// The transport protocol.
         protocol: Protocol,
@@ -161,7 +162,8 @@ pub struct Service {
     /// Whether, and how long, clients stay with their destination.
     #[serde(default)]
     pub persistence: Option<Persistence>,
-    /// What else ties connections together. Without persistence it is remembered, and has no effect.
+    /// What else ties connections together. Without persistence it is remembered, and has no
+    /// effect.
     #[serde(default)]
     pub persistence_engine: Option<PersistenceEngine>,
     /// Every datagram is scheduled by itself, and leaves no connection behind (UDP).
@@ -169,8 +171,8 @@ pub struct Service {
     pub one_packet: bool,
 }
 
-/// A virtual service as somebody asks for it: names not looked up yet, since whether the service exists
-/// is checked before whether its scheduler does.
+/// A virtual service as somebody asks for it: names not looked up yet, since whether the service
+/// exists is checked before whether its scheduler does.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ServiceRequest {
     /// What names it.

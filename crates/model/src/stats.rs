@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What went through a service or to a destination since it was made, or since its counters were zeroed.
+/// What went through a service or to a destination since it was made, or since its counters were
+/// zeroed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stats {
     /// Connections scheduled.

@@ -10,7 +10,8 @@ use crate::support::transcript::{Step, steps};
 use adm::NameTables;
 use model::{ConnectionEntry, EngineData};
 
-/// Reads a line of /proc/net/ip_vs_conn: addresses and ports are hexadecimal, and IPv6 addresses in full.
+/// Reads a line of /proc/net/ip_vs_conn: addresses and ports are hexadecimal, and IPv6 addresses in
+/// full.
 fn entry(line: &str) -> Option<ConnectionEntry> {
     let words: Vec<_> = line.split_ascii_whitespace().collect();
     let [
@@ -55,8 +56,8 @@ fn entry(line: &str) -> Option<ConnectionEntry> {
     })
 }
 
-/// The seconds until a connection expires run on from one command of the transcript to the next, and the
-/// rejected one is forgotten on the way.
+/// The seconds until a connection expires run on from one command of the transcript to the next,
+/// and the rejected one is forgotten on the way.
 fn without_time(step: &Step) -> Vec<String> {
     let mut lines: Vec<_> = step
         .stdout

@@ -35,8 +35,8 @@ pub(super) fn check_numbers(destination: &Destination) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Whether the address can be one host's, as far as it shows without the routing table: a subnet's own
-/// broadcast address does not.
+/// Whether the address can be one host's, as far as it shows without the routing table: a subnet's
+/// own broadcast address does not.
 pub(super) fn is_host(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(a) => !(a.is_unspecified() || a.is_broadcast() || a.is_multicast()),
@@ -47,7 +47,8 @@ pub(super) fn is_host(address: IpAddr) -> bool {
     }
 }
 
-/// The bucket, before the salt, of the kernel's service table (256 of them): protocol, folded address and port, or the mark.
+/// The bucket, before the salt, of the kernel's service table (256 of them): protocol, folded
+/// address and port, or the mark.
 pub(super) fn bucket(key: &ServiceKey) -> u8 {
     let hash = match *key {
         ServiceKey::Mark { mark, .. } => mark,

@@ -190,8 +190,8 @@ fn a_removed_service_says_what_went_with_it() {
     assert_eq!(flushed.services().len(), 0);
 }
 
-/// The order of /proc/net/ip_vs in Linux 6.1, in a network namespace whose salt is 0 or 2 (the capture
-/// allows either).
+/// The order of /proc/net/ip_vs in Linux 6.1, in a network namespace whose salt is 0 or 2 (the
+/// capture allows either).
 #[test]
 fn services_are_listed_by_bucket_and_the_newest_first_within() {
     let mut wanted = Wanted::default();
