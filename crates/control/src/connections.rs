@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use abi::{Tick, hash_connection};
-use conntable::{Entry, Position, SlotV4, Table, Word};
+use conntable::{Entry, Handle, Position, SlotV4, Table, Word};
 use model::{ConnectionEntry, ConnectionProtocol};
 
 use crate::publish::from_network_order;
@@ -132,7 +132,7 @@ pub fn end_connections(plane: &impl Plane, which: impl Fn(u32) -> bool) {
                 bucket: index,
                 slot,
             };
-            if let Some(found) = connections.at(position, word.epoch(), now)
+            if let Some(found) = connections.at(Handle::new(position, word.epoch()), now)
                 && let Some(died) = connections.end(&found)
             {
                 loads::settle_death(&view, died);

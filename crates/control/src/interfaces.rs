@@ -24,6 +24,8 @@ pub struct Interface {
 /// Marks a cell whose interface is gone: no interface has this index, and a search goes on past
 /// it.
 const GONE: u32 = u32::MAX;
+/// How many cells a packet looks at, from the one that the interface's index names.
+const PROBES: usize = 8;
 
 /// Makes the table hold these interfaces and no others. Returns how many did not fit.
 pub fn publish(view: &View<'_>, interfaces: &[Interface]) -> usize {
@@ -42,7 +44,7 @@ pub fn publish(view: &View<'_>, interfaces: &[Interface]) -> usize {
 fn write(view: &View<'_>, interface: &Interface) -> bool {
     let cells = view.interfaces;
     let home = interface.ifindex as usize;
-    let places = (0..cells.len()).map(|step| &cells[(home + step) % cells.len()]);
+    let places = (0..PROBES.min(cells.len())).map(|step| &cells[(home + step) % cells.len()]);
     let known = places
         .clone()
         .find(|cell| cell.ifindex.load() == interface.ifindex);

@@ -12,6 +12,7 @@ mod director;
 pub mod interfaces;
 pub mod loads;
 pub mod nexthops;
+pub mod not_built;
 mod numbers;
 mod plane;
 pub mod publish;

@@ -188,6 +188,11 @@ impl NextHops {
             .map(|(address, hop)| (*address, *hop))
     }
 
+    /// How many are in use, and how many fit.
+    pub fn usage(&self) -> (u32, u32) {
+        (self.numbers.used(), self.numbers.limit())
+    }
+
     /// Forgets the destinations that are not among these.
     pub fn retain(&mut self, used: impl Iterator<Item = Ipv4Addr>) {
         let used: BTreeSet<Ipv4Addr> = used.collect();

@@ -104,7 +104,8 @@ impl Snapshot {
     }
 
     /// As [`route`](Self::route), by the routes alone whose prefixes have at most `longest` bits.
-    pub(crate) fn lookup(&self, destination: IpAddr, longest: u8) -> Lookup {
+    #[must_use]
+    pub fn lookup(&self, destination: IpAddr, longest: u8) -> Lookup {
         let Some((entry, leg)) = self.find_route(destination, longest) else {
             return Lookup::NoRoute;
         };

@@ -1,9 +1,7 @@
 //! What packets see of the wanted state.
 
-mod common;
-
 use abi::{ServiceCell, address_flags, destination_flags, hash_service};
-use common::{
+use crate::common::{
     Do, Lan, add, add_service, destination, director, edit, key, network_order, remove,
     remove_service, sizes,
 };

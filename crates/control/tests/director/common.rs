@@ -1,5 +1,4 @@
 //! A director on tables of the heap, and a network made up.
-#![allow(dead_code, reason = "every test file uses its own part")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;

@@ -1,0 +1,34 @@
+//! The director's interface to other programs: HTTP/1.1 with JSON over a Unix socket.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET /v1/info` | [`model::DirectorInfo`] |
+//! | `POST /v1/transactions` [`Transaction`] | [`Outcomes`]: packets see all of it or none |
+//! | `GET /v1/services` | list of [`model::ServiceStatus`] |
+//! | `GET /v1/service?key=TCP 192.0.2.1:80` | [`model::ServiceStatus`] |
+//! | `POST /v1/zero` [`Zero`] | nothing |
+//! | `GET /v1/connections` | [`model::ConnectionEntry`], one JSON object a line |
+//! | `GET`, `PATCH /v1/timeouts` | [`model::Timeouts`]; takes [`model::TimeoutChange`] |
+//! | `GET`, `POST /v1/sync-daemons` | list of [`model::SyncDaemon`]; takes [`model::SyncDaemonRequest`] |
+//! | `DELETE /v1/sync-daemons/master` | nothing |
+//! | `GET /v1/status` | [`Status`] |
+//! | `GET /metrics` | Prometheus' text format |
+//!
+//! Whoever may open the socket may read; only root and members of the socket's group may change
+//! anything. A request that fails is answered by a [`Problem`].
+
+#![forbid(unsafe_code)]
+
+mod client;
+mod peer;
+mod problem;
+mod server;
+mod status;
+mod types;
+
+pub use client::Client;
+pub use peer::Peer;
+pub use problem::Problem;
+pub use server::{Backend, metrics_answer, serve};
+pub use status::{ConnectionTable, Interface, Reason, Status, Table, TransactionSummary};
+pub use types::{Outcome, Outcomes, Transaction, Zero};

@@ -1,0 +1,273 @@
+//! The daemon's side.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{ConnectInfo, FromRequest, Path, Query, Request, State};
+use axum::http::{Method, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post};
+use axum::{Json, Router};
+use futures::stream;
+use model::{
+    Command, ConnectionEntry, DirectorInfo, Refusal, ServiceKey, ServiceStatus, SyncDaemon,
+    SyncDaemonRequest, SyncRole, TimeoutChange, Timeouts,
+};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixListener;
+
+use crate::{Outcome, Outcomes, Peer, Problem, Status, Transaction, Zero};
+
+/// What requests are carried out on.
+pub trait Backend: Send + Sync + 'static {
+    /// What the director says about itself.
+    fn info(&self) -> DirectorInfo;
+
+    /// Carries out changes as one transaction. May take a moment longer than the change itself, so
+    /// that what was added works when it returns.
+    fn transact(
+        &self,
+        commands: Vec<Command>,
+    ) -> impl Future<Output = Vec<Result<(), Problem>>> + Send;
+
+    /// All services.
+    fn services(&self) -> Vec<ServiceStatus>;
+
+    /// One service.
+    fn service(&self, key: &ServiceKey) -> Option<ServiceStatus>;
+
+    /// Zeroes counters.
+    ///
+    /// # Errors
+    /// When there is no such service.
+    fn zero(&self, service: Option<ServiceKey>) -> Result<(), Problem>;
+
+    /// Connections: the `part`th part of the table. `None` past its end.
+    fn connections(&self, part: u32) -> Option<Vec<ConnectionEntry>>;
+
+    /// The timeouts.
+    fn timeouts(&self) -> Timeouts;
+
+    /// Changes timeouts.
+    fn set_timeouts(&self, change: TimeoutChange);
+
+    /// The sync daemons.
+    fn daemons(&self) -> Vec<SyncDaemon>;
+
+    /// Starts a sync daemon.
+    ///
+    /// # Errors
+    /// When IPVS would refuse it.
+    fn start_daemon(&self, request: SyncDaemonRequest) -> Result<(), Problem>;
+
+    /// Stops a sync daemon.
+    ///
+    /// # Errors
+    /// When none of this role runs.
+    fn stop_daemon(&self, role: SyncRole) -> Result<(), Problem>;
+
+    /// How the daemon is.
+    fn status(&self) -> Status;
+
+    /// Its metrics in Prometheus' text format.
+    fn metrics(&self) -> String;
+}
+
+/// Answers requests on a socket until `stop` is ready. Members of `group` may make changes.
+///
+/// # Errors
+/// When the socket fails.
+pub async fn serve<B: Backend>(
+    listener: UnixListener,
+    backend: Arc<B>,
+    group: u32,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let guard = middleware::from_fn(move |peer, request, next| admit(group, peer, request, next));
+    let app = routes(backend)
+        .layer(guard)
+        .into_make_service_with_connect_info::<Peer>();
+    axum::serve(listener, app)
+        .with_graceful_shutdown(stop)
+        .await
+}
+
+/// Lets requests pass that change nothing, and those of peers that may change things.
+async fn admit(
+    group: u32,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if request.method() == Method::GET || peer.may_write(group) {
+        next.run(request).await
+    } else {
+        Problem::from(Refusal::Forbidden).into_response()
+    }
+}
+
+fn routes<B: Backend>(backend: Arc<B>) -> Router {
+    Router::new()
+        .route("/v1/info", get(info::<B>))
+        .route("/v1/transactions", post(transact::<B>))
+        .route("/v1/services", get(services::<B>))
+        .route("/v1/service", get(service::<B>))
+        .route("/v1/zero", post(zero::<B>))
+        .route("/v1/connections", get(connections::<B>))
+        .route("/v1/timeouts", get(timeouts::<B>).patch(set_timeouts::<B>))
+        .route(
+            "/v1/sync-daemons",
+            get(daemons::<B>).post(start_daemon::<B>),
+        )
+        .route("/v1/sync-daemons/{role}", delete(stop_daemon::<B>))
+        .route("/v1/status", get(status::<B>))
+        .route("/metrics", get(metrics::<B>))
+        .fallback(unknown)
+        .with_state(backend)
+}
+
+type Director<B> = State<Arc<B>>;
+
+/// A JSON body; what is wrong with one is told as a [`Problem`].
+struct Given<T>(T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Given<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let bytes = Bytes::from_request(request, state)
+            .await
+            .map_err(|error| Problem::new(format!("the request's body: {error}")))?;
+        serde_json::from_slice(&bytes)
+            .map(Self)
+            .map_err(|error| Problem::new(format!("the request's body: {error}")))
+    }
+}
+
+async fn info<B: Backend>(State(director): Director<B>) -> Json<DirectorInfo> {
+    Json(director.info())
+}
+
+async fn transact<B: Backend>(
+    State(director): Director<B>,
+    Given(transaction): Given<Transaction>,
+) -> Json<Outcomes> {
+    let outcomes = director.transact(transaction.commands).await;
+    Json(Outcomes {
+        outcomes: outcomes.into_iter().map(Outcome::from).collect(),
+    })
+}
+
+async fn services<B: Backend>(State(director): Director<B>) -> Json<Vec<ServiceStatus>> {
+    Json(director.services())
+}
+
+#[derive(Deserialize)]
+struct Which {
+    key: String,
+}
+
+async fn service<B: Backend>(
+    State(director): Director<B>,
+    Query(which): Query<Which>,
+) -> Result<Json<ServiceStatus>, Problem> {
+    let key: ServiceKey = which
+        .key
+        .parse()
+        .map_err(|error: model::ParseKeyError| Problem::new(error.to_string()))?;
+    let status = director
+        .service(&key)
+        .ok_or(Problem::from(Refusal::NoSuchService))?;
+    Ok(Json(status))
+}
+
+async fn zero<B: Backend>(
+    State(director): Director<B>,
+    Given(zero): Given<Zero>,
+) -> Result<StatusCode, Problem> {
+    director.zero(zero.service)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// One connection a line, sent as the table is read: there may be millions.
+async fn connections<B: Backend>(State(director): Director<B>) -> Response {
+    let parts = stream::unfold((director, 0), |(director, part)| async move {
+        let lines = lines(&director.connections(part)?);
+        // Others have their turn between two parts.
+        tokio::task::yield_now().await;
+        Some((Ok::<Bytes, Infallible>(lines), (director, part + 1)))
+    });
+    let kind = [(header::CONTENT_TYPE, "application/x-ndjson")];
+    (kind, Body::from_stream(parts)).into_response()
+}
+
+fn lines(entries: &[ConnectionEntry]) -> Bytes {
+    let mut text = Vec::new();
+    for entry in entries {
+        // Plain data with text keys is always JSON.
+        if serde_json::to_writer(&mut text, entry).is_ok() {
+            text.push(b'\n');
+        }
+    }
+    text.into()
+}
+
+async fn timeouts<B: Backend>(State(director): Director<B>) -> Json<Timeouts> {
+    Json(director.timeouts())
+}
+
+async fn set_timeouts<B: Backend>(
+    State(director): Director<B>,
+    Given(change): Given<TimeoutChange>,
+) -> StatusCode {
+    director.set_timeouts(change);
+    StatusCode::NO_CONTENT
+}
+
+async fn daemons<B: Backend>(State(director): Director<B>) -> Json<Vec<SyncDaemon>> {
+    Json(director.daemons())
+}
+
+async fn start_daemon<B: Backend>(
+    State(director): Director<B>,
+    Given(request): Given<SyncDaemonRequest>,
+) -> Result<StatusCode, Problem> {
+    director.start_daemon(request)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn stop_daemon<B: Backend>(
+    State(director): Director<B>,
+    Path(role): Path<SyncRole>,
+) -> Result<StatusCode, Problem> {
+    director.stop_daemon(role)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn status<B: Backend>(State(director): Director<B>) -> Json<Status> {
+    Json(director.status())
+}
+
+async fn metrics<B: Backend>(State(director): Director<B>) -> Response {
+    metrics_answer(&*director)
+}
+
+/// The answer with a director's metrics, for those who serve them elsewhere too.
+pub fn metrics_answer(director: &impl Backend) -> Response {
+    let kind = [(
+        header::CONTENT_TYPE,
+        "application/openmetrics-text; version=1.0.0; charset=utf-8",
+    )];
+    (kind, director.metrics()).into_response()
+}
+
+async fn unknown(request: Request) -> Response {
+    let (method, path) = (request.method(), request.uri().path());
+    let message = format!("there is no `{method} {path}'\nhint: this daemon answers under /v1/");
+    (StatusCode::NOT_FOUND, Json(Problem::new(message))).into_response()
+}

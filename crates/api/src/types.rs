@@ -1,0 +1,45 @@
+//! Bodies of requests and answers that are not the model's own types.
+
+use model::{Command, ServiceKey};
+use serde::{Deserialize, Serialize};
+
+use crate::Problem;
+
+/// Changes to carry out together, in order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transaction {
+    /// The changes.
+    pub commands: Vec<Command>,
+}
+
+/// What became of each change of a transaction, in order. A refused one does not keep the others
+/// from being carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcomes {
+    /// One for each change.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// What became of one change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Why it was refused, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+}
+
+impl From<Result<(), Problem>> for Outcome {
+    fn from(result: Result<(), Problem>) -> Self {
+        Self {
+            problem: result.err(),
+        }
+    }
+}
+
+/// Whose counters to set to zero.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Zero {
+    /// One service's and its destinations'; all where it is absent.
+    #[serde(default)]
+    pub service: Option<ServiceKey>,
+}

@@ -1,0 +1,317 @@
+//! Requests through a real socket.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use adm::{Director, DirectorError};
+use api::{Backend, Client, Problem, Status};
+use model::{
+    Command, ConnectionEntry, ConnectionProtocol, DirectorInfo, Refusal, Service, ServiceKey,
+    ServiceRequest, ServiceStatus, SyncDaemon, SyncDaemonRequest, SyncRole, TimeoutChange,
+    Timeouts,
+};
+use tempfile::TempDir;
+use tokio::net::UnixListener;
+use tokio::sync::oneshot;
+
+/// A director that knows one service, and keeps what it was asked for.
+#[derive(Default)]
+struct Fake {
+    asked: Mutex<Vec<String>>,
+    parts: u32,
+}
+
+impl Fake {
+    fn note(&self, what: impl Into<String>) {
+        self.asked.lock().unwrap().push(what.into());
+    }
+}
+
+fn web() -> ServiceKey {
+    "TCP [2001:db8::1]:80".parse().unwrap()
+}
+
+fn status() -> ServiceStatus {
+    let service: Service = ServiceRequest::new(web(), "wrr").resolve().unwrap();
+    ServiceStatus {
+        service,
+        stats: model::Stats {
+            connections: u64::MAX,
+            ..model::Stats::default()
+        },
+        rates: model::Rates::default(),
+        destinations: Vec::new(),
+    }
+}
+
+fn connection(number: u32) -> ConnectionEntry {
+    let end = |port: u32| SocketAddr::new([192, 0, 2, 1].into(), port as u16);
+    ConnectionEntry {
+        protocol: ConnectionProtocol::Tcp,
+        expires: number,
+        state: "ESTABLISHED".into(),
+        client: end(number),
+        virtual_address: end(80),
+        destination: end(8080),
+        engine_data: None,
+    }
+}
+
+/// Connections in a part: enough for pieces of the stream to end within a line.
+const PART: u32 = 1000;
+
+impl Backend for Fake {
+    fn info(&self) -> DirectorInfo {
+        DirectorInfo {
+            version: (1, 2, 1),
+            connection_table_size: 4096,
+        }
+    }
+
+    async fn transact(&self, commands: Vec<Command>) -> Vec<Result<(), Problem>> {
+        self.note(format!("{} commands", commands.len()));
+        let outcome = |command: &Command| match command {
+            Command::Flush => Ok(()),
+            Command::AddService(_) => Err(Refusal::ServiceExists.into()),
+            _ => Err(Problem {
+                refusal: Some(Refusal::NoRoom),
+                message: "full".to_owned(),
+            }),
+        };
+        commands.iter().map(outcome).collect()
+    }
+
+    fn services(&self) -> Vec<ServiceStatus> {
+        vec![status()]
+    }
+
+    fn service(&self, key: &ServiceKey) -> Option<ServiceStatus> {
+        (*key == web()).then(status)
+    }
+
+    fn zero(&self, service: Option<ServiceKey>) -> Result<(), Problem> {
+        self.note(format!("zero {service:?}"));
+        service.map_or(Ok(()), |_| Err(Refusal::NoSuchService.into()))
+    }
+
+    fn connections(&self, part: u32) -> Option<Vec<ConnectionEntry>> {
+        (part < self.parts).then(|| (part * PART..(part + 1) * PART).map(connection).collect())
+    }
+
+    fn timeouts(&self) -> Timeouts {
+        Timeouts::default()
+    }
+
+    fn set_timeouts(&self, change: TimeoutChange) {
+        self.note(format!("{change:?}"));
+    }
+
+    fn daemons(&self) -> Vec<SyncDaemon> {
+        Vec::new()
+    }
+
+    fn start_daemon(&self, request: SyncDaemonRequest) -> Result<(), Problem> {
+        self.note(format!("start {} on {}", request.role, request.interface));
+        Ok(())
+    }
+
+    fn stop_daemon(&self, role: SyncRole) -> Result<(), Problem> {
+        self.note(format!("stop {role}"));
+        Err(Refusal::NoDaemon.into())
+    }
+
+    fn status(&self) -> Status {
+        unimplemented!("no test asks for it")
+    }
+
+    fn metrics(&self) -> String {
+        "# EOF\n".to_owned()
+    }
+}
+
+/// A server on a thread of its own, and a client for it.
+struct Pair {
+    client: Client,
+    director: Arc<Fake>,
+    folder: TempDir,
+    _stop: oneshot::Sender<()>,
+}
+
+/// Members of `group` may write, and root.
+fn pair(parts: u32, group: u32) -> Pair {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("control.sock");
+    let director = Arc::new(Fake {
+        parts,
+        ..Fake::default()
+    });
+    let (stop, stopped) = oneshot::channel();
+    let (ready, is_ready) = std::sync::mpsc::channel();
+    let (backend, socket) = (director.clone(), path.clone());
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let listener = UnixListener::bind(socket).unwrap();
+            ready.send(()).unwrap();
+            let stopped = async { drop(stopped.await) };
+            api::serve(listener, backend, group, stopped).await.unwrap();
+        });
+    });
+    is_ready.recv().unwrap();
+    Pair {
+        client: Client::new(path),
+        director,
+        folder,
+        _stop: stop,
+    }
+}
+
+fn own_group() -> u32 {
+    nix::unistd::getegid().as_raw()
+}
+
+#[test]
+fn a_refusal_comes_back_as_the_refusal_it_was() {
+    let mut pair = pair(0, own_group());
+    let add = Command::AddService(ServiceRequest::new(web(), "rr"));
+    let commands = vec![Command::Flush, add, Command::DeleteService(web())];
+    let outcomes = pair.client.apply_all(commands).unwrap();
+    assert_eq!(
+        outcomes,
+        [Ok(()), Err(Refusal::ServiceExists), Err(Refusal::NoRoom)]
+    );
+    let zeroed = pair.client.zero(Some(web()));
+    assert_eq!(zeroed, Err(DirectorError::Refused(Refusal::NoSuchService)));
+    let stopped = pair.client.stop_daemon(SyncRole::Backup);
+    assert_eq!(stopped, Err(DirectorError::Refused(Refusal::NoDaemon)));
+}
+
+#[test]
+fn services_keep_every_number_on_their_way() {
+    let mut pair = pair(0, own_group());
+    assert_eq!(pair.client.services().unwrap(), [status()]);
+    assert_eq!(pair.client.service(web()).unwrap(), status());
+    let other = pair.client.service("FWM 7 IPv6".parse().unwrap());
+    assert_eq!(other, Err(DirectorError::Refused(Refusal::NoSuchService)));
+}
+
+#[test]
+fn requests_arrive_as_they_were_meant() {
+    let mut pair = pair(0, own_group());
+    pair.client.connect().unwrap();
+    assert_eq!(pair.client.info().unwrap().connection_table_size, 4096);
+    assert_eq!(pair.client.timeouts().unwrap(), Timeouts::default());
+    let change = TimeoutChange {
+        udp: Some(7),
+        ..TimeoutChange::default()
+    };
+    pair.client.set_timeouts(change).unwrap();
+    pair.client.zero(None).unwrap();
+    pair.client
+        .start_daemon(SyncDaemonRequest {
+            role: SyncRole::Master,
+            interface: "eth0".to_owned(),
+            sync_id: 3,
+            max_length: None,
+            group: None,
+            port: None,
+            ttl: None,
+        })
+        .unwrap();
+    let asked = pair.director.asked.lock().unwrap().clone();
+    assert_eq!(
+        asked,
+        [
+            format!("{change:?}"),
+            "zero None".into(),
+            "start master on eth0".into()
+        ]
+    );
+}
+
+#[test]
+fn connections_are_streamed_whole_and_in_order() {
+    let mut pair = pair(20, own_group());
+    let listed = pair.client.connections().unwrap();
+    let mut expected = 0;
+    for entry in listed {
+        assert_eq!(entry.unwrap(), connection(expected));
+        expected += 1;
+    }
+    assert_eq!(expected, 20 * PART);
+    // The conversation goes on afterwards.
+    assert_eq!(pair.client.info().unwrap().version, (1, 2, 1));
+}
+
+#[test]
+fn a_list_that_is_not_read_to_its_end_does_no_harm() {
+    let mut pair = pair(20, own_group());
+    let first = pair.client.connections().unwrap().next().unwrap().unwrap();
+    assert_eq!(first, connection(0));
+    assert_eq!(pair.client.info().unwrap().version, (1, 2, 1));
+}
+
+#[test]
+fn without_a_daemon_the_reason_and_the_remedy_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = Client::new(folder.path().join("none.sock"))
+        .connect()
+        .unwrap_err();
+    assert!(error.hint.contains("xvs serve"), "{error:?}");
+}
+
+#[test]
+fn nonsense_is_answered_with_what_is_wrong_with_it() {
+    use std::io::{Read, Write};
+    let pair = pair(0, own_group());
+    let ask = |request: &str| {
+        let path = pair.folder.path().join("control.sock");
+        let mut stream = std::os::unix::net::UnixStream::connect(path).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let end = "Host: x\r\nConnection: close\r\n";
+    let body = ask(&format!(
+        "POST /v1/transactions HTTP/1.1\r\n{end}Content-Length: 3\r\n\r\n{{]}}"
+    ));
+    assert!(
+        body.starts_with("HTTP/1.1 400") && body.contains("key must be a string"),
+        "{body}"
+    );
+    let path = ask(&format!("GET /v2/info HTTP/1.1\r\n{end}\r\n"));
+    assert!(
+        path.starts_with("HTTP/1.1 404") && path.contains("/v1/"),
+        "{path}"
+    );
+    let key = ask(&format!("GET /v1/service?key=TCP HTTP/1.1\r\n{end}\r\n"));
+    assert!(
+        key.starts_with("HTTP/1.1 400") && key.contains("hint: write"),
+        "{key}"
+    );
+}
+
+#[test]
+fn only_root_and_the_sockets_group_may_write() {
+    let peer = |user, group| api::Peer {
+        user: Some(user),
+        group: Some(group),
+    };
+    assert!(peer(0, 0).may_write(4242));
+    assert!(peer(65_000, 4242).may_write(4242));
+    assert!(!peer(65_000, 65_000).may_write(4242));
+    assert!(
+        !api::Peer {
+            user: None,
+            group: None
+        }
+        .may_write(4242)
+    );
+}

@@ -1,0 +1,77 @@
+//! What is accepted, listed and saved, but not carried out yet: told in the daemon's log.
+
+use std::net::IpAddr;
+
+use abi::MAX_COMPARED;
+use model::{Destination, Forwarding, Protocol, Scheduler, Service, ServiceKey};
+
+use crate::wanted::{Effect, Wanted};
+
+/// What a change asks for that the data plane does not do yet, as sentences.
+pub fn warnings(effect: &Effect, wanted: &Wanted) -> Vec<String> {
+    match effect {
+        Effect::ServiceAdded(service) | Effect::ServiceEdited { after: service, .. } => {
+            of_service(service).into_iter().map(|what| format!("{}: {what}", service.key)).collect()
+        }
+        Effect::DestinationAdded { service, destination }
+        | Effect::DestinationEdited { service, after: destination, .. } => {
+            let compared = wanted.service(service).and_then(|wanted| {
+                of_list(wanted.service(), wanted.destinations().len())
+            });
+            of_destination(destination)
+                .or(compared)
+                .map(|what| format!("{service}, {}: {what}", destination.key))
+                .into_iter()
+                .collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn of_service(service: &Service) -> Vec<&'static str> {
+    let mut missing = Vec::new();
+    match service.key {
+        ServiceKey::Mark { .. } => {
+            missing.push("firewall marks are not built yet; its packets are left to the kernel");
+        }
+        ServiceKey::Address { protocol: Protocol::Sctp, .. } => {
+            missing.push("SCTP is not built yet; its packets are left to the kernel");
+        }
+        ServiceKey::Address { address: IpAddr::V6(_), .. } => {
+            missing.push("IPv6 is not built yet; its packets are left to the kernel");
+        }
+        ServiceKey::Address { port: 0, .. } => {
+            missing.push("services for all ports are not built yet");
+        }
+        ServiceKey::Address { .. } => {}
+    }
+    if service.persistence.is_some() {
+        missing.push("persistence is not built yet; new connections are dropped");
+    }
+    if service.one_packet {
+        missing.push("one-packet scheduling is not built yet; its packets are dropped");
+    }
+    if !matches!(
+        service.scheduler,
+        Scheduler::Rr | Scheduler::Wrr | Scheduler::Lc | Scheduler::Wlc | Scheduler::None
+    ) {
+        missing.push("its scheduler is not built yet; new connections are dropped");
+    }
+    missing
+}
+
+fn of_destination(destination: &Destination) -> Option<&'static str> {
+    if destination.key.address.is_ipv6() {
+        return Some("IPv6 is not built yet; it gets no connections");
+    }
+    match destination.forwarding {
+        Forwarding::Masq => None,
+        _ => Some("only masquerading is built yet; connections to it are dropped"),
+    }
+}
+
+fn of_list(service: &Service, destinations: usize) -> Option<&'static str> {
+    let compares = matches!(service.scheduler, Scheduler::Lc | Scheduler::Wlc);
+    (compares && destinations > MAX_COMPARED as usize)
+        .then_some("of its service only the 256 newest destinations are compared")
+}

@@ -1,0 +1,6 @@
+//! The director on tables of the heap, without any privilege.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod common;
+mod publishing;
