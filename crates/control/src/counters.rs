@@ -44,7 +44,7 @@ impl Counters {
     /// The numbers of removed destinations are about to be used for others: what they had counted
     /// stays in their service's total.
     pub fn keep_freed(&mut self, view: &View<'_>, freed: &[Freed]) {
-        for freed in freed {
+        for freed in freed.iter().filter(|freed| freed.counted) {
             if let Some(counters) = self.services.get_mut(&freed.service) {
                 counters.offset = added(counters.offset, stats_of(view, freed.number));
             }

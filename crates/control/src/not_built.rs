@@ -11,13 +11,23 @@ use crate::wanted::{Effect, Wanted};
 pub fn warnings(effect: &Effect, wanted: &Wanted) -> Vec<String> {
     match effect {
         Effect::ServiceAdded(service) | Effect::ServiceEdited { after: service, .. } => {
-            of_service(service).into_iter().map(|what| format!("{}: {what}", service.key)).collect()
+            of_service(service)
+                .into_iter()
+                .map(|what| format!("{}: {what}", service.key))
+                .collect()
         }
-        Effect::DestinationAdded { service, destination }
-        | Effect::DestinationEdited { service, after: destination, .. } => {
-            let compared = wanted.service(service).and_then(|wanted| {
-                of_list(wanted.service(), wanted.destinations().len())
-            });
+        Effect::DestinationAdded {
+            service,
+            destination,
+        }
+        | Effect::DestinationEdited {
+            service,
+            after: destination,
+            ..
+        } => {
+            let compared = wanted
+                .service(service)
+                .and_then(|wanted| of_list(wanted.service(), wanted.destinations().len()));
             of_destination(destination)
                 .or(compared)
                 .map(|what| format!("{service}, {}: {what}", destination.key))
@@ -34,10 +44,16 @@ fn of_service(service: &Service) -> Vec<&'static str> {
         ServiceKey::Mark { .. } => {
             missing.push("firewall marks are not built yet; its packets are left to the kernel");
         }
-        ServiceKey::Address { protocol: Protocol::Sctp, .. } => {
+        ServiceKey::Address {
+            protocol: Protocol::Sctp,
+            ..
+        } => {
             missing.push("SCTP is not built yet; its packets are left to the kernel");
         }
-        ServiceKey::Address { address: IpAddr::V6(_), .. } => {
+        ServiceKey::Address {
+            address: IpAddr::V6(_),
+            ..
+        } => {
             missing.push("IPv6 is not built yet; its packets are left to the kernel");
         }
         ServiceKey::Address { port: 0, .. } => {

@@ -55,6 +55,8 @@ pub struct Freed {
     pub service: ServiceKey,
     /// The number it had.
     pub number: u32,
+    /// Whether what it counted is part of its service's total.
+    pub counted: bool,
 }
 
 /// The numbers under which a service's traffic is counted.
@@ -64,7 +66,7 @@ pub struct Numbered {
     pub service: u32,
     /// Those of its destinations, by their keys.
     pub destinations: HashMap<DestinationKey, u32>,
-    /// Those of the destinations that were removed.
+    /// Those of the destinations that were removed, as far as they counted for this service.
     pub removed: Vec<u32>,
 }
 
@@ -257,6 +259,7 @@ impl Publisher {
                 freed.push(Freed {
                     service: *key,
                     number,
+                    counted: !removed.service_gone,
                 });
                 plan.freed_destinations.push(number);
                 plan.changed_destinations
@@ -371,6 +374,7 @@ impl Publisher {
             removed: record
                 .removed
                 .iter()
+                .filter(|removed| !removed.service_gone)
                 .map(|removed| removed.destination.number)
                 .collect(),
         })

@@ -221,7 +221,12 @@ impl Publisher {
                 removed: Vec::new(),
                 removed_in_sweep: 0,
             });
-            record.removed.push(removed(number, &values));
+            let service_gone = record.placed.is_none();
+            let removed = removed(number, &values);
+            record.removed.push(Removed {
+                service_gone,
+                ..removed
+            });
         }
     }
 
@@ -316,6 +321,7 @@ fn removed(number: u32, values: &DestinationValues) -> Removed {
     Removed {
         destination: record_of(number, values),
         in_sweep: 0,
+        service_gone: false,
         idle_since: None,
         forgotten: false,
     }

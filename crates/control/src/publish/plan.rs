@@ -109,6 +109,17 @@ pub(crate) struct BlockValues {
     pub(crate) members: u32,
 }
 
+/// Where a destination comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// It was there all the time.
+    Kept,
+    /// It was removed, and goes on counting.
+    Revived,
+    /// It counts from zero.
+    New,
+}
+
 /// What a service shall be: with these destinations in list order, or gone.
 #[derive(Debug, Clone, Copy)]
 pub struct Change<'a> {
@@ -162,6 +173,10 @@ impl Publisher {
                 .removed
                 .push(self.plan_withdrawal(view, destination, plan));
         }
+        record
+            .removed
+            .iter_mut()
+            .for_each(|removed| removed.service_gone = true);
         record.removed_in_sweep = self.sweep;
         plan.records.push((key, Some(record)));
     }
@@ -185,6 +200,7 @@ impl Publisher {
         Removed {
             destination,
             in_sweep: self.sweep,
+            service_gone: false,
             idle_since: None,
             forgotten: false,
         }
@@ -201,7 +217,6 @@ impl Publisher {
         hop_of: &dyn Fn(std::net::Ipv4Addr) -> u32,
         plan: &mut Plan,
     ) -> Result<(), CapacityError> {
-        let is_new = old.as_ref().is_none_or(|old| old.placed.is_none());
         let mut record = match old {
             Some(old) => old,
             None => self.new_service(cell_key, plan)?,
@@ -210,7 +225,7 @@ impl Publisher {
             .iter()
             .filter_map(|wanted| Some((destination_end(wanted)?, wanted)))
             .collect();
-        self.plan_destinations(view, &published, &mut record, is_new, hop_of, plan)?;
+        self.plan_destinations(view, &published, &mut record, hop_of, plan)?;
         let weights: Vec<u32> = published
             .iter()
             .map(|(_, wanted)| wanted.weight.max(0).unsigned_abs())
@@ -258,7 +273,6 @@ impl Publisher {
         view: &View<'_>,
         wanted: &[(DestinationEnd, &Destination)],
         record: &mut ServiceRecord,
-        service_is_new: bool,
         hop_of: &dyn Fn(std::net::Ipv4Addr) -> u32,
         plan: &mut Plan,
     ) -> Result<(), CapacityError> {
@@ -273,33 +287,29 @@ impl Publisher {
             .collect();
         for (end, wanted) in wanted {
             let values = DestinationValues::present(*end, wanted, record.number);
-            let known = kept.get(end).copied();
-            let revived = record
-                .removed
-                .iter()
-                .position(|r| r.destination.end == *end);
-            let destination = match (known, revived) {
-                (Some(known), _) => known,
-                (None, Some(index)) => record.removed.swap_remove(index).destination,
-                (None, None) => self.new_destination(*end, plan)?,
+            let (destination, origin) = match kept.get(end) {
+                Some(kept) => (*kept, Origin::Kept),
+                None => self.revive_or_make(*end, record, plan)?,
             };
             let destination = plan_masquerade(destination, values.is_masqueraded(), plan);
+            let number = destination.number;
             let write = DestinationWrite {
-                number: destination.number,
+                number,
                 values,
                 next_hop: Some(hop_of(end.0)),
             };
-            if known.is_none() {
-                if revived.is_none() || service_is_new {
-                    plan.zeroed.push(destination.number);
-                }
-                plan.new_destinations.push(write);
-            } else if DestinationValues::read(&view.destinations[destination.number as usize])
-                != values
-            {
-                plan.changed_destinations.push(write);
-            }
             record.destinations.push(destination);
+            match origin {
+                Origin::Kept => {
+                    if DestinationValues::read(&view.destinations[number as usize]) != values {
+                        plan.changed_destinations.push(write);
+                    }
+                    continue;
+                }
+                Origin::Revived => {}
+                Origin::New => plan.zeroed.push(number),
+            }
+            plan.new_destinations.push(write);
         }
         for destination in gone {
             let removed = self.plan_withdrawal(view, destination, plan);
@@ -308,11 +318,23 @@ impl Publisher {
         Ok(())
     }
 
-    fn new_destination(
+    /// The destination that was removed earlier, or a new one.
+    fn revive_or_make(
         &mut self,
         end: DestinationEnd,
+        record: &mut ServiceRecord,
         plan: &mut Plan,
-    ) -> Result<DestinationRecord, CapacityError> {
+    ) -> Result<(DestinationRecord, Origin), CapacityError> {
+        let removed = record.removed.iter().position(|r| r.destination.end == end);
+        if let Some(index) = removed {
+            let removed = record.removed.swap_remove(index);
+            let origin = if removed.service_gone {
+                Origin::New
+            } else {
+                Origin::Revived
+            };
+            return Ok((removed.destination, origin));
+        }
         let number = self.destination_numbers.take().ok_or(CapacityError::Full {
             what: "destinations",
             limit: self.destination_numbers.limit(),
@@ -320,11 +342,12 @@ impl Publisher {
                    were removed count while connections refer to them",
         })?;
         plan.taken_destinations.push(number);
-        Ok(DestinationRecord {
+        let destination = DestinationRecord {
             number,
             end,
             masqueraded: false,
-        })
+        };
+        Ok((destination, Origin::New))
     }
 
     /// Lays out the list and the schedule anew where they changed.

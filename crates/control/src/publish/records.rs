@@ -50,6 +50,9 @@ pub(crate) struct Removed {
     pub(crate) destination: DestinationRecord,
     /// The sweep that was under way when it was removed.
     pub(crate) in_sweep: u64,
+    /// The service that it was in went as well. Should one of the same key come, it is another
+    /// service to the counters.
+    pub(crate) service_gone: bool,
     /// When a sweep that began later found no connection of it.
     pub(crate) idle_since: Option<Tick>,
     /// It was idle for so long that the number may go.

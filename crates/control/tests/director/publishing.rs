@@ -1,10 +1,10 @@
 //! What packets see of the wanted state.
 
-use abi::{ServiceCell, address_flags, destination_flags, hash_service};
 use crate::common::{
     Do, Lan, add, add_service, destination, director, edit, key, network_order, remove,
     remove_service, sizes,
 };
+use abi::{ServiceCell, address_flags, destination_flags, hash_service};
 use control::{CommandError, Director, Plane};
 use model::{Command, Refusal};
 use plane_user::Memory;

@@ -1,0 +1,387 @@
+//! Connections made by real packets: counted, swept, listed, and kept by destinations that come
+//! back. The forwarding function runs on the heap's tables.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use abi::Reason;
+use control::interfaces::Interface;
+use control::{Director, Plane, connections};
+use etherparse::PacketBuilder;
+use model::{Command, ConnectionEntry, Destination, DestinationStatus};
+use plane_user::{Frame, Memory};
+
+use crate::common::{
+    Do, IFINDEX, Lan, add, add_service, destination, director, key, remove, remove_service,
+};
+
+const WEB: &str = "TCP 10.0.0.1:80";
+const DNS: &str = "UDP 10.0.0.1:53";
+const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
+const CLIENT: [u8; 4] = [198, 51, 100, 7];
+
+#[derive(Clone, Copy, PartialEq)]
+enum Flag {
+    Syn,
+    SynAck,
+    Ack,
+    Fin,
+    Rst,
+}
+
+/// A director whose virtual address is its own, and through whom everybody can be reached.
+fn balancing(scheduler: &str, servers: &[&str]) -> Director<Memory> {
+    let mut director = director();
+    director.must(add_service(WEB, scheduler));
+    for server in servers {
+        director.must(add(WEB, server, 1));
+    }
+    let mut lan = Lan::default();
+    lan.local.insert("10.0.0.1".parse().unwrap());
+    lan.routes
+        .insert((Ipv4Addr::UNSPECIFIED, 0), (IFINDEX, None));
+    lan.neighbours.insert(CLIENT.into());
+    director.follow(&lan).unwrap();
+    let interface = Interface {
+        ifindex: IFINDEX,
+        xdp: false,
+        mac: Some(MAC),
+        address: None,
+        mtu: 1500,
+    };
+    assert_eq!(
+        control::interfaces::publish(&director.plane().view(), &[interface]),
+        0
+    );
+    director
+}
+
+fn tcp(from: ([u8; 4], u16), to: ([u8; 4], u16), flag: Flag) -> Vec<u8> {
+    let ip = PacketBuilder::ethernet2([9; 6], MAC).ipv4(from.0, to.0, 64);
+    let segment = ip.tcp(from.1, to.1, 1, 1000);
+    let segment = match flag {
+        Flag::Syn => segment.syn(),
+        Flag::SynAck => segment.syn().ack(1),
+        Flag::Ack => segment.ack(1),
+        Flag::Fin => segment.fin().ack(1),
+        Flag::Rst => segment.rst(),
+    };
+    let mut frame = Vec::new();
+    segment.write(&mut frame, &[]).unwrap();
+    frame
+}
+
+fn reason(director: &Director<Memory>, frame: &[u8]) -> Reason {
+    Frame::<true>::new(director.plane(), IFINDEX, frame)
+        .process()
+        .verdict
+        .reason()
+}
+
+/// A packet of the client's.
+fn client(director: &Director<Memory>, port: u16, flag: Flag) -> Reason {
+    reason(director, &tcp((CLIENT, port), ([10, 0, 0, 1], 80), flag))
+}
+
+/// A packet of a real server's.
+fn server(director: &Director<Memory>, last: u8, port: u16, flag: Flag) -> Reason {
+    reason(
+        director,
+        &tcp(([192, 168, 0, last], 80), (CLIENT, port), flag),
+    )
+}
+
+/// Opens a connection from a port; returns the real server's last byte.
+fn open(director: &Director<Memory>, port: u16) -> u8 {
+    assert_eq!(client(director, port, Flag::Syn), Reason::Forwarded);
+    let entry = listed(director)
+        .into_iter()
+        .find(|entry| entry.client.port() == port)
+        .unwrap();
+    let SocketAddr::V4(end) = entry.destination else {
+        panic!("the destination is an IPv4 one");
+    };
+    let last = end.ip().octets()[3];
+    assert_eq!(server(director, last, port, Flag::SynAck), Reason::Replied);
+    assert_eq!(client(director, port, Flag::Ack), Reason::Forwarded);
+    last
+}
+
+fn listed(director: &Director<Memory>) -> Vec<ConnectionEntry> {
+    let parts = (0..).map_while(|part| connections::list(director.plane(), part * 16, 16));
+    parts.flatten().collect()
+}
+
+fn counts(director: &Director<Memory>, server: &str) -> (u32, u32) {
+    let status = of(director, server);
+    (status.active_connections, status.inactive_connections)
+}
+
+fn of(director: &Director<Memory>, server: &str) -> DestinationStatus {
+    let key = server.parse().unwrap();
+    let status = director.status(WEB);
+    *status
+        .destinations
+        .iter()
+        .find(|status| status.destination.key == key)
+        .unwrap()
+}
+
+const ONE: &str = "192.168.0.1:80";
+const TWO: &str = "192.168.0.2:80";
+
+#[test]
+fn connections_are_listed_with_their_states_and_remaining_time() {
+    let director = balancing("rr", &[ONE]);
+    open(&director, 40001);
+    director.plane().advance(Memory::TICKS_PER_SECOND / 2);
+    assert_eq!(client(&director, 40002, Flag::Syn), Reason::Forwarded);
+    let mut list: Vec<String> = listed(&director)
+        .iter()
+        .map(|e| {
+            format!(
+                "{} {} {} {} {}",
+                e.expires, e.state, e.client, e.virtual_address, e.destination
+            )
+        })
+        .collect();
+    list.sort();
+    // ESTABLISHED lasts 900 s, SYN_RECV 60 s (ip_vs_proto_tcp.c); half a second has passed.
+    assert_eq!(
+        list,
+        [
+            "60 SYN_RECV 198.51.100.7:40002 10.0.0.1:80 192.168.0.1:80",
+            "899 ESTABLISHED 198.51.100.7:40001 10.0.0.1:80 192.168.0.1:80",
+        ]
+    );
+}
+
+#[test]
+fn a_closed_connection_is_inactive_and_one_that_died_unseen_is_none() {
+    let director = balancing("rr", &[ONE]);
+    open(&director, 40001);
+    open(&director, 40002);
+    assert_eq!(counts(&director, ONE), (2, 0));
+    client(&director, 40001, Flag::Fin);
+    server(&director, 1, 40001, Flag::Fin);
+    client(&director, 40001, Flag::Ack);
+    assert_eq!(counts(&director, ONE), (1, 1));
+    director.plane().advance(121 * Memory::TICKS_PER_SECOND);
+    assert_eq!(counts(&director, ONE), (1, 0));
+    director.plane().advance(900 * Memory::TICKS_PER_SECOND);
+    assert_eq!(counts(&director, ONE), (0, 0));
+    assert!(listed(&director).is_empty());
+}
+
+/// The steps of the oracle's 34-del-dest: the packet to the removed server is lost, its
+/// connection stays, and goes on when the server comes back.
+#[test]
+fn the_connections_of_a_removed_destination_wait_for_it_and_count_again() {
+    let mut director = balancing("rr", &[ONE, TWO]);
+    let (first, second) = (open(&director, 40001), open(&director, 40002));
+    assert_eq!((first, second), (2, 1));
+    director.must(remove(WEB, ONE));
+    assert_eq!(client(&director, 40001, Flag::Ack), Reason::Forwarded);
+    assert_eq!(
+        client(&director, 40002, Flag::Ack),
+        Reason::DestinationUnavailable
+    );
+    assert_eq!(listed(&director).len(), 2);
+    assert_eq!(director.status(WEB).destinations.len(), 1);
+    director.sweep_all();
+    director.sweep_all();
+    director.must(add(WEB, ONE, 1));
+    assert_eq!(counts(&director, ONE), (1, 0));
+    let stats = of(&director, ONE).stats;
+    assert_eq!(
+        (stats.connections, stats.in_packets, stats.out_packets),
+        (1, 2, 1)
+    );
+    assert_eq!(client(&director, 40002, Flag::Ack), Reason::Forwarded);
+}
+
+#[test]
+fn the_connections_of_a_removed_service_wait_for_it_too() {
+    let mut director = balancing("rr", &[ONE]);
+    open(&director, 40001);
+    director.must(remove_service(WEB));
+    director.sweep_all();
+    director.sweep_all();
+    assert_eq!(
+        client(&director, 40001, Flag::Ack),
+        Reason::DestinationUnavailable
+    );
+    director.must(add_service(WEB, "rr"));
+    director.must(add(WEB, ONE, 1));
+    assert_eq!(client(&director, 40001, Flag::Ack), Reason::Forwarded);
+    assert_eq!(counts(&director, ONE), (1, 0));
+    // It is another service to IPVS: what the old one counted is not its own.
+    let status = director.status(WEB);
+    assert_eq!((status.stats.connections, status.stats.in_packets), (0, 1));
+    assert_eq!(of(&director, ONE).stats, status.stats);
+}
+
+#[test]
+fn numbers_are_used_again_when_the_last_connection_has_died_and_not_before() {
+    let mut director = balancing("rr", &[ONE]);
+    let used = |director: &Director<Memory>| director.publisher().usage().map(|(used, _)| used);
+    open(&director, 40001);
+    director.must(remove_service(WEB));
+    for _ in 0..5 {
+        director.sweep_all();
+    }
+    assert_eq!(used(&director), [1, 1]);
+    director.plane().advance(901 * Memory::TICKS_PER_SECOND);
+    director.sweep_all();
+    director.sweep_all();
+    assert_eq!(used(&director), [0, 0]);
+}
+
+#[test]
+fn a_service_keeps_what_its_removed_destinations_counted() {
+    let mut director = balancing("rr", &[ONE, TWO]);
+    open(&director, 40001);
+    open(&director, 40002);
+    let before = director.status(WEB).stats;
+    assert_eq!(
+        (before.connections, before.in_packets, before.out_packets),
+        (2, 4, 2)
+    );
+    director.must(remove(WEB, ONE));
+    assert_eq!(director.status(WEB).stats, before);
+    director.plane().advance(901 * Memory::TICKS_PER_SECOND);
+    director.sweep_all();
+    director.sweep_all();
+    // It is remembered for two minutes after its last connection, then forgotten.
+    director.plane().advance(121 * Memory::TICKS_PER_SECOND);
+    director.sweep_all();
+    director.sweep_all();
+    assert_eq!(director.publisher().usage()[1].0, 1);
+    assert_eq!(director.status(WEB).stats, before);
+    director.must(add(WEB, ONE, 1));
+    assert_eq!(of(&director, ONE).stats.connections, 0);
+    assert_eq!(director.status(WEB).stats, before);
+}
+
+#[test]
+fn zeroed_counters_begin_again_from_zero() {
+    let mut director = balancing("rr", &[ONE, TWO]);
+    open(&director, 40001);
+    open(&director, 40002);
+    director.must(remove(WEB, ONE));
+    director.zero(Some(&key(WEB))).unwrap();
+    let status = director.status(WEB);
+    assert_eq!(status.stats, model::Stats::default());
+    assert_eq!(status.destinations[0].stats, model::Stats::default());
+    client(&director, 40001, Flag::Ack);
+    assert_eq!(director.status(WEB).stats.in_packets, 1);
+    assert_eq!(of(&director, TWO).stats.in_packets, 1);
+    assert!(director.zero(Some(&key(DNS))).is_err());
+}
+
+#[test]
+fn rates_follow_the_traffic_and_fade() {
+    let mut director = balancing("rr", &[ONE]);
+    director.estimate();
+    for port in 40001..40021 {
+        client(&director, port, Flag::Syn);
+    }
+    director.estimate();
+    // 20 connections in 2 s count a quarter: 10 / 4 connections per second.
+    let status = director.status(WEB);
+    assert_eq!(
+        (
+            status.rates.connections,
+            status.destinations[0].rates.connections
+        ),
+        (2, 2)
+    );
+    assert_eq!(status.rates.in_bytes, 20 * 40 / 2 / 4);
+    for _ in 0..20 {
+        director.estimate();
+    }
+    assert_eq!(director.status(WEB).rates, model::Rates::default());
+}
+
+#[test]
+fn an_overloaded_destination_takes_connections_again_when_enough_have_died() {
+    let mut director = balancing("rr", &[ONE]);
+    let limited = Destination {
+        upper_threshold: 4,
+        lower_threshold: 2,
+        ..destination(ONE, 1)
+    };
+    director.must(Command::EditDestination {
+        service: key(WEB),
+        destination: limited,
+    });
+    for port in 1..=4 {
+        assert_eq!(client(&director, port, Flag::Syn), Reason::Forwarded);
+        director.plane().advance(10 * Memory::TICKS_PER_SECOND);
+    }
+    assert_eq!(client(&director, 5, Flag::Syn), Reason::NoDestination);
+    // Two of the half-open connections are over after 60 s, and two are too many still.
+    director.plane().advance(35 * Memory::TICKS_PER_SECOND);
+    director.sweep_all();
+    assert_eq!(counts(&director, ONE), (2, 0));
+    assert_eq!(client(&director, 5, Flag::Syn), Reason::NoDestination);
+    director.plane().advance(10 * Memory::TICKS_PER_SECOND);
+    director.sweep_all();
+    assert_eq!(client(&director, 5, Flag::Syn), Reason::Forwarded);
+}
+
+#[test]
+fn a_killed_daemon_is_followed_by_one_that_knows_every_connection_and_counter() {
+    let mut director = balancing("wrr", &[ONE, TWO]);
+    for port in 40001..40011 {
+        open(&director, port);
+    }
+    director.must(remove(WEB, ONE));
+    let (status, list) = (director.status(WEB), listed(&director));
+    let mut director = director.restarted();
+    assert_eq!(director.status(WEB), status);
+    assert_eq!(listed(&director), list);
+    director.must(add(WEB, ONE, 1));
+    assert_eq!(counts(&director, ONE), (5, 0));
+    assert_eq!(of(&director, ONE).stats.connections, 5);
+}
+
+#[test]
+fn a_daemon_killed_after_removing_a_service_is_followed_by_one_that_can_revive_it() {
+    let mut director = balancing("rr", &[ONE]);
+    open(&director, 40001);
+    director.must(remove_service(WEB));
+    let mut director = director.restarted();
+    director.sweep_all();
+    director.sweep_all();
+    director.must(add_service(WEB, "rr"));
+    director.must(add(WEB, ONE, 1));
+    assert_eq!(counts(&director, ONE), (1, 0));
+    assert_eq!(director.publisher().usage().map(|(used, _)| used), [1, 1]);
+}
+
+#[test]
+fn a_count_that_a_killed_daemon_left_wrong_is_put_right() {
+    let director = balancing("rr", &[ONE]);
+    open(&director, 40001);
+    director.plane().view().loads[0].active.add(7);
+    director.plane().view().loads[0].inactive.add(3);
+    let director = director.restarted();
+    assert_eq!(counts(&director, ONE), (1, 0));
+}
+
+#[test]
+fn a_full_sweep_says_how_full_the_table_is() {
+    let mut director = balancing("rr", &[ONE, TWO]);
+    for port in 1..=100 {
+        client(&director, port, Flag::Syn);
+    }
+    director.sweep_all();
+    let census = director.census().unwrap();
+    assert_eq!(census.connections, 100);
+    assert_eq!(census.by_destination[..2], [50, 50]);
+    assert!((1..=16).contains(&census.longest_probe), "{census:?}");
+    client(&director, 1, Flag::Rst);
+    director.plane().advance(61 * Memory::TICKS_PER_SECOND);
+    director.sweep_all();
+    assert_eq!(director.census().unwrap().connections, 0);
+}
