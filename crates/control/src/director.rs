@@ -1,22 +1,26 @@
 //! The director: the wanted state and the data plane, kept equal.
 
-use std::collections::{BTreeSet, HashSet};
+mod adoption;
+mod listing;
+mod touched;
+mod upkeep;
+
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
 
-use abi::View;
 use model::{
-    Command, Destination, DestinationStatus, Rates, Refusal, Service, ServiceKey, ServiceStatus,
-    Stats, SyncDaemon, SyncRole, TimeoutChange, Timeouts,
+    Command, Destination, Refusal, Service, ServiceKey, SyncDaemon, SyncRole, TimeoutChange,
+    Timeouts,
 };
 use thiserror::Error;
 
-use crate::connections::{Census, Sweeper, sweep_dead};
+use crate::connections::{Census, Sweeper};
 use crate::counters::Counters;
+use crate::director::touched::Touched;
 use crate::nexthops::{HopState, Network, NextHops};
-use crate::publish::{CapacityError, Change, Damaged, Freed, Numbered, Publisher, Surroundings};
-use crate::saved::{Saved, SavedService};
+use crate::publish::{CapacityError, Change, Publisher, Surroundings};
 use crate::wanted::{Effect, Wanted, WantedService};
-use crate::{Plane, PlaneError, Sizes, loads, timeouts};
+use crate::{Plane, Sizes, timeouts};
 
 /// Why a command was not carried out. Nothing has changed then.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -50,7 +54,7 @@ pub struct Director<P> {
 }
 
 /// What the publisher sees of the network.
-struct Around<'a, N> {
+pub(crate) struct Around<'a, N> {
     hops: &'a NextHops,
     network: &'a N,
 }
@@ -81,109 +85,6 @@ impl<P: Plane> Director<P> {
             census: None,
             adopted: HashSet::new(),
         }
-    }
-
-    /// The director on tables that packets are using, as an earlier one left them, with what it
-    /// had saved. What differs from the saved state is put right.
-    ///
-    /// # Errors
-    /// When the tables contradict themselves.
-    pub fn adopt(
-        plane: P,
-        sizes: Sizes,
-        saved: &Saved,
-        network: &impl Network,
-    ) -> Result<Self, Damaged> {
-        let hops = NextHops::adopt(&plane, sizes.next_hops);
-        let service_of = |key: &ServiceKey| {
-            saved
-                .services
-                .iter()
-                .map(|saved| saved.service)
-                .find(|service| service.key == *key)
-        };
-        let around = Around {
-            hops: &hops,
-            network,
-        };
-        let publisher = Publisher::adopt(sizes, &plane, &around, &service_of)?;
-        loads::recount(&plane);
-        let adopted = publisher.services().collect();
-        let mut director = Self {
-            publisher,
-            hops,
-            adopted,
-            ..Self::new(plane, sizes)
-        };
-        director.take_up_hops(network);
-        director.restore(saved, network);
-        director.adopted.clear();
-        director.remove_unwanted(network);
-        director.forget_cached_hops();
-        // What the plane does not take now is tried again whenever the network changes.
-        let _tried_again_later = director.follow(network);
-        for saved in &saved.services {
-            director.counters.restore(saved.service.key, saved.offset);
-        }
-        Ok(director)
-    }
-
-    /// Gives the adopted destinations next hops of this director's own.
-    fn take_up_hops(&mut self, network: &impl Network) {
-        let view = self.plane.view();
-        let addresses: BTreeSet<Ipv4Addr> = self.publisher.destination_addresses().collect();
-        let with_hop = addresses.into_iter().filter(|&address| {
-            // Those that do not fit keep what they have.
-            self.hops.want(&view, network, address).is_ok()
-        });
-        let hops: Vec<Ipv4Addr> = with_hop.collect();
-        let hops = hops
-            .into_iter()
-            .map(|address| (address, self.hops.index(address)))
-            .collect();
-        self.publisher.set_next_hops(&view, &hops);
-    }
-
-    /// Carries out a saved state on top of what is there. Returns what did not fit, with reasons.
-    pub fn restore(
-        &mut self,
-        saved: &Saved,
-        network: &impl Network,
-    ) -> Vec<(Command, CommandError)> {
-        self.set_timeouts(TimeoutChange {
-            tcp: Some(saved.timeouts.tcp),
-            tcp_fin: Some(saved.timeouts.tcp_fin),
-            udp: Some(saved.timeouts.udp),
-        });
-        for daemon in &saved.daemons {
-            // A daemon that was accepted before is accepted by a state without daemons.
-            let _accepted = self.wanted.start_daemon(daemon.clone());
-        }
-        let commands = saved.commands();
-        let outcomes = self.apply(&commands, network);
-        let failed = commands.into_iter().zip(outcomes);
-        failed
-            .filter_map(|(command, outcome)| Some((command, outcome.err()?)))
-            .collect()
-    }
-
-    /// Takes out what the tables have and nobody wants.
-    fn remove_unwanted(&mut self, network: &impl Network) {
-        let unwanted: Vec<ServiceKey> = self
-            .publisher
-            .services()
-            .filter(|key| self.wanted.service(key).is_none())
-            .collect();
-        let changes: Vec<Change<'_>> = unwanted
-            .iter()
-            .map(|&key| Change { key, wanted: None })
-            .collect();
-        let around = Around {
-            hops: &self.hops,
-            network,
-        };
-        // Taking out always fits.
-        let _fits = self.publisher.publish(&self.plane, &changes, &around);
     }
 
     /// Carries out commands as one transaction: packets see all of it or none. One that is refused
@@ -327,137 +228,6 @@ impl<P: Plane> Director<P> {
         Ok(())
     }
 
-    /// All services with their numbers, in list order. Exact: what has died is counted no more.
-    pub fn services(&self) -> Vec<ServiceStatus> {
-        sweep_dead(&self.plane);
-        let view = self.plane.view();
-        self.wanted
-            .services()
-            .map(|wanted| self.status_of(&view, wanted))
-            .collect()
-    }
-
-    /// One service with its numbers.
-    pub fn service(&self, key: &ServiceKey) -> Option<ServiceStatus> {
-        let wanted = self.wanted.service(key)?;
-        sweep_dead(&self.plane);
-        Some(self.status_of(&self.plane.view(), wanted))
-    }
-
-    fn status_of(&self, view: &View<'_>, wanted: &WantedService) -> ServiceStatus {
-        let service = *wanted.service();
-        let numbered = self.publisher.numbers(&service.key);
-        let (stats, rates) = numbered.as_ref().map_or_else(Default::default, |numbered| {
-            self.counters.service(view, &service.key, numbered)
-        });
-        let destinations = wanted
-            .destinations()
-            .map(|destination| {
-                self.destination_status(view, &service.key, numbered.as_ref(), destination)
-            })
-            .collect();
-        ServiceStatus {
-            service,
-            stats,
-            rates,
-            destinations,
-        }
-    }
-
-    fn destination_status(
-        &self,
-        view: &View<'_>,
-        service: &ServiceKey,
-        numbered: Option<&Numbered>,
-        destination: &Destination,
-    ) -> DestinationStatus {
-        let unused = DestinationStatus::from(*destination);
-        let Some(&number) = numbered.and_then(|n| n.destinations.get(&destination.key)) else {
-            return unused;
-        };
-        let (active_connections, inactive_connections) = loads::connections_of(view, number);
-        let (stats, rates): (Stats, Rates) =
-            self.counters
-                .destination(view, service, &destination.key, number);
-        DestinationStatus {
-            active_connections,
-            inactive_connections,
-            stats,
-            rates,
-            ..unused
-        }
-    }
-
-    /// Two seconds passed: takes all rates on.
-    pub fn estimate(&mut self) {
-        let view = self.plane.view();
-        for wanted in self.wanted.services() {
-            let key = wanted.service().key;
-            if let Some(numbered) = self.publisher.numbers(&key) {
-                self.counters.estimate(&view, key, &numbered);
-            }
-        }
-    }
-
-    /// Sweeps the next buckets of the connection table. Whether numbers became free at the end of a
-    /// full sweep: then what [`Self::saved`] says has changed.
-    pub fn sweep(&mut self, buckets: u32, network: &impl Network) -> bool {
-        let Some(census) = self.sweeper.step(&self.plane, buckets) else {
-            return false;
-        };
-        let around = Around {
-            hops: &self.hops,
-            network,
-        };
-        let freed: Vec<Freed> = self
-            .publisher
-            .swept(&self.plane, &census.by_destination, &around);
-        self.census = Some(census);
-        if freed.is_empty() {
-            return false;
-        }
-        self.counters.keep_freed(&self.plane.view(), &freed);
-        self.hops.retain(self.publisher.destination_addresses());
-        self.free_hops();
-        true
-    }
-
-    /// Follows the network after it changed.
-    ///
-    /// # Errors
-    /// When the plane did not take all of it.
-    pub fn follow(&mut self, network: &impl Network) -> Result<(), PlaneError> {
-        let view = self.plane.view();
-        let moved = self.hops.follow_destinations(&view, network);
-        self.publisher.set_next_hops(&view, &moved);
-        let (stale, outcome) = self.hops.follow_clients(&self.plane, network);
-        if stale {
-            self.forget_cached_hops();
-        }
-        self.free_hops();
-        self.publisher.localise(
-            &self.plane,
-            &Around {
-                hops: &self.hops,
-                network,
-            },
-        );
-        outcome
-    }
-
-    /// Makes packets look for the ways to clients anew.
-    fn forget_cached_hops(&self) {
-        let generation = &self.plane.view().globals.routing_generation;
-        generation.publish(generation.load().wrapping_add(1).max(1));
-    }
-
-    fn free_hops(&mut self) {
-        if self.hops.has_released() {
-            self.plane.wait_for_readers();
-            self.hops.free_released(&self.plane.view());
-        }
-    }
-
     /// What is known of the way to a destination.
     pub fn hop_state(&self, address: Ipv4Addr) -> Option<HopState> {
         self.hops.state(address)
@@ -477,70 +247,12 @@ impl<P: Plane> Director<P> {
     pub fn publisher(&self) -> &Publisher {
         &self.publisher
     }
-
-    /// What the next daemon needs to go on from here.
-    pub fn saved(&self) -> Saved {
-        let offset_of = |key: &ServiceKey| self.counters.offset(key);
-        let services = self.wanted.services().map(|wanted| {
-            let (service, destinations) = list_of(wanted);
-            SavedService {
-                service,
-                destinations,
-                offset: offset_of(&service.key),
-            }
-        });
-        Saved::new(
-            services.collect(),
-            self.timeouts,
-            self.wanted.daemons().cloned().collect(),
-        )
-    }
-}
-
-/// The services that a transaction touches.
-#[derive(Debug, Default)]
-struct Touched {
-    /// All of them, each once, in the order of their first change.
-    keys: Vec<ServiceKey>,
-    /// Those that were made in it.
-    made: HashSet<ServiceKey>,
-}
-
-impl Touched {
-    fn by(effects: &[&Effect]) -> Self {
-        let mut touched = Self::default();
-        let mut seen = HashSet::new();
-        let mut touch = |key: ServiceKey| {
-            if seen.insert(key) {
-                touched.keys.push(key);
-            }
-        };
-        for effect in effects {
-            match effect {
-                Effect::ServiceAdded(service) => {
-                    touch(service.key);
-                    touched.made.insert(service.key);
-                }
-                Effect::ServiceEdited { after, .. } => touch(after.key),
-                Effect::ServiceRemoved(removed) => touch(removed.service.key),
-                Effect::DestinationAdded { service, .. }
-                | Effect::DestinationEdited { service, .. }
-                | Effect::DestinationRemoved { service, .. } => touch(*service),
-                Effect::Flushed(removed) => {
-                    removed
-                        .iter()
-                        .for_each(|removed| touch(removed.service.key));
-                }
-            }
-        }
-        touched
-    }
 }
 
 /// A service and its destinations in list order.
-type ServiceList = (Service, Vec<Destination>);
+pub(crate) type ServiceList = (Service, Vec<Destination>);
 
-fn list_of(wanted: &WantedService) -> ServiceList {
+pub(crate) fn list_of(wanted: &WantedService) -> ServiceList {
     (*wanted.service(), wanted.destinations().copied().collect())
 }
 

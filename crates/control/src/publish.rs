@@ -13,8 +13,11 @@
 mod addresses;
 mod adopt;
 mod cells;
+mod lists;
 mod plan;
+mod planner;
 mod records;
+mod write;
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
@@ -24,14 +27,15 @@ use model::{DestinationKey, ServiceKey};
 
 pub use adopt::Damaged;
 pub(crate) use cells::{from_network_order, network_order};
-pub(crate) use plan::zero_stats;
 pub use plan::{CapacityError, Change};
+pub(crate) use write::zero_stats;
 
 use crate::numbers::Numbers;
 use crate::publish::addresses::{Addresses, Uses, note};
-use crate::publish::cells::{ServiceValues, service_cell_key};
-use crate::publish::plan::{DestinationWrite, Edit, Plan, zero_load};
+use crate::publish::cells::service_cell_key;
+use crate::publish::plan::{DestinationWrite, Edit, Plan};
 use crate::publish::records::Records;
+use crate::publish::write::{apply, write_changed, write_new};
 use crate::runs::Runs;
 use crate::side;
 use crate::{Plane, Sizes};
@@ -384,66 +388,4 @@ impl Publisher {
     pub fn usage(&self) -> [(u32, u32); 2] {
         [&self.service_numbers, &self.destination_numbers].map(|n| (n.used(), n.limit()))
     }
-}
-
-/// Makes edits on one side.
-fn apply(view: &View<'_>, side: u32, edits: &[Edit]) -> Result<(), CapacityError> {
-    for edit in edits {
-        match *edit {
-            Edit::Address(address, 0) => side::remove(view.addresses_of(side), address),
-            Edit::Address(address, flags) => {
-                let cell = side::place(view.addresses_of(side), address)
-                    .ok_or(CapacityError::Crowded { what: "addresses" })?;
-                cell.flags.store(flags);
-                cell.address.publish(address);
-            }
-            Edit::Service(key, values) => {
-                let cell = side::place(view.services_of(side), key)
-                    .ok_or(CapacityError::Crowded { what: "services" })?;
-                ServiceValues::write(&values, cell, key);
-            }
-            Edit::RemoveService(key) => side::remove(view.services_of(side), key),
-        }
-    }
-    Ok(())
-}
-
-/// Writes what nothing points to yet.
-fn write_new(view: &View<'_>, plan: &Plan) {
-    for &number in &plan.zeroed {
-        zero_stats(view, number);
-    }
-    for &number in &plan.taken_destinations {
-        zero_load(&view.loads[number as usize]);
-    }
-    for write in &plan.new_destinations {
-        write_destination(view, write);
-    }
-    for (run, members) in &plan.new_members {
-        for (cell, &number) in view.members[run.places()].iter().zip(members) {
-            cell.store(number);
-        }
-    }
-    for (run, blocks) in &plan.new_blocks {
-        for (cell, block) in view.blocks[run.places()].iter().zip(blocks) {
-            cell.start.store(block.start);
-            cell.members_first.store(block.members_first);
-            cell.members.store(block.members);
-        }
-    }
-}
-
-fn write_changed(view: &View<'_>, plan: &Plan) {
-    for write in &plan.changed_destinations {
-        write_destination(view, write);
-    }
-}
-
-fn write_destination(view: &View<'_>, write: &DestinationWrite) {
-    let cell = &view.destinations[write.number as usize];
-    if let Some(next_hop) = write.next_hop {
-        cell.next_hop.store(next_hop);
-    }
-    write.values.write(cell);
-    crate::loads::judge(&view.loads[write.number as usize], cell);
 }

@@ -1,0 +1,116 @@
+//! Going on where an earlier daemon left off.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+
+use model::{Command, ServiceKey, TimeoutChange};
+
+use crate::director::{Around, CommandError, Director};
+use crate::nexthops::{Network, NextHops};
+use crate::publish::{Change, Damaged, Publisher};
+use crate::{Plane, Saved, Sizes, loads};
+
+impl<P: Plane> Director<P> {
+    /// The director on tables that packets are using, as an earlier one left them, with what it
+    /// had saved. What differs from the saved state is put right.
+    ///
+    /// # Errors
+    /// When the tables contradict themselves.
+    pub fn adopt(
+        plane: P,
+        sizes: Sizes,
+        saved: &Saved,
+        network: &impl Network,
+    ) -> Result<Self, Damaged> {
+        let hops = NextHops::adopt(&plane, sizes.next_hops);
+        let service_of = |key: &ServiceKey| {
+            saved
+                .services
+                .iter()
+                .map(|saved| saved.service)
+                .find(|service| service.key == *key)
+        };
+        let around = Around {
+            hops: &hops,
+            network,
+        };
+        let publisher = Publisher::adopt(sizes, &plane, &around, &service_of)?;
+        loads::recount(&plane);
+        let adopted = publisher.services().collect();
+        let mut director = Self {
+            publisher,
+            hops,
+            adopted,
+            ..Self::new(plane, sizes)
+        };
+        director.take_up_hops(network);
+        director.restore(saved, network);
+        director.adopted.clear();
+        director.remove_unwanted(network);
+        director.forget_cached_hops();
+        // What the plane does not take now is tried again whenever the network changes.
+        let _tried_again_later = director.follow(network);
+        for saved in &saved.services {
+            director.counters.restore(saved.service.key, saved.offset);
+        }
+        Ok(director)
+    }
+
+    /// Gives the adopted destinations next hops of this director's own.
+    fn take_up_hops(&mut self, network: &impl Network) {
+        let view = self.plane.view();
+        let addresses: BTreeSet<Ipv4Addr> = self.publisher.destination_addresses().collect();
+        let with_hop = addresses.into_iter().filter(|&address| {
+            // Those that do not fit keep what they have.
+            self.hops.want(&view, network, address).is_ok()
+        });
+        let hops: Vec<Ipv4Addr> = with_hop.collect();
+        let hops = hops
+            .into_iter()
+            .map(|address| (address, self.hops.index(address)))
+            .collect();
+        self.publisher.set_next_hops(&view, &hops);
+    }
+
+    /// Carries out a saved state on top of what is there. Returns what did not fit, with reasons.
+    pub fn restore(
+        &mut self,
+        saved: &Saved,
+        network: &impl Network,
+    ) -> Vec<(Command, CommandError)> {
+        self.set_timeouts(TimeoutChange {
+            tcp: Some(saved.timeouts.tcp),
+            tcp_fin: Some(saved.timeouts.tcp_fin),
+            udp: Some(saved.timeouts.udp),
+        });
+        for daemon in &saved.daemons {
+            // A daemon that was accepted before is accepted by a state without daemons.
+            let _accepted = self.wanted.start_daemon(daemon.clone());
+        }
+        let commands = saved.commands();
+        let outcomes = self.apply(&commands, network);
+        let failed = commands.into_iter().zip(outcomes);
+        failed
+            .filter_map(|(command, outcome)| Some((command, outcome.err()?)))
+            .collect()
+    }
+
+    /// Takes out what the tables have and nobody wants.
+    fn remove_unwanted(&mut self, network: &impl Network) {
+        let unwanted: Vec<ServiceKey> = self
+            .publisher
+            .services()
+            .filter(|key| self.wanted.service(key).is_none())
+            .collect();
+        let changes: Vec<Change<'_>> = unwanted
+            .iter()
+            .map(|&key| Change { key, wanted: None })
+            .collect();
+        let around = Around {
+            hops: &self.hops,
+            network,
+        };
+        // Taking out always fits.
+        let _fits = self.publisher.publish(&self.plane, &changes, &around);
+    }
+}

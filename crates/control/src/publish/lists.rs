@@ -1,0 +1,140 @@
+//! Where a service's list of destinations and its schedule stand.
+
+use abi::View;
+
+use crate::publish::Publisher;
+use crate::publish::cells::ServiceValues;
+use crate::publish::plan::{BlockValues, CapacityError, Edit, Plan};
+use crate::publish::records::{Placed, ServiceRecord};
+use crate::runs::Run;
+use crate::schedule::Schedule;
+use crate::side::ServiceCellKey;
+
+impl Publisher {
+    /// Lays out the list and the schedule anew where they changed.
+    pub(crate) fn plan_lists(
+        &mut self,
+        view: &View<'_>,
+        cell_key: ServiceCellKey,
+        mut schedule: Schedule,
+        record: &mut ServiceRecord,
+        plan: &mut Plan,
+    ) -> Result<(), CapacityError> {
+        let numbers: Vec<u32> = record.destinations.iter().map(|d| d.number).collect();
+        let cursor = view.service_runtime[record.number as usize].cursor.load();
+        let before = record.placed.take();
+        if let Some(placed) = &before
+            && placed.schedule.as_ref() == Some(&schedule)
+            && same_members(view, placed, &numbers)
+        {
+            record.placed = before;
+            return Ok(());
+        }
+        let position = before.as_ref().map_or(0, |placed| {
+            let done = cursor.wrapping_sub(placed.cursor_base);
+            placed.schedule.as_ref().map_or(0, |followed| {
+                schedule.resume(&numbers, followed, &list_of(view, placed), done)
+            })
+        });
+        let cursor_base = cursor.wrapping_sub(position);
+        let (placed, values) = self.place(record.number, &numbers, schedule, cursor_base, plan)?;
+        plan.edits.push(Edit::Service(cell_key, values));
+        if let Some(before) = before {
+            plan.old_members.push(before.members);
+            plan.old_blocks.push(before.blocks);
+        }
+        record.placed = Some(placed);
+        Ok(())
+    }
+
+    /// Takes room for a list and its schedule: the list itself, then the blocks' members.
+    fn place(
+        &mut self,
+        number: u32,
+        numbers: &[u32],
+        schedule: Schedule,
+        cursor_base: u64,
+        plan: &mut Plan,
+    ) -> Result<(Placed, ServiceValues), CapacityError> {
+        const HINT: &str = "start the daemon with a larger --max-destinations";
+        let members = numbers.len()
+            + schedule
+                .blocks()
+                .iter()
+                .map(|b| b.members.len())
+                .sum::<usize>();
+        let run = self
+            .members
+            .take(members as u32)
+            .ok_or(CapacityError::Full {
+                what: "places in lists of destinations",
+                limit: self.sizes.members,
+                hint: HINT,
+            })?;
+        plan.new_members.push((run, Vec::with_capacity(members)));
+        let block_run =
+            self.blocks
+                .take(schedule.blocks().len() as u32)
+                .ok_or(CapacityError::Full {
+                    what: "blocks of schedules",
+                    limit: self.sizes.blocks,
+                    hint: HINT,
+                })?;
+        let mut list = numbers.to_vec();
+        let mut blocks = Vec::with_capacity(schedule.blocks().len());
+        for block in schedule.blocks() {
+            blocks.push(BlockValues {
+                start: block.start,
+                members_first: run.first + list.len() as u32,
+                members: block.members.len() as u32,
+            });
+            list.extend(
+                block
+                    .members
+                    .iter()
+                    .map(|&position| numbers[position as usize]),
+            );
+        }
+        plan.new_blocks.push((block_run, blocks));
+        if let Some((_, places)) = plan.new_members.last_mut() {
+            *places = list;
+        }
+        let listed = numbers.len() as u32;
+        let values = ServiceValues {
+            number,
+            scheduling: schedule.scheduling(),
+            members_first: run.first,
+            members: listed,
+            blocks_first: block_run.first,
+            blocks: block_run.length,
+            picks: schedule.picks(),
+            cursor_base,
+        };
+        let schedule = Some(schedule);
+        Ok((
+            Placed {
+                members: run,
+                listed,
+                blocks: block_run,
+                schedule,
+                cursor_base,
+            },
+            values,
+        ))
+    }
+}
+
+fn list_of(view: &View<'_>, placed: &Placed) -> Vec<u32> {
+    let list = Run {
+        length: placed.listed,
+        ..placed.members
+    };
+    view.members[list.places()]
+        .iter()
+        .map(cell::Cell32::load)
+        .collect()
+}
+
+fn same_members(view: &View<'_>, placed: &Placed, numbers: &[u32]) -> bool {
+    list_of(view, placed) == numbers
+}

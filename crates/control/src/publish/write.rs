@@ -1,0 +1,106 @@
+//! Writes a plan's cells.
+
+use abi::{LoadCell, StatsCell, View};
+
+use crate::publish::cells::ServiceValues;
+use crate::publish::plan::{CapacityError, DestinationWrite, Edit, Plan};
+use crate::{loads, side};
+
+/// Makes edits on one side.
+pub(crate) fn apply(view: &View<'_>, side: u32, edits: &[Edit]) -> Result<(), CapacityError> {
+    for edit in edits {
+        match *edit {
+            Edit::Address(address, 0) => side::remove(view.addresses_of(side), address),
+            Edit::Address(address, flags) => {
+                let cell = side::place(view.addresses_of(side), address)
+                    .ok_or(CapacityError::Crowded { what: "addresses" })?;
+                cell.flags.store(flags);
+                cell.address.publish(address);
+            }
+            Edit::Service(key, values) => {
+                let cell = side::place(view.services_of(side), key)
+                    .ok_or(CapacityError::Crowded { what: "services" })?;
+                ServiceValues::write(&values, cell, key);
+            }
+            Edit::RemoveService(key) => side::remove(view.services_of(side), key),
+        }
+    }
+    Ok(())
+}
+
+/// Writes what nothing points to yet.
+pub(crate) fn write_new(view: &View<'_>, plan: &Plan) {
+    for &number in &plan.zeroed {
+        zero_stats(view, number);
+    }
+    for &number in &plan.taken_destinations {
+        zero_load(&view.loads[number as usize]);
+    }
+    for write in &plan.new_destinations {
+        write_destination(view, write);
+    }
+    for (run, members) in &plan.new_members {
+        for (cell, &number) in view.members[run.places()].iter().zip(members) {
+            cell.store(number);
+        }
+    }
+    for (run, blocks) in &plan.new_blocks {
+        for (cell, block) in view.blocks[run.places()].iter().zip(blocks) {
+            cell.start.store(block.start);
+            cell.members_first.store(block.members_first);
+            cell.members.store(block.members);
+        }
+    }
+}
+
+pub(crate) fn write_changed(view: &View<'_>, plan: &Plan) {
+    for write in &plan.changed_destinations {
+        write_destination(view, write);
+    }
+}
+
+fn write_destination(view: &View<'_>, write: &DestinationWrite) {
+    let cell = &view.destinations[write.number as usize];
+    if let Some(next_hop) = write.next_hop {
+        cell.next_hop.store(next_hop);
+    }
+    write.values.write(cell);
+    loads::judge(&view.loads[write.number as usize], cell);
+}
+
+/// Empties a destination's counters. Only while no packet counts for it.
+pub(crate) fn zero_stats(view: &View<'_>, number: u32) {
+    let destinations = view.globals.destinations.load() as usize;
+    for cell in view
+        .stats
+        .iter()
+        .skip(number as usize)
+        .step_by(destinations)
+    {
+        zero_cell(cell);
+    }
+}
+
+fn zero_cell(cell: &StatsCell) {
+    for counter in [
+        &cell.connections,
+        &cell.in_packets,
+        &cell.out_packets,
+        &cell.in_bytes,
+        &cell.out_bytes,
+    ] {
+        counter.store(0);
+    }
+}
+
+/// Empties a destination's connection counts.
+pub(crate) fn zero_load(load: &LoadCell) {
+    for count in [
+        &load.active,
+        &load.inactive,
+        &load.persistent,
+        &load.overloaded,
+    ] {
+        count.store(0);
+    }
+}
