@@ -1,5 +1,25 @@
 //! The operations by BPF instructions.
 
+/// The bits of an index that `mask` has, by an instruction that the compiler
+/// cannot take away.
+///
+/// The kernel's verifier wants to see the bound where memory is accessed; the compiler would drop
+/// a mask where it knows a narrower bound itself, from what the verifier has forgotten by then.
+#[inline(always)]
+pub fn masked(index: u32, mask: u32) -> usize {
+    let mut index = index as u64;
+    // SAFETY: one instruction that changes one register.
+    unsafe {
+        core::arch::asm!(
+            "{0} &= {1}",
+            inout(reg) index,
+            in(reg) mask as u64,
+            options(pure, nomem, nostack)
+        );
+    }
+    index as usize
+}
+
 macro_rules! bpf_access {
     ($module:ident, $int:ident) => {
         pub mod $module {

@@ -8,9 +8,12 @@
 //!
 //! Ordering: loads and stores of one cell are single accesses. Compare-and-swap and `fetch_add`
 //! are sequentially consistent, also in BPF (the kernel's verifier turns them into the machine's
-//! full-barrier forms). `publish` orders every earlier store before it.
+//! full-barrier forms): what stands before one in the program happens before it, what stands
+//! behind it after. `publish` orders every earlier store before it. Between two full barriers, BPF
+//! has plain accesses, ordered as the machine orders them: loads among loads and stores among
+//! stores on x86-64, not so on arm64.
 #![no_std]
-#![cfg_attr(target_arch = "bpf", feature(core_intrinsics))]
+#![cfg_attr(target_arch = "bpf", feature(core_intrinsics, asm_experimental_arch))]
 #![cfg_attr(
     target_arch = "bpf",
     expect(
@@ -27,6 +30,16 @@ mod access;
 mod access;
 
 use core::cell::UnsafeCell;
+
+pub use access::masked;
+
+/// The element at `index`, which counts modulo the array's length, a power of two.
+#[inline(always)]
+pub fn element<T, const N: usize>(array: &[T; N], index: u32) -> &T {
+    const { assert!(N.is_power_of_two()) };
+    // SAFETY: the index is less than the array's length, by the mask.
+    unsafe { array.get_unchecked(masked(index, N as u32 - 1)) }
+}
 
 macro_rules! shared_cell {
     ($name:ident, $int:ident, $atomic:ident) => {
@@ -51,7 +64,7 @@ macro_rules! shared_cell {
                 access::$atomic::load(self.0.get())
             }
 
-            /// Writes without ordering against other cells.
+            /// Writes after every earlier compare-and-swap; no other ordering is promised.
             #[inline(always)]
             pub fn store(&self, value: $int) {
                 access::$atomic::store(self.0.get(), value);

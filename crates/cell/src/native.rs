@@ -1,5 +1,11 @@
 //! The operations by the standard library's atomics.
 
+/// The bits of an index that `mask` has.
+#[inline(always)]
+pub const fn masked(index: u32, mask: u32) -> usize {
+    (index & mask) as usize
+}
+
 macro_rules! native_access {
     ($module:ident, $int:ident, $atomic:ident) => {
         pub mod $module {
@@ -14,11 +20,15 @@ macro_rules! native_access {
             }
 
             pub fn load(cell: *mut $int) -> $int {
-                atomic(cell).load(Ordering::Acquire)
+                // Not before an earlier compare-and-swap of another cell: two processors that both
+                // publish and then look must not both miss the other.
+                atomic(cell).load(Ordering::SeqCst)
             }
 
             pub fn store(cell: *mut $int, value: $int) {
-                atomic(cell).store(value, Ordering::Relaxed);
+                // Not before an earlier compare-and-swap of another cell: who reads what was
+                // written into a claimed slot must find the slot claimed.
+                atomic(cell).store(value, Ordering::Release);
             }
 
             pub fn publish(cell: *mut $int, value: $int) {

@@ -1,8 +1,14 @@
 //! Finding, claiming, publishing and freeing slots.
 
+use cell::element;
+
 use crate::word::{Life, Word};
 use crate::{BUCKET_SLOTS, Bucket, Buckets, Entry};
 
+/// A slot's greatest index in its bucket.
+const LAST_SLOT: u32 = BUCKET_SLOTS as u32 - 1;
+/// With so many slots left, a new connection goes to its home bucket without a look at the other.
+const ROOM_TO_SPARE: u32 = 5;
 /// How often a compare-and-swap is tried again after another processor changed the word.
 const TRIES: u32 = 4;
 
@@ -24,6 +30,44 @@ pub struct Found<'t, E> {
     /// Where it is.
     pub position: Position,
 }
+
+/// A found entry in one word: its position and the epoch of its slot, so that it is found again
+/// only as long as the slot still holds the same connection. Bit 63 is never set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Handle(pub u64);
+
+impl<E> Found<'_, E> {
+    /// The entry in one word.
+    #[inline(always)]
+    pub const fn handle(&self) -> Handle {
+        Handle::new(self.position, self.word.epoch())
+    }
+}
+
+impl Handle {
+    /// The entry at a position, of an epoch.
+    #[inline(always)]
+    pub const fn new(position: Position, epoch: u16) -> Self {
+        let place = (position.bucket as u64) << 3 | (position.slot & LAST_SLOT) as u64;
+        Self((epoch as u64) << EPOCH_SHIFT | place)
+    }
+
+    #[inline(always)]
+    const fn position(self) -> Position {
+        Position {
+            bucket: (self.0 >> 3) as u32,
+            slot: self.0 as u32 & LAST_SLOT,
+        }
+    }
+
+    #[inline(always)]
+    const fn epoch(self) -> u16 {
+        (self.0 >> EPOCH_SHIFT) as u16
+    }
+}
+
+/// Where the epoch stands in a [`Handle`]; bucket and slot are below, and take 35 bits.
+const EPOCH_SHIFT: u32 = 40;
 
 /// A slot that this processor may write.
 pub struct Claimed<'t, E> {
@@ -70,7 +114,7 @@ impl<'t, B: Buckets<'t>> Table<B> {
         Self { buckets, mask }
     }
 
-    /// Home and second bucket of a hash; always two different ones.
+    /// Home and second bucket of a hash: two different ones, where the table has two.
     #[inline(always)]
     fn homes(&self, hash: u32) -> (u32, u32) {
         let home = hash & self.mask;
@@ -91,6 +135,19 @@ impl<'t, B: Buckets<'t>> Table<B> {
         hash >> 29
     }
 
+    /// How many slots a search for a connection of this hash looks at until it comes to
+    /// `position`.
+    pub fn probes(&self, hash: u32, position: Position) -> u32 {
+        let (home, _) = self.homes(hash);
+        let in_bucket =
+            (position.slot.wrapping_sub(Self::start(hash)) & (BUCKET_SLOTS as u32 - 1)) + 1;
+        if position.bucket == home {
+            in_bucket
+        } else {
+            BUCKET_SLOTS as u32 + in_bucket
+        }
+    }
+
     /// The living connection that `query` asks for.
     #[inline(always)]
     pub fn find(
@@ -101,21 +158,22 @@ impl<'t, B: Buckets<'t>> Table<B> {
     ) -> Option<Found<'t, B::Entry>> {
         let (home, second) = self.homes(hash);
         let bucket = self.buckets.bucket(home)?;
-        if let Some(found) = search(bucket, home, Self::start(hash), query, now, None) {
+        if let Some(found) = search(bucket, home, Self::start(hash), query, now) {
             return Some(found);
         }
         if !Word(bucket.0[0].word().load()).overflowed() {
             return None;
         }
         let bucket = self.buckets.bucket(second)?;
-        search(bucket, second, Self::start(hash), query, now, None)
+        search(bucket, second, Self::start(hash), query, now)
     }
 
-    /// The entry at a position, if the slot still has the epoch that the caller knows.
+    /// The entry of a handle, if its slot still holds the same connection, alive.
     #[inline(always)]
-    pub fn at(&self, position: Position, epoch: u16, now: u32) -> Option<Found<'t, B::Entry>> {
+    pub fn at(&self, handle: Handle, now: u32) -> Option<Found<'t, B::Entry>> {
+        let (position, epoch) = (handle.position(), handle.epoch());
         let bucket = self.buckets.bucket(position.bucket)?;
-        let entry = &bucket.0[position.slot as usize & (BUCKET_SLOTS - 1)];
+        let entry = element(&bucket.0, position.slot);
         let word = Word(entry.word().load());
         (word.is_live() && word.epoch() == epoch && !word.is_past(now)).then_some(Found {
             entry,
@@ -125,31 +183,43 @@ impl<'t, B: Buckets<'t>> Table<B> {
     }
 
     /// Takes a slot for a new connection; the claim counts until `claim_ends`.
+    ///
+    /// The home bucket serves while it has room to spare, then whichever of the two has more of it.
+    /// That puts the first refusals off to about three quarters of all slots, where spilling only
+    /// from full buckets would refuse one in 4000 at half of them already.
     #[inline(always)]
     pub fn claim(&self, hash: u32, now: u32, claim_ends: u32) -> Claim<'t, B::Entry> {
         let (home, second) = self.homes(hash);
-        let Some(bucket) = self.buckets.bucket(home) else {
+        let Some(home_bucket) = self.buckets.bucket(home) else {
             return Claim::Full;
         };
-        if let Some((claimed, died)) = take(bucket, home, Self::start(hash), now, claim_ends, false)
-        {
-            return Claim::Slot(claimed, died);
+        let (mut index, mut bucket) = (home, home_bucket);
+        let room = room(home_bucket, now);
+        if room < ROOM_TO_SPARE {
+            let Some(second_bucket) = self.buckets.bucket(second) else {
+                return Claim::Full;
+            };
+            if self::room(second_bucket, now) > room {
+                if !mark_overflow(&home_bucket.0[0]) {
+                    return Claim::Full;
+                }
+                (index, bucket) = (second, second_bucket);
+            }
         }
-        let first = &bucket.0[0];
-        if !mark_overflow(first) {
-            return Claim::Full;
-        }
-        let Some(bucket) = self.buckets.bucket(second) else {
-            return Claim::Full;
-        };
-        match take(bucket, second, Self::start(hash), now, claim_ends, true) {
-            Some((claimed, died)) => Claim::Slot(claimed, died),
+        // A bucket without room means that both are full. One that filled up since it was looked
+        // at is not worth a second loop: the sender repeats the packet.
+        match take(bucket, index, Self::start(hash), now, claim_ends) {
+            Some((claimed, died)) => {
+                let second = index != home;
+                Claim::Slot(Claimed { second, ..claimed }, died)
+            }
             None => Claim::Full,
         }
     }
 
     /// Makes a claimed and written slot a connection. Returns its word, or `None` where the claim
-    /// had run out.
+    /// had run out and the slot was taken back. A claim that ran out, but that nobody took back,
+    /// is published like any other.
     #[inline(always)]
     pub fn publish(
         &self,
@@ -172,10 +242,17 @@ impl<'t, B: Buckets<'t>> Table<B> {
         None
     }
 
-    /// Looks for another entry of the same connection, made by another processor at the same
-    /// time. The earlier one in search order stays; the other is freed, by whoever sees both.
+    /// Looks for other entries of the same connection, made by other processors at the same time.
+    /// The earliest in search order stays; the others are freed, and each is told to `died`.
     ///
-    /// Call it after [`Self::publish`]. Returns the entry to use and what was freed.
+    /// To be called after [`Self::publish`]; returns the entry to use.
+    ///
+    /// # Why one stays
+    /// Everybody publishes, which is a full barrier, and then looks. So of any two owners at least
+    /// one sees the other's entry: the one who published last. An owner who sees an earlier entry
+    /// gives its own up. An owner who sees later ones frees *all* of them: the owner of one may
+    /// have settled before this entry was published, and nobody else will look at it again. So
+    /// beside the earliest entry no other lasts, and that one is freed by nobody.
     #[inline(always)]
     pub fn settle(
         &self,
@@ -183,47 +260,47 @@ impl<'t, B: Buckets<'t>> Table<B> {
         query: &<B::Entry as Entry>::Query,
         own: Found<'t, B::Entry>,
         now: u32,
-    ) -> (Found<'t, B::Entry>, Option<Died>) {
+        mut died: impl FnMut(Died),
+    ) -> Found<'t, B::Entry> {
         let (home, second) = self.homes(hash);
-        let start = Self::start(hash);
-        let Some(other) = self.other(home, second, start, query, own.position, now) else {
-            return (own, None);
-        };
-        let rank =
-            |p: Position| (u32::from(p.bucket != home) << 3) | (p.slot.wrapping_sub(start) & 7);
-        let (kept, lost) = if rank(other.position) < rank(own.position) {
-            (other, own)
-        } else {
-            (own, other)
-        };
-        let died = free(lost.entry, lost.word.epoch());
-        (kept, died)
-    }
-
-    #[inline(always)]
-    fn other(
-        &self,
-        home: u32,
-        second: u32,
-        start: u32,
-        query: &<B::Entry as Entry>::Query,
-        own: Position,
-        now: u32,
-    ) -> Option<Found<'t, B::Entry>> {
-        let bucket = self.buckets.bucket(home)?;
-        if let Some(found) = search(bucket, home, start, query, now, Some(own)) {
-            return Some(found);
+        let mut own_is_passed = false;
+        let mut index = home;
+        for _ in 0..2 {
+            let Some(bucket) = self.buckets.bucket(index) else {
+                break;
+            };
+            for step in 0..BUCKET_SLOTS as u32 {
+                let slot = (Self::start(hash) + step) & LAST_SLOT;
+                let position = Position {
+                    bucket: index,
+                    slot,
+                };
+                if position == own.position {
+                    own_is_passed = true;
+                    continue;
+                }
+                let Some(other) = living(element(&bucket.0, slot), position, query, now) else {
+                    continue;
+                };
+                let lost = if own_is_passed { &other } else { &own };
+                if let Some(lost) = free(lost.entry, lost.word.epoch()) {
+                    died(lost);
+                }
+                if !own_is_passed {
+                    return other;
+                }
+            }
+            if index == second || !Word(bucket.0[0].word().load()).overflowed() {
+                break;
+            }
+            index = second;
         }
-        if !Word(bucket.0[0].word().load()).overflowed() {
-            return None;
-        }
-        let bucket = self.buckets.bucket(second)?;
-        search(bucket, second, start, query, now, Some(own))
+        own
     }
 
     /// Moves a found connection to a state and an expiry; `None` where it is gone. Another
     /// processor's change of the same connection is taken into account: `next` is asked again
-    /// with the newer word.
+    /// with the newer word. Where others change it again and again, this gives up, with `None` too.
     #[inline(always)]
     pub fn update(
         &self,
@@ -280,7 +357,7 @@ fn record<E: Entry>(entry: &E, word: Word) -> Died {
     }
 }
 
-/// One pass over a bucket for a living entry, leaving out the slot `but`.
+/// One pass over a bucket for a living entry.
 #[inline(always)]
 fn search<'t, E: Entry>(
     bucket: &'t Bucket<E>,
@@ -288,32 +365,56 @@ fn search<'t, E: Entry>(
     start: u32,
     query: &E::Query,
     now: u32,
-    but: Option<Position>,
 ) -> Option<Found<'t, E>> {
     for step in 0..BUCKET_SLOTS as u32 {
-        let slot = (start + step) & (BUCKET_SLOTS as u32 - 1);
+        let slot = (start + step) & LAST_SLOT;
         let position = Position {
             bucket: index,
             slot,
         };
-        let entry = &bucket.0[slot as usize];
-        let word = Word(entry.word().load());
-        if !word.is_live() || word.is_past(now) || !entry.answers(query) || but == Some(position) {
-            continue;
-        }
-        // The slot may have been given to another connection while its fields were compared.
-        if Word(entry.word().load()).epoch() == word.epoch() {
-            return Some(Found {
-                entry,
-                word,
-                position,
-            });
+        let found = living(element(&bucket.0, slot), position, query, now);
+        if found.is_some() {
+            return found;
         }
     }
     None
 }
 
-/// Claims the first slot of a bucket that is free or past its time.
+/// The entry, if it is the living connection that `query` asks for.
+#[inline(always)]
+fn living<'t, E: Entry>(
+    entry: &'t E,
+    position: Position,
+    query: &E::Query,
+    now: u32,
+) -> Option<Found<'t, E>> {
+    let word = Word(entry.word().load());
+    if !word.is_live() || word.is_past(now) || !entry.answers(query) {
+        return None;
+    }
+    // The slot may have been given to another connection while its fields were compared.
+    if Word(entry.word().load()).epoch() != word.epoch() {
+        return None;
+    }
+    Some(Found {
+        entry,
+        word,
+        position,
+    })
+}
+
+/// How many slots of a bucket are free or past their time.
+#[inline(always)]
+fn room<E: Entry>(bucket: &Bucket<E>, now: u32) -> u32 {
+    let mut room = 0;
+    for entry in &bucket.0 {
+        room += Word(entry.word().load()).is_takeable(now) as u32;
+    }
+    room
+}
+
+/// Claims the first slot of a bucket that is free or past its time. One that changes meanwhile is
+/// passed over.
 #[inline(always)]
 fn take<'t, E: Entry>(
     bucket: &'t Bucket<E>,
@@ -321,13 +422,12 @@ fn take<'t, E: Entry>(
     start: u32,
     now: u32,
     claim_ends: u32,
-    second: bool,
 ) -> Option<(Claimed<'t, E>, Option<Died>)> {
     for step in 0..BUCKET_SLOTS as u32 {
-        let slot = (start + step) & (BUCKET_SLOTS as u32 - 1);
-        let entry = &bucket.0[slot as usize];
+        let slot = (start + step) & LAST_SLOT;
+        let entry = element(&bucket.0, slot);
         let word = Word(entry.word().load());
-        if word.life() != Life::Free && !word.is_past(now) {
+        if !word.is_takeable(now) {
             continue;
         }
         let record = record(entry, word);
@@ -343,7 +443,7 @@ fn take<'t, E: Entry>(
                     entry,
                     word: claim,
                     position,
-                    second,
+                    second: false,
                 },
                 died,
             ));

@@ -82,9 +82,24 @@ impl Word {
     }
 
     /// Whether the time to die has come.
+    ///
+    /// Ticks wrap, so this is right for expiries less than 2^31 ticks ahead (24 days at 1000 ticks
+    /// a second), and for entries that are swept within as long after their death.
     #[inline(always)]
     pub const fn is_past(self, now: u32) -> bool {
         self.expiry().wrapping_sub(now) as i32 <= 0
+    }
+
+    /// Whether the slot may be claimed: it is free, or what it holds is past its time.
+    ///
+    /// Without a branch, as insertions ask it of every slot of a bucket.
+    #[inline(always)]
+    pub const fn is_takeable(self, now: u32) -> bool {
+        let left = self.expiry().wrapping_sub(now);
+        let is_past = (left | left.wrapping_sub(1)) >> 31;
+        let life = (self.0 >> LIFE_SHIFT) as u32 & 3;
+        let is_free = life.wrapping_sub(1) >> 31;
+        is_past | is_free != 0
     }
 
     /// The same connection in another state, dying at another time.
@@ -171,6 +186,31 @@ mod tests {
             (word.epoch(), word.overflowed(), word.life()),
             (0, true, Life::Claimed)
         );
+    }
+
+    #[test]
+    fn a_slot_may_be_claimed_where_it_is_free_or_past_its_time() {
+        for (expiry, now) in [
+            (10, 9),
+            (10, 10),
+            (10, 11),
+            (10, u32::MAX - 5),
+            (0, 0x8000_0000),
+            (0, 0x7fff_ffff),
+            (0, 0x8000_0001),
+        ] {
+            let claimed = Word(0).claimed(expiry);
+            let live = claimed.published(1, true, expiry);
+            assert!(live.freed().is_takeable(now));
+            assert!(live.freed().with_overflow().is_takeable(now));
+            for word in [claimed, live, live.with_overflow()] {
+                assert_eq!(
+                    word.is_takeable(now),
+                    word.is_past(now),
+                    "{expiry} at {now}"
+                );
+            }
+        }
     }
 
     #[test]

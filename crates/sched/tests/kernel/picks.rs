@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::service::Service;
-use sched::least::{Candidate, Rule, overhead};
+use sched::least::{Candidate, overhead};
 use sched::threshold::overloaded;
 
 const PICKS: &str = include_str!("../golden/picks.csv");
@@ -55,16 +55,16 @@ struct Loaded {
     inactive: u32,
 }
 
-fn least(destinations: &[Loaded], rule: Rule) -> usize {
+fn least(destinations: &[Loaded], is_weighted: bool) -> usize {
     (0..)
         .zip(destinations)
         .filter(|(_, d)| d.weight > 0)
         .map(|(number, d)| Candidate {
             number,
-            weight: d.weight,
+            weight: if is_weighted { d.weight } else { 1 },
             overhead: overhead(d.active, d.inactive),
         })
-        .reduce(|best, next| next.or_better(best, rule))
+        .reduce(|best, next| next.or_better(best))
         .expect("a destination with a weight")
         .number as usize
 }
@@ -73,9 +73,9 @@ fn least(destinations: &[Loaded], rule: Rule) -> usize {
 fn lc_and_wlc_pick_in_the_kernels_order() {
     let mut cases = 0;
     for [case, scheduler, weights, mode, picks] in lines::<5>(PICKS) {
-        let rule = match scheduler {
-            "lc" => Rule::LeastConnection,
-            "wlc" => Rule::WeightedLeastConnection,
+        let is_weighted = match scheduler {
+            "lc" => false,
+            "wlc" => true,
             _ => continue,
         };
         let mut destinations: Vec<Loaded> = (1..)
@@ -90,7 +90,7 @@ fn lc_and_wlc_pick_in_the_kernels_order() {
         destinations.reverse();
         let mut open = VecDeque::new();
         for (n, wanted) in servers(picks).into_iter().enumerate() {
-            let picked = least(&destinations, rule);
+            let picked = least(&destinations, is_weighted);
             assert_eq!(destinations[picked].name, wanted, "{case}, connection {n}");
             destinations[picked].active += 1;
             open.push_back(picked);

@@ -1,0 +1,9 @@
+//! The connection table from outside: what it promises to packets, sweepers and the daemon.
+
+mod concurrent;
+mod load_factor;
+mod model;
+mod room;
+mod settle;
+mod support;
+mod torn;

@@ -1,0 +1,223 @@
+//! Where connections find room: both buckets, the overflow mark, the last slot.
+
+use crate::support::{buckets, connection, query, reply, table};
+use conntable::{Bucket, Claim, Claimed, Died, Entry, SlotV4, Table, Word};
+
+type Small<'t> = Table<&'t [Bucket<SlotV4>]>;
+
+/// Makes connection `key`, which dies at `expiry`.
+fn insert<'t>(table: &Small<'t>, hash: u32, key: u32, now: u32, expiry: u32) -> Option<Died> {
+    let (claimed, died) = claim(table, hash, now).expect("room");
+    claimed.entry.write(&connection(key, key));
+    assert!(table.publish(&claimed, 1, false, expiry).is_some());
+    died
+}
+
+fn claim<'t>(
+    table: &Small<'t>,
+    hash: u32,
+    now: u32,
+) -> Option<(Claimed<'t, SlotV4>, Option<Died>)> {
+    match table.claim(hash, now, now.wrapping_add(10)) {
+        Claim::Slot(claimed, died) => Some((claimed, died)),
+        Claim::Full => None,
+    }
+}
+
+fn is_marked(bucket: &Bucket<SlotV4>) -> bool {
+    Word(bucket.0[0].word().load()).overflowed()
+}
+
+#[test]
+fn a_connection_is_found_from_both_sides() {
+    let buckets = buckets(4);
+    let table = table(&buckets);
+    insert(&table, 6, 5, 0, 100);
+    for query in [query(5), reply(5)] {
+        let found = table.find(6, &query, 0).expect("the connection");
+        assert_eq!(found.entry.destination(), 5);
+    }
+    assert!(table.find(6, &query(4), 0).is_none(), "another client");
+    assert!(table.find(6, &reply(4), 0).is_none(), "another client");
+    let other_service = conntable::Query {
+        port: 81,
+        ..query(5)
+    };
+    assert!(table.find(6, &other_service, 0).is_none());
+    let other_protocol = conntable::Query {
+        protocol: 17,
+        ..query(5)
+    };
+    assert!(table.find(6, &other_protocol, 0).is_none());
+}
+
+#[test]
+fn connections_of_one_hash_fill_two_buckets_to_the_last_slot() {
+    for hash in [0, 1, 0x2000_0000, 0xffff_ffff, 0x1234_5678] {
+        let buckets = buckets(2);
+        let table = table(&buckets);
+        for key in 0..16 {
+            assert_eq!(insert(&table, hash, key, 0, 100), None);
+        }
+        assert!(claim(&table, hash, 0).is_none(), "no slot is left");
+        for key in 0..16 {
+            let found = table.find(hash, &query(key), 0).expect("every one of them");
+            assert_eq!(found.entry.destination(), key);
+        }
+    }
+}
+
+#[test]
+fn a_bucket_is_marked_from_the_first_connection_on_that_went_to_its_second() {
+    let buckets = buckets(2);
+    let table = table(&buckets);
+    let mut went = false;
+    for key in 0..16 {
+        let (claimed, _) = claim(&table, 0, 0).expect("room");
+        claimed.entry.write(&connection(key, key));
+        assert!(table.publish(&claimed, 1, false, 100).is_some());
+        assert_eq!(claimed.second, claimed.position.bucket == 1);
+        went |= claimed.second;
+        assert_eq!(is_marked(&buckets[0]), went, "{key}");
+    }
+    assert!(went && !is_marked(&buckets[1]));
+}
+
+#[test]
+fn a_home_with_room_to_spare_is_preferred_to_an_empty_second_bucket() {
+    let buckets = buckets(2);
+    let table = table(&buckets);
+    for _ in 0..4 {
+        let (claimed, _) = claim(&table, 0, 0).expect("room");
+        assert_eq!((claimed.position.bucket, claimed.second), (0, false));
+    }
+}
+
+#[test]
+fn what_is_in_the_second_bucket_is_found_when_the_first_has_emptied() {
+    let buckets = buckets(2);
+    let table = table(&buckets);
+    let (mut first, mut second) = (Vec::new(), Vec::new());
+    for key in 0..10 {
+        let (claimed, _) = claim(&table, 0, 0).expect("room");
+        let expiry = if claimed.second { 1_000 } else { 100 };
+        claimed.entry.write(&connection(key, key));
+        assert!(table.publish(&claimed, 1, false, expiry).is_some());
+        if claimed.second {
+            second.push(key)
+        } else {
+            first.push(key)
+        }
+    }
+    assert!(!second.is_empty());
+    let check = || {
+        assert!(
+            first
+                .iter()
+                .all(|&key| table.find(0, &query(key), 100).is_none())
+        );
+        assert!(
+            second
+                .iter()
+                .all(|&key| table.find(0, &query(key), 100).is_some())
+        );
+    };
+    table.sweep(0, 100, |_| ());
+    check();
+    insert(&table, 0, 10, 100, 1_000);
+    check();
+}
+
+#[test]
+fn what_is_past_its_time_makes_room_and_is_told_of_once() {
+    let buckets = buckets(2);
+    let table = table(&buckets);
+    for key in 0..16 {
+        insert(&table, 0, key, 0, 100);
+    }
+    let mut died: Vec<u32> = Vec::new();
+    for key in 16..20 {
+        let ended = insert(&table, 0, key, 100, 200).expect("one that was past");
+        assert_eq!((ended.protocol, ended.state), (6, 1));
+        died.push(ended.destination);
+    }
+    for bucket in 0..2 {
+        table.sweep(bucket, 100, |ended| died.push(ended.destination));
+    }
+    died.sort_unstable();
+    assert_eq!(died, (0..16).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_claim_that_ran_out_makes_room_and_nobody_is_told() {
+    let buckets = buckets(2);
+    let table = table(&buckets);
+    let claims: Vec<_> = (0..16)
+        .map(|_| claim(&table, 0, 0).expect("room").0)
+        .collect();
+    assert!(claim(&table, 0, 9).is_none(), "all claims count still");
+    let (_, died) = claim(&table, 0, 10).expect("a claim that ran out");
+    assert_eq!(died, None);
+    table.sweep(0, 10, |died| panic!("{died:?} never lived"));
+    table.sweep(1, 10, |died| panic!("{died:?} never lived"));
+    let late = claims
+        .iter()
+        .filter(|claim| table.publish(claim, 1, false, 99).is_some());
+    assert_eq!(late.count(), 0, "a slot given away is not published");
+}
+
+#[test]
+fn a_claim_that_ran_out_is_published_still_while_nobody_took_the_slot() {
+    let buckets = buckets(2);
+    let table = table(&buckets);
+    let (claimed, _) = claim(&table, 0, 0).expect("room");
+    claimed.entry.write(&connection(1, 1));
+    assert!(table.publish(&claimed, 1, false, 99).is_some());
+    assert!(table.find(0, &query(1), 50).is_some());
+}
+
+#[test]
+fn a_reference_outlives_neither_its_connection_nor_the_next_in_its_slot() {
+    let buckets = buckets(2);
+    let table = table(&buckets);
+    insert(&table, 0, 1, 0, 100);
+    let first = table.find(0, &query(1), 0).expect("the connection");
+    let handle = first.handle();
+    assert!(table.at(handle, 99).is_some());
+    assert!(table.at(handle, 100).is_none(), "past its time");
+
+    insert(&table, 0, 2, 100, 200);
+    let second = table.find(0, &query(2), 100).expect("the next connection");
+    assert_eq!(second.position, first.position, "in the same slot");
+    assert!(table.at(handle, 100).is_none());
+    assert!(
+        table
+            .update(&first, |word| word.moved(2, false, 999))
+            .is_none()
+    );
+    assert!(table.end(&first).is_none());
+    let second = table.find(0, &query(2), 100).expect("untouched");
+    assert_eq!((second.word.state(), second.word.expiry()), (1, 200));
+}
+
+#[test]
+fn an_epoch_comes_back_after_65536_claims_of_its_slot_and_not_before() {
+    let buckets = buckets(2);
+    let table = table(&buckets);
+    insert(&table, 0, 1, 0, 1);
+    let first = table.find(0, &query(1), 0).expect("the connection");
+    for round in 1..=0x1_0000 {
+        insert(&table, 0, 1, round, round + 1);
+        let seen = table.at(first.handle(), round).is_some();
+        assert_eq!(seen, round == 0x1_0000, "claim {round}");
+    }
+}
+
+#[test]
+fn indices_past_the_table_find_nothing() {
+    let buckets = buckets(2);
+    let table = table(&buckets);
+    let beyond = conntable::Position { bucket: 2, slot: 0 };
+    assert!(table.at(conntable::Handle::new(beyond, 0), 0).is_none());
+    table.sweep(2, 0, |died| panic!("{died:?} out of nowhere"));
+}
