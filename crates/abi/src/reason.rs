@@ -24,6 +24,10 @@ macro_rules! reasons {
             /// All reasons, in the order of their numbers.
             pub const ALL: &'static [Reason] = &[$(Reason::$variant,)*];
 
+            /// One bit for every reason whose outcome is to pass, by its number.
+            pub const PASSES: u64 =
+                0 $(| if matches!(Outcome::$outcome, Outcome::Pass) { 1 << $number } else { 0 })*;
+
             /// The name used in counters, traces and metrics.
             pub const fn name(self) -> &'static str {
                 match self { $(Reason::$variant => $name,)* }

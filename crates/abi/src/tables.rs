@@ -7,8 +7,10 @@ use crate::REASONS;
 /// A point in time or a span, in ticks of the kernel (jiffies), wrapping.
 pub type Tick = u32;
 
-/// How many destinations a service may have: what `lc` and its kin compare for one connection.
-pub const MAX_MEMBERS: u32 = 1024;
+/// How many destinations of a service are compared for one connection, from the head of its list:
+/// by `lc` and its kin, and where a sequence meets overloaded destinations only. The kernel's
+/// verifier bounds it.
+pub const MAX_COMPARED: u32 = 256;
 /// How far a lookup in the hashed configuration tables searches from its start.
 pub const MAX_PROBES: u32 = 16;
 /// Cells of the interface table.
@@ -380,13 +382,9 @@ pub struct FragmentKey {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FragmentValue {
-    /// Bucket of the connection.
-    pub bucket: u32,
-    /// Slot in the bucket.
-    pub slot: u32,
-    /// Epoch of the slot when the decision was made: see the connection table.
-    pub epoch: u32,
-    /// 0 towards the real server, 1 towards the client.
+    /// Handle of the connection: see the connection table.
+    pub connection: u64,
+    /// 0 towards the real server, 1 towards the client, 2 up the stack.
     pub direction: u32,
     /// Tick of the decision; it counts for 30 s.
     pub tick: Tick,
@@ -417,7 +415,7 @@ mod tests {
         assert_eq!(size_of::<RouteValue>(), 8);
         assert_eq!(size_of::<NeighbourKey>(), 8);
         assert_eq!(size_of::<FragmentKey>(), 12);
-        assert_eq!(size_of::<FragmentValue>(), 20);
+        assert_eq!(size_of::<FragmentValue>(), 16);
         assert_eq!(crate::ABI_VERSION, 1);
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Tests, replay and fuzzing run the director on it without any privilege.
 
+mod frame;
 mod memory;
 
+pub use frame::{Exit, Frame, Outcome};
 pub use memory::Memory;

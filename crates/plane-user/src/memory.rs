@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use abi::{
-    AddressCell, Block, DestinationCell, Globals, InterfaceCell, LoadCell, NeighbourKey,
-    NextHopCell, ReasonCounters, RouteValue, Runtime, ServiceCell, ServiceRuntime, StatsCell, Tick,
-    View,
+    AddressCell, Block, DestinationCell, FragmentKey, FragmentValue, Globals, InterfaceCell,
+    LoadCell, NeighbourKey, NextHopCell, ReasonCounters, RouteValue, Runtime, ServiceCell,
+    ServiceRuntime, StatsCell, Tick, View,
 };
 use conntable::{Bucket, SlotV4};
 use control::{Plane, PlaneError, Sizes};
@@ -33,6 +33,7 @@ pub struct Memory {
     /// By prefix length, then prefix in network order.
     routes: Mutex<BTreeMap<(u8, u32), RouteValue>>,
     neighbours: Mutex<BTreeMap<NeighbourKey, u32>>,
+    fragments: Mutex<BTreeMap<FragmentKey, FragmentValue>>,
     tick: AtomicU32,
     waits: AtomicU64,
 }
@@ -60,6 +61,7 @@ impl Memory {
             connections: cells(sizes.buckets()),
             routes: Mutex::default(),
             neighbours: Mutex::default(),
+            fragments: Mutex::default(),
             tick: AtomicU32::new(0),
             waits: AtomicU64::new(0),
         };
@@ -90,6 +92,18 @@ impl Memory {
     /// The next hop's index of a neighbour.
     pub fn neighbour(&self, key: NeighbourKey) -> Option<u32> {
         guard(&self.neighbours).get(&key).copied()
+    }
+
+    pub(crate) fn fragment(&self, key: &FragmentKey) -> Option<FragmentValue> {
+        guard(&self.fragments).get(key).copied()
+    }
+
+    pub(crate) fn remember_fragment(&self, key: &FragmentKey, value: &FragmentValue) {
+        guard(&self.fragments).insert(*key, *value);
+    }
+
+    pub(crate) fn tick(&self) -> Tick {
+        self.tick.load(Ordering::SeqCst)
     }
 
     /// How often somebody waited for readers. No reader ever keeps them waiting.
@@ -152,6 +166,18 @@ impl Plane for Memory {
             None => neighbours.remove(&key),
         };
         Ok(())
+    }
+
+    fn known_routes(&self) -> Result<Vec<(u32, u8)>, PlaneError> {
+        let routes = guard(&self.routes);
+        Ok(routes
+            .keys()
+            .map(|&(length, prefix)| (prefix, length))
+            .collect())
+    }
+
+    fn known_neighbours(&self) -> Result<Vec<NeighbourKey>, PlaneError> {
+        Ok(guard(&self.neighbours).keys().copied().collect())
     }
 }
 

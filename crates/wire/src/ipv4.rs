@@ -30,8 +30,9 @@ const DONT_FRAGMENT: u16 = 0x4000;
 const MORE_FRAGMENTS: u16 = 0x2000;
 const FRAGMENT_OFFSET: u16 = 0x1fff;
 
-/// The fixed part of an IPv4 header.
+/// The fixed part of an IPv4 header. Aligned so that copies of it take few instructions.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(4))]
 pub struct Header(pub [u8; HEADER as usize]);
 
 impl Header {

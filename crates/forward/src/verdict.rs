@@ -1,0 +1,87 @@
+//! What becomes of a packet.
+
+use abi::Reason;
+
+/// What the host does with the packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Leaves it to the director's own network stack, untouched.
+    Pass,
+    /// Discards it.
+    Drop,
+    /// Sends it the way that [`crate::Host::leave_by`] was told.
+    Send,
+}
+
+/// An action and why: one word, so that BPF functions can return it in a register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    number: u32,
+}
+
+const SEND: u32 = 1 << 31;
+const PASS: u32 = 1 << 30;
+
+impl Verdict {
+    /// The packet, or an answer in its place, leaves.
+    #[inline(always)]
+    pub(crate) const fn send(reason: Reason) -> Self {
+        Self::send_for(reason as u32)
+    }
+
+    /// As [`Self::send`], by the reason's number.
+    #[inline(always)]
+    pub(crate) const fn send_for(reason: u32) -> Self {
+        Self { number: reason | SEND }
+    }
+
+    /// The packet stays: up the stack or nowhere, as the reason says.
+    #[inline(always)]
+    pub(crate) const fn stay(reason: Reason) -> Self {
+        Self::stay_for(reason as u32)
+    }
+
+    /// As [`Self::stay`], by the reason's number.
+    #[inline(always)]
+    pub(crate) const fn stay_for(reason: u32) -> Self {
+        let passes = Reason::PASSES >> (reason & 63) & 1 == 1;
+        Self { number: if passes { reason | PASS } else { reason } }
+    }
+
+    /// What to do.
+    #[inline(always)]
+    pub const fn action(self) -> Action {
+        if self.number & SEND != 0 {
+            Action::Send
+        } else if self.number & PASS != 0 {
+            Action::Pass
+        } else {
+            Action::Drop
+        }
+    }
+
+    /// Number of the [`Reason`], which is counted once for every packet.
+    #[inline(always)]
+    pub const fn reason_number(self) -> u32 {
+        self.number & !(SEND | PASS)
+    }
+
+    /// Why.
+    pub fn reason(self) -> Reason {
+        let number = self.reason_number();
+        let found = Reason::ALL.iter().find(|reason| **reason as u32 == number);
+        *found.expect("a verdict is made of a reason's number")
+    }
+}
+
+/// A step on a packet's way: on, or the reason for which it stays.
+pub(crate) type Step<T> = Result<T, Reason>;
+
+/// The verdict at the end of a way.
+#[inline(always)]
+pub(crate) fn verdict(step: Step<Verdict>) -> Verdict {
+    match step {
+        Ok(verdict) => verdict,
+        Err(reason) => Verdict::stay(reason),
+    }
+}

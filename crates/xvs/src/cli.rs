@@ -1,0 +1,72 @@
+//! The command line.
+
+use std::ffi::OsString;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::ConfigCommand;
+use crate::serve::options::ServeOptions;
+
+#[derive(Debug, Parser)]
+#[command(name = "xvs", version, about = "The Linux Virtual Server on eBPF", max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the director's daemon in this network namespace
+    Serve(Box<ServeOptions>),
+    /// Configure and list the director as ipvsadm does
+    #[command(disable_help_flag = true)]
+    Adm(AdmWords),
+    /// Say how the director is: hooks, tables, what became of packets
+    Status {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Keep the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Try virtual servers in network namespaces
+    #[command(subcommand)]
+    Lab(lab::cli::LabCommand),
+}
+
+/// The command line of ipvsadm, as it is.
+#[derive(Debug, clap::Args)]
+pub struct AdmWords {
+    /// See `xvs adm -h`
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "IPVSADM OPTIONS")]
+    pub words: Vec<String>,
+}
+
+/// Reads the command line. Prints help, or what is wrong with it, and ends the program then.
+pub fn parse(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Command {
+    Cli::parse_from(args).command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_defined_without_contradiction() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn ipvsadms_options_are_left_alone() {
+        for words in [vec!["-ln"], vec!["-h"], vec!["--help"], vec!["-A", "-t", "192.0.2.1:80"]] {
+            let args = ["xvs", "adm"].into_iter().chain(words.iter().copied());
+            let Command::Adm(adm) = parse(args) else {
+                panic!("`adm' is understood as another command");
+            };
+            assert_eq!(adm.words, words);
+        }
+    }
+}

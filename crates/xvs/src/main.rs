@@ -1,0 +1,42 @@
+//! One program: the director's daemon, its command lines, and labs to try it in.
+//!
+//! Called as `ipvsadm`, `ipvsadm-save` or `ipvsadm-restore` it is those.
+
+#![forbid(unsafe_code)]
+
+mod adm;
+mod cli;
+mod config;
+mod names;
+mod place;
+mod serve;
+mod status;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+fn main() -> ExitCode {
+    let args: Vec<String> =
+        std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
+    if let Some(program) = args.first().and_then(|name| ::adm::Program::from_path(name)) {
+        return adm::main(program, &args);
+    }
+    match run(cli::parse(args)) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xvs: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: cli::Command) -> Result<ExitCode> {
+    match command {
+        cli::Command::Serve(options) => serve::main(options),
+        cli::Command::Adm(words) => Ok(adm::command(words)),
+        cli::Command::Status { json } => status::main(json),
+        cli::Command::Config(command) => config::main(&command),
+        cli::Command::Lab(command) => Ok(lab::cli::main(command)?),
+    }
+}

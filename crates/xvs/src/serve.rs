@@ -1,0 +1,159 @@
+//! `xvs serve`: the daemon.
+
+mod backend;
+mod hook;
+mod kernel_ipvs;
+mod metrics;
+mod network;
+mod notify;
+pub mod options;
+mod shared;
+mod start;
+pub mod state;
+mod stop;
+mod watch;
+
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use axum::Router;
+use axum::routing::get;
+use control::Plane as _;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch::{Receiver, channel};
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::{error, info, warn};
+use tracing_subscriber::EnvFilter;
+
+use crate::place::Place;
+use crate::serve::network::Kernel;
+use crate::serve::options::{LogFormat, ServeOptions};
+use crate::serve::shared::{Shared, State};
+use crate::serve::state::DaemonLock;
+
+/// Between two steps of the sweep.
+const SWEEP_STEP: Duration = Duration::from_millis(100);
+/// Steps in which the whole connection table is swept.
+const SWEEP_STEPS: usize = 50;
+
+/// Runs the daemon, or ends what one left behind.
+pub fn main(options: Box<ServeOptions>) -> Result<ExitCode> {
+    start_log(options.log_format);
+    let place = Place::here(&options.state_dir)?;
+    if options.stop_forwarding {
+        stop::stop_forwarding(&place)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(serve(*options, place))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn start_log(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => log.with_target(false).with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
+}
+
+async fn serve(options: ServeOptions, place: Place) -> Result<()> {
+    state::make_folder(&place)?;
+    let _lock = match DaemonLock::take(&place)? {
+        Ok(lock) => lock,
+        Err(held) => return Err(held.explained()),
+    };
+    kernel_ipvs::check()?;
+    let options = Arc::new(options);
+    let begun = start::begin(&options, place).await?;
+    let shared = begun.shared;
+    let (stop, stopped) = channel(false);
+    let socket = start::listen(shared.place(), options.socket_group.as_deref())?;
+    let ended = wait(stopped.clone());
+    let api = tokio::spawn(api::serve(socket.listener, shared.clone(), socket.group, ended));
+    if let Some(address) = options.metrics_listen {
+        serve_metrics(address, shared.clone(), wait(stopped.clone())).await?;
+    }
+    tokio::spawn(begun.watch.run());
+    tokio::spawn(sweep(shared.clone()));
+    tokio::spawn(estimate(shared.clone()));
+    if begun.read_rules {
+        start::restore_rules(&options.rules, shared.place()).await;
+    }
+    if let Err(error) = notify::ready() {
+        warn!(%error, "the service manager cannot be told that the daemon is ready");
+    }
+    info!(namespace = shared.place().cookie, "ready");
+    wait_for_signal().await?;
+    shared.save(&shared.lock());
+    info!("ending; forwarding goes on, until `xvs serve --stop-forwarding'");
+    // Whoever still has a request open gets its answer, or an end.
+    let _ = stop.send(true);
+    let _in_time = tokio::time::timeout(Duration::from_secs(1), api).await;
+    Ok(())
+}
+
+async fn wait(mut stopped: Receiver<bool>) {
+    // The sender only goes when the program ends.
+    let _ended = stopped.wait_for(|stopped| *stopped).await;
+}
+
+async fn wait_for_signal() -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// Frees connections that have died, all the time, so that the whole table's turn comes every few
+/// seconds.
+async fn sweep(shared: Arc<Shared>) {
+    let buckets = shared.lock().director.plane().connections().len();
+    let step = u32::try_from(buckets.div_ceil(SWEEP_STEPS)).unwrap_or(u32::MAX);
+    let mut clock = interval(SWEEP_STEP);
+    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        clock.tick().await;
+        let mut state = shared.lock();
+        let State { director, snapshot, .. } = &mut *state;
+        if director.sweep(step, &Kernel(snapshot)) {
+            shared.save(&state);
+        }
+    }
+}
+
+async fn estimate(shared: Arc<Shared>) {
+    let mut clock = interval(Duration::from_secs(control::ESTIMATE_SECONDS.into()));
+    loop {
+        clock.tick().await;
+        shared.lock().director.estimate();
+    }
+}
+
+/// Serves the metrics, and nothing else, on a TCP address.
+async fn serve_metrics(
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<()> {
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot serve metrics on {address}"))?;
+    let metrics = move || async move { api::metrics_answer(&*shared) };
+    let app = Router::new().route("/metrics", get(metrics));
+    tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, app).with_graceful_shutdown(stop).await {
+            error!(%error, "metrics are not served any more");
+        }
+    });
+    Ok(())
+}

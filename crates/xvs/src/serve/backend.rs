@@ -1,0 +1,199 @@
+//! The daemon as the API sees it.
+
+use abi::Outcome;
+use control::{CommandError, Plane as _, connections};
+use model::{
+    Command, ConnectionEntry, DirectorInfo, Refusal, ServiceKey, ServiceStatus, SyncDaemon,
+    SyncDaemonRequest, SyncRole, TimeoutChange, Timeouts,
+};
+use tracing::{info, warn};
+
+use crate::serve::metrics;
+use crate::serve::shared::{Shared, State};
+
+/// The version of IPVS whose behaviour is offered.
+const IPVS_VERSION: (u8, u8, u8) = (1, 2, 1);
+/// Buckets of the connection table that are listed at a time.
+const PART: u32 = 4096;
+/// What the kernel takes for a sync daemon where nothing is said (`ip_vs_sync.c`).
+const SYNC_GROUP: std::net::Ipv4Addr = std::net::Ipv4Addr::new(224, 0, 0, 81);
+const SYNC_PORT: u16 = 8848;
+const SYNC_TTL: u8 = 1;
+/// Bytes of the IPv4 and UDP headers before a sync message.
+const SYNC_HEADERS: u32 = 28;
+
+impl api::Backend for Shared {
+    fn info(&self) -> DirectorInfo {
+        let slots = self.lock().director.plane().connections().len() * conntable_slots();
+        DirectorInfo {
+            version: IPVS_VERSION,
+            connection_table_size: u32::try_from(slots).unwrap_or(u32::MAX),
+        }
+    }
+
+    async fn transact(&self, commands: Vec<Command>) -> Vec<Result<(), api::Problem>> {
+        let outcomes = self.carry_out(&commands).await;
+        outcomes.into_iter().map(|outcome| outcome.map(drop).map_err(problem)).collect()
+    }
+
+    fn services(&self) -> Vec<ServiceStatus> {
+        self.lock().director.services()
+    }
+
+    fn service(&self, key: &ServiceKey) -> Option<ServiceStatus> {
+        self.lock().director.service(key)
+    }
+
+    fn zero(&self, service: Option<ServiceKey>) -> Result<(), api::Problem> {
+        let mut state = self.lock();
+        state.director.zero(service.as_ref())?;
+        self.save(&state);
+        Ok(())
+    }
+
+    fn connections(&self, part: u32) -> Option<Vec<ConnectionEntry>> {
+        let state = self.lock();
+        connections::list(state.director.plane(), part.checked_mul(PART)?, PART)
+    }
+
+    fn timeouts(&self) -> Timeouts {
+        self.lock().director.timeouts()
+    }
+
+    fn set_timeouts(&self, change: TimeoutChange) {
+        let mut state = self.lock();
+        state.director.set_timeouts(change);
+        info!(timeouts = ?state.director.timeouts(), "the timeouts changed");
+        self.save(&state);
+    }
+
+    fn daemons(&self) -> Vec<SyncDaemon> {
+        self.lock().director.wanted().daemons().cloned().collect()
+    }
+
+    fn start_daemon(&self, request: SyncDaemonRequest) -> Result<(), api::Problem> {
+        let mut state = self.lock();
+        let daemon = sync_daemon(&state, request)?;
+        warn!(role = %daemon.role, "connection sync is not built yet: the daemon is only listed");
+        state.director.start_daemon(daemon)?;
+        self.save(&state);
+        Ok(())
+    }
+
+    fn stop_daemon(&self, role: SyncRole) -> Result<(), api::Problem> {
+        let mut state = self.lock();
+        state.director.stop_daemon(role)?;
+        self.save(&state);
+        Ok(())
+    }
+
+    fn status(&self) -> api::Status {
+        let state = self.lock();
+        api::Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            abi: abi::ABI_VERSION,
+            pid: std::process::id(),
+            uptime: self.uptime().as_secs(),
+            namespace: self.place().cookie,
+            adopted: self.adopted,
+            interfaces: interfaces(&state),
+            connections: connection_table(&state),
+            tables: tables(&state),
+            reasons: reasons(&state),
+            last_transaction: state.last.clone(),
+        }
+    }
+
+    fn metrics(&self) -> String {
+        let (services, transactions) = {
+            let state = self.lock();
+            (state.director.services(), state.transactions)
+        };
+        metrics::text(&self.status(), &services, transactions)
+    }
+}
+
+fn problem(error: CommandError) -> api::Problem {
+    match error {
+        CommandError::Refused(refusal) => refusal.into(),
+        CommandError::NoRoom(error) => {
+            api::Problem { refusal: Some(Refusal::NoRoom), message: error.to_string() }
+        }
+    }
+}
+
+/// The sync daemon of a request, with the kernel's defaults.
+fn sync_daemon(state: &State, request: SyncDaemonRequest) -> Result<SyncDaemon, Refusal> {
+    let link = state.snapshot.link_named(&request.interface).ok_or(Refusal::NoSuchDevice)?;
+    let fits = link.mtu.saturating_sub(SYNC_HEADERS).min(1472);
+    Ok(SyncDaemon {
+        role: request.role,
+        interface: request.interface,
+        sync_id: request.sync_id,
+        max_length: request.max_length.unwrap_or(u16::try_from(fits).unwrap_or(u16::MAX)),
+        group: request.group.unwrap_or(SYNC_GROUP.into()),
+        port: request.port.unwrap_or(SYNC_PORT),
+        ttl: request.ttl.unwrap_or(SYNC_TTL),
+    })
+}
+
+fn interfaces(state: &State) -> Vec<api::Interface> {
+    state
+        .interfaces
+        .iter()
+        .map(|(&ifindex, taken)| api::Interface {
+            name: state.snapshot.link(ifindex).map_or(&taken.name, |link| &link.name).clone(),
+            ifindex,
+            hook: taken.choice.hook.as_str().to_owned(),
+            why: taken.choice.why.clone(),
+        })
+        .collect()
+}
+
+fn connection_table(state: &State) -> api::ConnectionTable {
+    let slots = state.director.plane().connections().len() * conntable_slots();
+    let census = state.director.census();
+    api::ConnectionTable {
+        used: census.map_or(0, |census| census.connections),
+        size: u32::try_from(slots).unwrap_or(u32::MAX),
+        longest_probe: census.map_or(0, |census| census.longest_probe),
+        in_second_bucket: census.map_or(0, |census| census.in_second_bucket),
+    }
+}
+
+fn tables(state: &State) -> Vec<api::Table> {
+    let [services, destinations] = state.director.publisher().usage();
+    [("services", services), ("destinations", destinations), ("next hops", state.director.hops().usage())]
+        .into_iter()
+        .map(|(name, (used, size))| api::Table { name: name.to_owned(), used, size })
+        .collect()
+}
+
+fn reasons(state: &State) -> Vec<api::Reason> {
+    let counters = state.director.plane().view().reasons;
+    let count = |reason: abi::Reason| -> u64 {
+        counters.iter().map(|processor| processor.0[reason as usize].load()).sum()
+    };
+    abi::Reason::ALL
+        .iter()
+        .map(|&reason| api::Reason {
+            name: reason.name().to_owned(),
+            outcome: outcome_name(reason.outcome()).to_owned(),
+            count: count(reason),
+            sentence: reason.sentence().to_owned(),
+        })
+        .collect()
+}
+
+fn outcome_name(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Forward => "forward",
+        Outcome::Pass => "pass",
+        Outcome::Drop => "drop",
+        Outcome::Note => "note",
+    }
+}
+
+fn conntable_slots() -> usize {
+    conntable::BUCKET_SLOTS
+}

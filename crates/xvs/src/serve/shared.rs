@@ -1,0 +1,258 @@
+//! What the daemon's tasks share: the director, the network, and what has happened.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use control::nexthops::HopState;
+use control::wanted::Effect;
+use control::{Director, Outcomes, not_built};
+use model::{Command, ServiceKey};
+use net::Snapshot;
+use plane_bpf::Plane;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tracing::{error, info, warn};
+
+use crate::place::Place;
+use crate::serve::hook::Choice;
+use crate::serve::network::Kernel;
+use crate::serve::state;
+
+/// How long a change waits for interfaces to be taken and for the neighbours of new destinations.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The daemon.
+pub struct Shared {
+    state: Mutex<State>,
+    place: Place,
+    started: Instant,
+    /// Whether the data plane was found at work.
+    pub adopted: bool,
+    /// Told after every change of the configuration; answers when the network's side is done.
+    changed: mpsc::UnboundedSender<oneshot::Sender<()>>,
+    /// Told when the ways to destinations were followed.
+    followed: Notify,
+}
+
+/// What a lock protects.
+pub struct State {
+    /// The director.
+    pub director: Director<Plane>,
+    /// The network.
+    pub snapshot: Snapshot,
+    /// Where packets are taken, by interface.
+    pub interfaces: BTreeMap<u32, Taken>,
+    /// Changes of the configuration so far.
+    pub transactions: u64,
+    /// The last of them.
+    pub last: Option<api::TransactionSummary>,
+}
+
+/// An interface on which packets are taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// Its name when it was taken.
+    pub name: String,
+    /// Where, and why there.
+    pub choice: Choice,
+}
+
+impl State {
+    /// The addresses that lead to the interfaces to take packets on: virtual services',
+    /// destinations', and that of no host, which stands for the clients behind default routes.
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        let publisher = self.director.publisher();
+        let known = publisher.addresses().chain(publisher.destination_addresses());
+        let mut addresses: BTreeSet<IpAddr> = known.map(IpAddr::V4).collect();
+        if !addresses.is_empty() {
+            addresses.insert(Ipv4Addr::UNSPECIFIED.into());
+        }
+        addresses.into_iter().collect()
+    }
+
+    /// The destinations whose neighbours are to be kept resolved.
+    pub fn destinations(&self) -> BTreeSet<IpAddr> {
+        self.director.publisher().destination_addresses().map(IpAddr::V4).collect()
+    }
+
+    /// Takes in that the network changed.
+    pub fn follow(&mut self) {
+        let Self { director, snapshot, .. } = self;
+        if let Err(error) = director.follow(&Kernel(snapshot)) {
+            error!(%error, "the data plane did not take a change of the network");
+        }
+    }
+}
+
+impl Shared {
+    /// The daemon, about to run. The receiver is told of every change of the configuration.
+    pub fn new(
+        director: Director<Plane>,
+        snapshot: Snapshot,
+        place: Place,
+        adopted: bool,
+    ) -> (Self, mpsc::UnboundedReceiver<oneshot::Sender<()>>) {
+        let (changed, changes) = mpsc::unbounded_channel();
+        let state = State {
+            director,
+            snapshot,
+            interfaces: BTreeMap::new(),
+            transactions: 0,
+            last: None,
+        };
+        let shared = Self {
+            state: Mutex::new(state),
+            place,
+            started: Instant::now(),
+            adopted,
+            changed,
+            followed: Notify::new(),
+        };
+        (shared, changes)
+    }
+
+    /// The state, for a moment.
+    pub fn lock(&self) -> MutexGuard<'_, State> {
+        // Commands are whole before and after every call that could panic; going on is better
+        // than forgetting the configuration.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where the daemon keeps its files.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// For how long the daemon has run.
+    pub fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Saves the state for the next daemon.
+    pub fn save(&self, state: &State) {
+        if let Err(error) = state::write(&self.place, &state.director.saved()) {
+            error!(error = format!("{error:#}"), "the state is not saved");
+        }
+    }
+
+    /// Tells those who wait for a neighbour to look again.
+    pub fn tell_followed(&self) {
+        self.followed.notify_waiters();
+    }
+
+    /// Carries out commands as one transaction, then waits a moment until what was added can work.
+    pub async fn carry_out(&self, commands: &[Command]) -> Outcomes {
+        let outcomes = self.apply(commands);
+        if outcomes.iter().any(Result::is_ok) {
+            let added = added(&outcomes);
+            let settled = async {
+                self.settle_network().await;
+                self.settle_hops(&added).await;
+            };
+            // Whoever waits longer than this is better served by an answer.
+            let _in_time = tokio::time::timeout(PATIENCE, settled).await;
+        }
+        outcomes
+    }
+
+    fn apply(&self, commands: &[Command]) -> Outcomes {
+        let mut state = self.lock();
+        let State { director, snapshot, .. } = &mut *state;
+        let outcomes = director.apply(commands, &Kernel(snapshot));
+        for (command, outcome) in commands.iter().zip(&outcomes) {
+            log(command, outcome, director);
+        }
+        let accepted = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+        state.transactions += 1;
+        state.last = Some(api::TransactionSummary {
+            number: state.transactions,
+            at: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+            accepted,
+            refused: outcomes.len() - accepted,
+        });
+        if accepted > 0 {
+            self.save(&state);
+        }
+        outcomes
+    }
+
+    /// Until the task that looks after the network has taken a change in.
+    async fn settle_network(&self) {
+        let (done, settled) = oneshot::channel();
+        if self.changed.send(done).is_ok() {
+            // An error means that the daemon is about to end.
+            let _ended = settled.await;
+        }
+    }
+
+    /// Until the ways to these destinations are known, one way or the other.
+    async fn settle_hops(&self, destinations: &[Ipv4Addr]) {
+        loop {
+            let followed = self.followed.notified();
+            let open = {
+                let state = self.lock();
+                destinations.iter().any(|&address| {
+                    state.director.hop_state(address) == Some(HopState::Incomplete)
+                })
+            };
+            if !open {
+                return;
+            }
+            followed.await;
+        }
+    }
+}
+
+/// The addresses of the destinations that were added.
+fn added(outcomes: &Outcomes) -> Vec<Ipv4Addr> {
+    outcomes
+        .iter()
+        .filter_map(|outcome| match outcome {
+            Ok(Effect::DestinationAdded { destination, .. }) => match destination.key.address {
+                IpAddr::V4(address) => Some(address),
+                IpAddr::V6(_) => None,
+            },
+            _ => None,
+        })
+        .collect()
+}
+
+fn log(
+    command: &Command,
+    outcome: &Result<Effect, control::CommandError>,
+    director: &Director<Plane>,
+) {
+    match outcome {
+        Ok(effect) => {
+            info!(change = summary(command), "the configuration changed");
+            for warning in not_built::warnings(effect, director.wanted()) {
+                warn!("{warning}");
+            }
+        }
+        Err(control::CommandError::Refused(refusal)) => {
+            info!(change = summary(command), %refusal, "a change was refused");
+        }
+        Err(control::CommandError::NoRoom(error)) => {
+            warn!(change = summary(command), %error, "a change was refused");
+        }
+    }
+}
+
+/// A command in one line.
+fn summary(command: &Command) -> String {
+    let pair = |what: &str, service: &ServiceKey, destination: &dyn std::fmt::Display| {
+        format!("{what} destination {destination} of {service}")
+    };
+    match command {
+        Command::AddService(request) => format!("add service {} {}", request.key, request.scheduler),
+        Command::EditService(request) => {
+            format!("edit service {} {}", request.key, request.scheduler)
+        }
+        Command::DeleteService(key) => format!("delete service {key}"),
+        Command::AddDestination { service, destination } => pair("add", service, &destination.key),
+        Command::EditDestination { service, destination } => pair("edit", service, &destination.key),
+        Command::DeleteDestination { service, destination } => pair("delete", service, destination),
+        Command::Flush => "delete all services".to_owned(),
+    }
+}

@@ -1,0 +1,147 @@
+//! From nothing, or from what an earlier daemon left, to a director at work.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use adm::{Program, Streams};
+use anyhow::{Context, Result, anyhow, bail};
+use control::{Director, Saved};
+use net::{Snapshot, Watcher};
+use nix::unistd::{Gid, Group, chown};
+use plane_bpf::Plane;
+use tokio::net::UnixListener;
+use tracing::{error, info, warn};
+
+use crate::place::Place;
+use crate::serve::network::Kernel;
+use crate::serve::options::ServeOptions;
+use crate::serve::shared::Shared;
+use crate::serve::state;
+use crate::serve::watch::Watch;
+
+/// A daemon that has taken up its work.
+pub struct Begun {
+    pub shared: Arc<Shared>,
+    pub watch: Watch,
+    /// Whether there was nothing to go on from, so that the rules are to be read.
+    pub read_rules: bool,
+}
+
+/// Takes up the data plane and the saved state, and follows the network.
+pub async fn begin(options: &Arc<ServeOptions>, place: Place) -> Result<Begun> {
+    let (snapshot, changes) = Watcher::start().await.context("cannot follow the network")?;
+    let saved = state::read(&place)?;
+    let read_rules = saved.is_none();
+    let (director, adopted) = take_up(options, &place, &saved.unwrap_or_default(), &snapshot)?;
+    let (shared, requests) = Shared::new(director, snapshot.clone(), place, adopted);
+    let shared = Arc::new(shared);
+    shared.save(&shared.lock());
+    let mut watch = Watch::new(shared.clone(), options.clone(), snapshot, changes, requests)?;
+    watch.begin().await;
+    Ok(Begun { shared, watch, read_rules: read_rules && !adopted })
+}
+
+/// The director on the data plane that is there, or on a new one.
+fn take_up(
+    options: &ServeOptions,
+    place: &Place,
+    saved: &Saved,
+    snapshot: &Snapshot,
+) -> Result<(Director<Plane>, bool)> {
+    plane_bpf::remove_stale(place.root())
+        .unwrap_or_else(|error| warn!(%error, "what vanished network namespaces left stays"));
+    let folder = place.folder();
+    if options.fresh {
+        plane_bpf::remove(&folder)?;
+    }
+    let network = Kernel(snapshot);
+    if let Some(plane) = Plane::adopt(&folder)? {
+        let sizes = plane.sizes();
+        let wanted = options.sizes(sizes.processors)?;
+        if sizes != wanted {
+            warn!(
+                found = ?sizes,
+                asked = ?wanted,
+                "the tables keep the sizes they have; --fresh makes new ones and forgets all connections"
+            );
+        }
+        let director = Director::adopt(plane, sizes, saved, &network)?;
+        info!("going on with the data plane that was found");
+        return Ok((director, true));
+    }
+    let sizes = options.sizes(plane_bpf::processors()?)?;
+    let plane = Plane::create(&folder, &sizes)?;
+    let mut director = Director::new(plane, sizes);
+    for (command, error) in director.restore(saved, &network) {
+        error!(?command, %error, "a part of the saved configuration is not restored");
+    }
+    Ok((director, false))
+}
+
+/// The control socket.
+pub struct Socket {
+    pub listener: UnixListener,
+    /// The group whose members may write.
+    pub group: u32,
+}
+
+/// Opens the control socket for root and one group.
+pub fn listen(place: &Place, group: Option<&str>) -> Result<Socket> {
+    let path = place.socket();
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("cannot replace {}", path.display()));
+        }
+        _ => {}
+    }
+    let listener = UnixListener::bind(&path)
+        .with_context(|| format!("cannot listen on {}", path.display()))?;
+    let group = match group {
+        Some(name) => group_named(name)?,
+        None => Gid::effective(),
+    };
+    chown(&path, None, Some(group))
+        .with_context(|| format!("cannot give {} to its group", path.display()))?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o660))?;
+    Ok(Socket { listener, group: group.as_raw() })
+}
+
+fn group_named(name: &str) -> Result<Gid> {
+    match Group::from_name(name) {
+        Ok(Some(group)) => Ok(group.gid),
+        Ok(None) => bail!("there is no group `{name}'\nhint: `groupadd {name}', or another name"),
+        Err(error) => Err(anyhow!(error)).with_context(|| format!("cannot look up group `{name}'")),
+    }
+}
+
+/// Carries out the rules that were saved for boot, through the daemon's own socket. What is wrong
+/// with them is told in the log: a director without them is better than none.
+pub async fn restore_rules(rules: &Path, place: &Place) {
+    let text = match std::fs::read(rules) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+        Err(error) => {
+            error!(%error, file = %rules.display(), "the rules cannot be read");
+            return;
+        }
+    };
+    let mut client = api::Client::new(place.socket());
+    let restored = tokio::task::spawn_blocking(move || {
+        let mut errors = Vec::new();
+        let (mut input, mut output) = (io::Cursor::new(text), io::sink());
+        let streams = Streams { input: &mut input, output: &mut output, errors: &mut errors };
+        let args = ["ipvsadm-restore".to_owned()];
+        let names = crate::names::SystemNames::new();
+        let code = adm::run(Program::Restore, &args, streams, &mut client, &names);
+        (code, String::from_utf8_lossy(&errors).into_owned())
+    });
+    match restored.await {
+        Ok((0, _)) => info!(file = %rules.display(), "the rules were restored"),
+        Ok((_, errors)) => {
+            error!(file = %rules.display(), errors, "not all rules were restored");
+        }
+        Err(error) => error!(%error, "the rules were not restored"),
+    }
+}

@@ -1,0 +1,160 @@
+//! The XDP entry point: the common packet, at the driver.
+
+use aya_ebpf::EbpfContext as _;
+use core::mem::offset_of;
+
+use aya_ebpf::bindings::{xdp_action, xdp_md};
+use aya_ebpf::helpers::{bpf_get_smp_processor_id, bpf_redirect, bpf_xdp_adjust_head};
+use aya_ebpf::macros::xdp;
+use aya_ebpf::programs::XdpContext;
+use forward::{Action, Host};
+use wire::{Delta, ethernet};
+
+use crate::clock;
+use crate::frame;
+use crate::maps::Maps;
+
+
+/// Forwards what it can; everything else goes to the TC program behind it.
+#[xdp]
+pub fn xvs_xdp(context: XdpContext) -> u32 {
+    let mut frame = Frame { context, exit: 0 };
+    match forward::process(&mut frame).action() {
+        Action::Pass => xdp_action::XDP_PASS,
+        Action::Drop => xdp_action::XDP_DROP,
+        // SAFETY: the helper only notes the interface for the return code that it gives.
+        Action::Send => unsafe { bpf_redirect(frame.exit, 0) as u32 },
+    }
+}
+
+struct Frame {
+    context: XdpContext,
+    /// Interface to leave by.
+    exit: u32,
+}
+
+impl Frame {
+    /// Where the frame begins and ends.
+    #[inline(always)]
+    fn bounds(&self) -> (usize, usize) {
+        frame::bounds::<{ offset_of!(xdp_md, data) }, { offset_of!(xdp_md, data_end) }, _>(self.context.ctx)
+    }
+
+    #[inline(always)]
+    fn linear_length(&self) -> u32 {
+        let (start, end) = self.bounds();
+        frame::length(start, end)
+    }
+}
+
+impl Host<'static> for Frame {
+    const COMPLETE: bool = false;
+    type Tables = Maps;
+
+    #[inline(always)]
+    fn tables(&self) -> Maps {
+        Maps
+    }
+    #[inline(always)]
+    fn tick(&self) -> u32 {
+        clock::tick()
+    }
+    #[inline(always)]
+    fn processor(&self) -> u32 {
+        // SAFETY: the helper takes nothing and cannot fail.
+        unsafe { bpf_get_smp_processor_id() }
+    }
+    #[inline(always)]
+    fn ifindex(&self) -> u32 {
+        self.context.ingress_ifindex() as u32
+    }
+    #[inline(always)]
+    fn is_own_mac(&self, mac: [u8; 6]) -> bool {
+        let Some(interface) = Maps.interface(self.ifindex()) else {
+            return false;
+        };
+        let first = u32::from_ne_bytes([mac[0], mac[1], mac[2], mac[3]]);
+        let last = u32::from_ne_bytes([mac[4], mac[5], 0, 0]);
+        interface.mac[0].load() == first && interface.mac[1].load() == last
+    }
+    #[inline(always)]
+    fn own_address(&self) -> u32 {
+        Maps.interface(self.ifindex()).map_or(0, |interface| interface.address.load())
+    }
+    #[inline(always)]
+    fn vlan_beside(&self) -> u16 {
+        0
+    }
+    #[inline(always)]
+    fn frame_length(&self) -> u32 {
+        self.linear_length()
+    }
+    #[inline(always)]
+    fn segment_size(&self) -> u32 {
+        0
+    }
+    #[inline(always)]
+    fn segments(&self) -> u32 {
+        1
+    }
+    #[inline(always)]
+    fn bytes<const N: usize>(&mut self, offset: u32) -> Option<[u8; N]> {
+        let (start, end) = self.bounds();
+        // SAFETY: the bounds are the context's, read here.
+        unsafe { frame::read(start, end, offset) }
+    }
+    #[inline(always)]
+    fn set_bytes<const N: usize>(&mut self, offset: u32, bytes: &[u8; N]) -> Option<()> {
+        let (start, end) = self.bounds();
+        // SAFETY: the bounds are the context's, read here.
+        unsafe { frame::write(start, end, offset, bytes) }
+    }
+    #[inline(always)]
+    fn change_checksum(
+        &mut self,
+        offset: u32,
+        pseudo_header: Delta,
+        payload: Delta,
+        optional: bool,
+    ) -> Option<()> {
+        let old = u16::from_ne_bytes(self.bytes(offset)?);
+        if optional && old == 0 {
+            return Some(());
+        }
+        let new = pseudo_header.and(payload).apply(old);
+        let new = if optional && new == 0 { 0xffff } else { new };
+        self.set_bytes(offset, &new.to_ne_bytes())
+    }
+    #[inline(always)]
+    fn set_vlan(&mut self, in_frame: bool, vlan: u16) -> Option<()> {
+        let macs: [u8; 12] = self.bytes(0)?;
+        let tag = ethernet::TAG as i32;
+        let change = match (in_frame, vlan) {
+            (true, 0) => tag,
+            (false, 1..) => -tag,
+            _ => 0,
+        };
+        if change != 0 {
+            // SAFETY: the context is the one that the kernel gave; every pointer into the frame
+            // is made anew after this.
+            if unsafe { bpf_xdp_adjust_head(self.context.as_ptr().cast(), change) } != 0 {
+                return None;
+            }
+            self.set_bytes(0, &macs)?;
+        }
+        if vlan != 0 {
+            let kind = ethernet::VLAN.to_be_bytes();
+            let id = vlan.to_be_bytes();
+            self.set_bytes(ethernet::TYPE_OFFSET, &[kind[0], kind[1], id[0], id[1]])?;
+        }
+        Some(())
+    }
+    #[inline(always)]
+    fn leave_by(&mut self, ifindex: u32, _neighbour: u32) {
+        self.exit = ifindex;
+    }
+    #[inline(always)]
+    fn embed(&mut self, _offset: u32, _room: u32, _keep: u32) -> Option<()> {
+        None
+    }
+}
