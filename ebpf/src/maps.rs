@@ -5,14 +5,13 @@
 use abi::{
     AddressCell, Block, DestinationCell, FragmentKey, FragmentValue, Globals,
     INTERFACES as INTERFACE_CELLS,
-    InterfaceCell, LoadCell, NeighbourKey, NextHopCell, ReasonCounters, RouteValue, Runtime,
+    InterfaceCell, LoadCell, Member, NeighbourKey, NextHopCell, ReasonCounters, RouteValue, Runtime,
     ServiceCell, ServiceRuntime, StatsCell,
 };
 use aya_ebpf::bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC};
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::Key;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap};
-use cell::Cell32;
 use conntable::{Bucket, SlotV4};
 
 #[map]
@@ -26,7 +25,7 @@ static SERVICES: Array<ServiceCell> = Array::with_max_entries(2, BPF_F_MMAPABLE)
 #[map]
 static SERVICE_RUNTIME: Array<ServiceRuntime> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 #[map]
-static MEMBERS: Array<Cell32> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+static MEMBERS: Array<Member> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 #[map]
 static BLOCKS: Array<Block> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 #[map]
@@ -94,8 +93,8 @@ impl forward::Tables<'static> for Maps {
         SERVICE_RUNTIME.get(number)
     }
     #[inline(always)]
-    fn member(self, index: u32) -> Option<&'static Cell32> {
-        MEMBERS.get(index)
+    fn member(self, index: u32) -> Option<&'static Member> {
+        Some(&MEMBERS.get(index)?.number)
     }
     #[inline(always)]
     fn block(self, index: u32) -> Option<&'static Block> {

@@ -184,6 +184,16 @@ impl ServiceCell {
     }
 }
 
+/// A place in a list of destinations.
+///
+/// Eight bytes, since the kernel lays out the values of an array map that far apart at least.
+#[repr(C, align(8))]
+#[derive(Debug, Default)]
+pub struct Member {
+    /// Destination's number.
+    pub number: Cell32,
+}
+
 /// A stretch of a sequence: the same members, one after the other, again and again.
 ///
 /// `wrr` picks in rounds of falling weight; between two weights every round has the same members.
@@ -404,6 +414,7 @@ mod tests {
         assert_eq!(size_of::<AddressCell>(), 8);
         assert_eq!(size_of::<ServiceCell>(), 64);
         assert_eq!(offset_of!(ServiceCell, picks), 32);
+        assert_eq!(size_of::<Member>(), 8);
         assert_eq!(size_of::<Block>(), 16);
         assert_eq!(size_of::<ServiceRuntime>(), 8);
         assert_eq!(size_of::<DestinationCell>(), 64);

@@ -1,9 +1,7 @@
 //! All tables but the connections, as slices.
 
-use cell::Cell32;
-
 use crate::{
-    AddressCell, Block, DestinationCell, Globals, InterfaceCell, LoadCell, NextHopCell,
+    AddressCell, Block, DestinationCell, Globals, InterfaceCell, LoadCell, Member, NextHopCell,
     ReasonCounters, Runtime, ServiceCell, ServiceRuntime, StatsCell,
 };
 
@@ -24,7 +22,7 @@ pub struct View<'a> {
     /// By service number.
     pub service_runtime: &'a [ServiceRuntime],
     /// Destination numbers, in runs that services and blocks point to.
-    pub members: &'a [Cell32],
+    pub members: &'a [Member],
     /// Blocks of sequences, in runs that services point to.
     pub blocks: &'a [Block],
     /// By destination number.

@@ -7,14 +7,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use abi::{
-    AddressCell, Block, DestinationCell, Globals, InterfaceCell, LoadCell, NeighbourKey,
+    AddressCell, Block, DestinationCell, Globals, InterfaceCell, LoadCell, Member, NeighbourKey,
     NextHopCell, ReasonCounters, RouteValue, Runtime, ServiceCell, ServiceRuntime, StatsCell, Tick,
     View,
 };
 use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{HashMap, Map, MapData, MapError};
 use aya::programs::{TestRun, TestRunOptions};
-use cell::Cell32;
 use conntable::{Bucket, SlotV4};
 use control::{PlaneError, Sizes};
 
@@ -37,7 +36,7 @@ pub struct Plane {
     addresses: Table<AddressCell>,
     services: Table<ServiceCell>,
     service_runtime: Table<ServiceRuntime>,
-    members: Table<Cell32>,
+    members: Table<Member>,
     blocks: Table<Block>,
     destinations: Table<DestinationCell>,
     loads: Table<LoadCell>,

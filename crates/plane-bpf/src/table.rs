@@ -21,6 +21,8 @@ impl<T: Sync> Table<T> {
     /// `T` consists of shared cells only, for which every bit pattern is a value, and has the
     /// map's value size and a layout that the ABI's version guards.
     pub fn map(data: &MapData, what: &'static str) -> Result<Self, Error> {
+        // The kernel lays the values out at multiples of eight bytes.
+        const { assert!(size_of::<T>().is_multiple_of(8)) };
         let length = data.info().map_err(|source| Error::Map { name: what, source })?.max_entries();
         let bytes = length as usize * size_of::<T>();
         let memory = MmapOptions::new()

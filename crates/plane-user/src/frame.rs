@@ -1,11 +1,10 @@
 //! A frame in a buffer, as the forwarding function's host.
 
 use abi::{
-    AddressCell, Block, DestinationCell, FragmentKey, FragmentValue, Globals, LoadCell,
+    AddressCell, Block, DestinationCell, FragmentKey, FragmentValue, Globals, LoadCell, Member,
     NeighbourKey, NextHopCell, ReasonCounters, RouteValue, Runtime, ServiceCell, ServiceRuntime,
     StatsCell, Tick,
 };
-use cell::Cell32;
 use conntable::{Bucket, SlotV4};
 use control::Plane;
 use forward::{Host, Tables, Verdict};
@@ -215,8 +214,8 @@ impl<'t> Tables<'t> for &'t Memory {
         self.view().service_runtime.get(number as usize)
     }
 
-    fn member(self, index: u32) -> Option<&'t Cell32> {
-        self.view().members.get(index as usize)
+    fn member(self, index: u32) -> Option<&'t Member> {
+        Some(&self.view().members.get(index as usize)?.number)
     }
 
     fn block(self, index: u32) -> Option<&'t Block> {

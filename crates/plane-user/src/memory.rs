@@ -21,7 +21,7 @@ pub struct Memory {
     addresses: Vec<AddressCell>,
     services: Vec<ServiceCell>,
     service_runtime: Vec<ServiceRuntime>,
-    members: Vec<cell::Cell32>,
+    members: Vec<abi::Member>,
     blocks: Vec<Block>,
     destinations: Vec<DestinationCell>,
     loads: Vec<LoadCell>,

@@ -122,7 +122,7 @@ impl Publisher {
         let list = cells
             .iter()
             .take(values.members as usize)
-            .map(cell::Cell32::load);
+            .map(|member| member.number.load());
         let destinations: Option<Vec<DestinationRecord>> =
             list.map(|number| self.adopt_listed(view, number)).collect();
         let destinations = destinations?;
@@ -298,9 +298,9 @@ fn is_laid_out(
             && found_members
                 .iter()
                 .zip(&planned.members)
-                .all(|(number, &position)| {
+                .all(|(member, &position)| {
                     list.get(position as usize)
-                        .is_some_and(|d| d.number == number.load())
+                        .is_some_and(|d| d.number == member.number.load())
                 })
     };
     schedule.scheduling() == values.scheduling

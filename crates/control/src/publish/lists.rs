@@ -131,7 +131,7 @@ fn list_of(view: &View<'_>, placed: &Placed) -> Vec<u32> {
     };
     view.members[list.places()]
         .iter()
-        .map(cell::Cell32::load)
+        .map(|member| member.number.load())
         .collect()
 }
 

@@ -41,7 +41,7 @@ pub(crate) fn write_new(view: &View<'_>, plan: &Plan) {
     }
     for (run, members) in &plan.new_members {
         for (cell, &number) in view.members[run.places()].iter().zip(members) {
-            cell.store(number);
+            cell.number.store(number);
         }
     }
     for (run, blocks) in &plan.new_blocks {
