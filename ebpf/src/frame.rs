@@ -31,7 +31,11 @@ pub unsafe fn read<const N: usize>(start: usize, end: usize, offset: u32) -> Opt
     // SAFETY: `at` has checked that the bytes are in the frame, which the caller vouches for; a
     // program has its frame to itself. An even number of bytes is as large as its `Even`.
     Some(unsafe {
-        if N % 2 == 0 { bytes.cast::<Even<N>>().read().0 } else { bytes.read() }
+        if N % 2 == 0 {
+            bytes.cast::<Even<N>>().read().0
+        } else {
+            bytes.read()
+        }
     })
 }
 
@@ -49,7 +53,11 @@ pub unsafe fn write<const N: usize>(
     let bytes = at::<N>(start, end, offset)?;
     // SAFETY: as in `read`.
     unsafe {
-        if N % 2 == 0 { bytes.cast::<Even<N>>().write(Even(*value)) } else { bytes.write(*value) }
+        if N % 2 == 0 {
+            bytes.cast::<Even<N>>().write(Even(*value))
+        } else {
+            bytes.write(*value)
+        }
     }
     Some(())
 }

@@ -4,14 +4,14 @@
 
 use abi::{
     AddressCell, Block, DestinationCell, FragmentKey, FragmentValue, Globals,
-    INTERFACES as INTERFACE_CELLS,
-    InterfaceCell, LoadCell, Member, NeighbourKey, NextHopCell, ReasonCounters, RouteValue, Runtime,
-    ServiceCell, ServiceRuntime, StatsCell,
+    INTERFACES as INTERFACE_CELLS, InterfaceCell, LoadCell, Member, NeighbourKey, NextHopCell,
+    ReasonCounters, RouteValue, Runtime, ServiceCell, ServiceRuntime, StatsCell,
 };
 use aya_ebpf::bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC};
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::Key;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap};
+use cell::Cell32;
 use conntable::{Bucket, SlotV4};
 
 #[map]
@@ -35,8 +35,7 @@ static LOADS: Array<LoadCell> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 #[map]
 static NEXT_HOPS: Array<NextHopCell> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 #[map]
-static INTERFACES: Array<InterfaceCell> =
-    Array::with_max_entries(INTERFACE_CELLS, BPF_F_MMAPABLE);
+static INTERFACES: Array<InterfaceCell> = Array::with_max_entries(INTERFACE_CELLS, BPF_F_MMAPABLE);
 #[map]
 static STATS: Array<StatsCell> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 #[map]
@@ -46,7 +45,8 @@ static CONNECTIONS: Array<Bucket<SlotV4>> = Array::with_max_entries(1, BPF_F_MMA
 #[map]
 static ROUTES: LpmTrie<u32, RouteValue> = LpmTrie::with_max_entries(65_536, BPF_F_NO_PREALLOC);
 #[map]
-static NEIGHBOURS: HashMap<NeighbourKey, u32> = HashMap::with_max_entries(65_536, BPF_F_NO_PREALLOC);
+static NEIGHBOURS: HashMap<NeighbourKey, u32> =
+    HashMap::with_max_entries(65_536, BPF_F_NO_PREALLOC);
 #[map]
 static FRAGMENTS: LruHashMap<FragmentKey, FragmentValue> = LruHashMap::with_max_entries(16_384, 0);
 
@@ -93,7 +93,7 @@ impl forward::Tables<'static> for Maps {
         SERVICE_RUNTIME.get(number)
     }
     #[inline(always)]
-    fn member(self, index: u32) -> Option<&'static Member> {
+    fn member(self, index: u32) -> Option<&'static Cell32> {
         Some(&MEMBERS.get(index)?.number)
     }
     #[inline(always)]

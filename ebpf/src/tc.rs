@@ -3,8 +3,8 @@
 use core::mem::offset_of;
 
 use aya_ebpf::bindings::{
-    __sk_buff,    BPF_F_MARK_MANGLED_0, BPF_F_PSEUDO_HDR, TC_ACT_OK, TC_ACT_SHOT, bpf_adj_room_mode::BPF_ADJ_ROOM_MAC,
-    bpf_redir_neigh, bpf_redir_neigh__bindgen_ty_1,
+    __sk_buff, BPF_F_MARK_MANGLED_0, BPF_F_PSEUDO_HDR, TC_ACT_OK, TC_ACT_SHOT,
+    bpf_adj_room_mode::BPF_ADJ_ROOM_MAC, bpf_redir_neigh, bpf_redir_neigh__bindgen_ty_1,
 };
 use aya_ebpf::helpers::{
     bpf_get_smp_processor_id, bpf_l4_csum_replace, bpf_redirect, bpf_redirect_neigh,
@@ -30,7 +30,11 @@ const AF_INET: u32 = 2;
 /// Forwards, answers, or leaves to the stack.
 #[classifier]
 pub fn xvs_ingress(context: TcContext) -> i32 {
-    let mut packet = Packet { context, exit: 0, neighbour: 0 };
+    let mut packet = Packet {
+        context,
+        exit: 0,
+        neighbour: 0,
+    };
     packet.pull(HEADERS);
     match forward::process(&mut packet).action() {
         Action::Pass => TC_ACT_OK as i32,
@@ -49,7 +53,9 @@ fn redirect_to_neighbour(ifindex: u32, neighbour: u32) -> i32 {
     let mut params = bpf_redir_neigh {
         nh_family: AF_INET,
         // An IPv4 address is the first word of the union.
-        __bindgen_anon_1: bpf_redir_neigh__bindgen_ty_1 { ipv6_nh: [neighbour, 0, 0, 0] },
+        __bindgen_anon_1: bpf_redir_neigh__bindgen_ty_1 {
+            ipv6_nh: [neighbour, 0, 0, 0],
+        },
     };
     let size = size_of::<bpf_redir_neigh>() as i32;
     // SAFETY: the helper reads `size` bytes of `params`.
@@ -81,7 +87,9 @@ impl Packet {
     /// Where the frame's first piece begins and ends.
     #[inline(always)]
     fn bounds(&self) -> (usize, usize) {
-        frame::bounds::<{ offset_of!(__sk_buff, data) }, { offset_of!(__sk_buff, data_end) }, _>(self.context.skb.skb)
+        frame::bounds::<{ offset_of!(__sk_buff, data) }, { offset_of!(__sk_buff, data_end) }, _>(
+            self.context.skb.skb,
+        )
     }
 
     #[inline(always)]
@@ -121,7 +129,8 @@ impl Host<'static> for Packet {
     }
     #[inline(always)]
     fn own_address(&self) -> u32 {
-        Maps.interface(self.ifindex()).map_or(0, |interface| interface.address.load())
+        Maps.interface(self.ifindex())
+            .map_or(0, |interface| interface.address.load())
     }
     #[inline(always)]
     fn vlan_beside(&self) -> u16 {
@@ -167,7 +176,11 @@ impl Host<'static> for Packet {
         payload: Delta,
         optional: bool,
     ) -> Option<()> {
-        let mangled = if optional { BPF_F_MARK_MANGLED_0 as u64 } else { 0 };
+        let mangled = if optional {
+            BPF_F_MARK_MANGLED_0 as u64
+        } else {
+            0
+        };
         let skb = self.context.skb.skb;
         for (delta, flags) in [(pseudo_header, BPF_F_PSEUDO_HDR as u64), (payload, 0)] {
             if delta.is_zero() {
@@ -175,8 +188,9 @@ impl Host<'static> for Packet {
             }
             // A size of 0 in the flags makes `to` a difference of sums.
             // SAFETY: the context is the one that the kernel gave; the helper checks the offset.
-            let refused =
-                unsafe { bpf_l4_csum_replace(skb, offset, 0, delta.to_wsum() as u64, flags | mangled) };
+            let refused = unsafe {
+                bpf_l4_csum_replace(skb, offset, 0, delta.to_wsum() as u64, flags | mangled)
+            };
             if refused != 0 {
                 return None;
             }

@@ -14,7 +14,6 @@ use crate::clock;
 use crate::frame;
 use crate::maps::Maps;
 
-
 /// Forwards what it can; everything else goes to the TC program behind it.
 #[xdp]
 pub fn xvs_xdp(context: XdpContext) -> u32 {
@@ -37,7 +36,9 @@ impl Frame {
     /// Where the frame begins and ends.
     #[inline(always)]
     fn bounds(&self) -> (usize, usize) {
-        frame::bounds::<{ offset_of!(xdp_md, data) }, { offset_of!(xdp_md, data_end) }, _>(self.context.ctx)
+        frame::bounds::<{ offset_of!(xdp_md, data) }, { offset_of!(xdp_md, data_end) }, _>(
+            self.context.ctx,
+        )
     }
 
     #[inline(always)]
@@ -79,7 +80,8 @@ impl Host<'static> for Frame {
     }
     #[inline(always)]
     fn own_address(&self) -> u32 {
-        Maps.interface(self.ifindex()).map_or(0, |interface| interface.address.load())
+        Maps.interface(self.ifindex())
+            .map_or(0, |interface| interface.address.load())
     }
     #[inline(always)]
     fn vlan_beside(&self) -> u16 {

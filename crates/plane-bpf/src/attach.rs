@@ -32,17 +32,14 @@ const INGRESS: &str = "xvs_ingress";
 const PRIORITY: u16 = 1;
 
 /// Attaches the programs that a mode needs; what is attached already stays as it is.
-pub fn attach(
-    pins: &Path,
-    programs: &mut Programs,
-    ifindex: u32,
-    mode: Mode,
-) -> Result<(), Error> {
+pub fn attach(pins: &Path, programs: &mut Programs, ifindex: u32, mode: Mode) -> Result<(), Error> {
     let interface = name_of(ifindex)?;
-    let failed = |source| Error::Attach { interface: interface.clone(), source };
+    let failed = |source| Error::Attach {
+        interface: interface.clone(),
+        source,
+    };
     forget_vanished(pins, ifindex, &interface);
-    attach_tc(&pin(pins, "tc", ifindex), &mut programs.ingress, &interface)
-        .map_err(failed)?;
+    attach_tc(&pin(pins, "tc", ifindex), &mut programs.ingress, &interface).map_err(failed)?;
     let path = pin(pins, "xdp", ifindex);
     match mode {
         Mode::Tc => detach(&path),
@@ -64,7 +61,10 @@ pub fn has_xdp(pins: &Path, ifindex: u32) -> bool {
 
 /// Detaches everything that is attached from these pins.
 pub fn detach_all(pins: &Path) {
-    let links = fs::read_dir(pins.join("links")).into_iter().flatten().flatten();
+    let links = fs::read_dir(pins.join("links"))
+        .into_iter()
+        .flatten()
+        .flatten();
     for entry in links {
         detach(&entry.path());
     }
@@ -97,7 +97,9 @@ fn forget_vanished(pins: &Path, ifindex: u32, interface: &str) {
     let path = pin(pins, "tc", ifindex);
     let attached = SchedClassifier::query_tcx(interface, TcAttachType::Ingress);
     let is_there = attached.is_ok_and(|(_, programs)| {
-        programs.iter().any(|program| program.name_as_str() == Some(INGRESS))
+        programs
+            .iter()
+            .any(|program| program.name_as_str() == Some(INGRESS))
     });
     if path.exists() && !is_there {
         detach(&path);
@@ -136,7 +138,10 @@ fn attach_filter(program: &mut SchedClassifier, interface: &str) -> Result<(), P
     }
     // A filter that an earlier daemon left is replaced.
     let _ = tc::qdisc_detach_program(interface, TcAttachType::Ingress, INGRESS);
-    let options = NlOptions { priority: PRIORITY, ..NlOptions::default() };
+    let options = NlOptions {
+        priority: PRIORITY,
+        ..NlOptions::default()
+    };
     let options = TcAttachOptions::Netlink(options);
     let link = program.attach_with_options(interface, TcAttachType::Ingress, options)?;
     // Dropping the link would take the filter away.
@@ -160,10 +165,14 @@ fn keep(link: SchedClassifierLink, path: &Path) -> Result<(), ProgramError> {
 
 fn pin_link(link: Result<FdLink, LinkError>, path: &Path) -> Result<(), ProgramError> {
     let unpinned = |why: String| {
-        ProgramError::IOError(io::Error::other(format!("the link cannot be pinned: {why}")))
+        ProgramError::IOError(io::Error::other(format!(
+            "the link cannot be pinned: {why}"
+        )))
     };
     let link = link.map_err(|error| unpinned(error.to_string()))?;
-    link.pin(path).map(drop).map_err(|error| unpinned(error.to_string()))
+    link.pin(path)
+        .map(drop)
+        .map_err(|error| unpinned(error.to_string()))
 }
 
 /// Ends an attachment by its pin.

@@ -26,7 +26,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub fn read(program: &Xdp, clock: &Table<Reading>) -> Result<(u64, u64), ProgramError> {
     // The smallest frame that the kernel takes.
     let frame = [0u8; 14];
-    program.test_run(TestRunOptions { data_in: Some(&frame), ..TestRunOptions::default() })?;
+    program.test_run(TestRunOptions {
+        data_in: Some(&frame),
+        ..TestRunOptions::default()
+    })?;
     let reading = clock.one();
     Ok((reading.tick.load(), reading.nanoseconds.load()))
 }
@@ -37,6 +40,8 @@ pub fn frequency(program: &Xdp, clock: &Table<Reading>) -> Result<u32, ProgramEr
     std::thread::sleep(PAUSE);
     let (last_tick, last) = read(program, clock)?;
     let measured = (last_tick - first_tick) * 1_000_000_000 / (last - first).max(1);
-    let nearest = USUAL.into_iter().min_by_key(|usual| usual.abs_diff(measured));
+    let nearest = USUAL
+        .into_iter()
+        .min_by_key(|usual| usual.abs_diff(measured));
     Ok(nearest.unwrap_or(measured) as u32)
 }

@@ -20,7 +20,9 @@ pub enum Error {
     )]
     NotAllowed(io::Error),
     /// The object's maps cannot be made.
-    #[error("the tables cannot be made: {0}\nhint: smaller tables (--connections) need less memory")]
+    #[error(
+        "the tables cannot be made: {0}\nhint: smaller tables (--connections) need less memory"
+    )]
     Load(#[from] EbpfError),
     /// A program was not accepted.
     #[error("program {name} is not accepted by the kernel: {source}")]

@@ -32,7 +32,11 @@ pub fn netns_cookie() -> io::Result<u64> {
             &raw mut length,
         )
     };
-    if result == 0 { Ok(cookie) } else { Err(io::Error::last_os_error()) }
+    if result == 0 {
+        Ok(cookie)
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// In a namespace whose loopback is down, 127.0.0.1 cannot be bound to.
@@ -99,14 +103,27 @@ fn living_cookies() -> Option<BTreeSet<u64>> {
 fn namespace_files() -> impl Iterator<Item = PathBuf> {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let of_processes = processes
-        .filter(|entry| entry.file_name().to_string_lossy().bytes().all(|b| b.is_ascii_digit()))
+        .filter(|entry| {
+            entry
+                .file_name()
+                .to_string_lossy()
+                .bytes()
+                .all(|b| b.is_ascii_digit())
+        })
         .map(|entry| entry.path().join("ns/net"));
     let mounted = ["/proc/1", "/proc/self"].into_iter().flat_map(|process| {
         let mounts = fs::read_to_string(format!("{process}/mountinfo")).unwrap_or_default();
-        let of_namespaces = mounts.lines().filter(|line| line.contains(" - nsfs ")).map(|line| {
-            let point = line.split(' ').nth(4).unwrap_or_default().trim_start_matches('/');
-            Path::new(process).join("root").join(point)
-        });
+        let of_namespaces = mounts
+            .lines()
+            .filter(|line| line.contains(" - nsfs "))
+            .map(|line| {
+                let point = line
+                    .split(' ')
+                    .nth(4)
+                    .unwrap_or_default()
+                    .trim_start_matches('/');
+                Path::new(process).join("root").join(point)
+            });
         of_namespaces.collect::<Vec<_>>()
     });
     of_processes.chain(mounted)

@@ -58,7 +58,10 @@ pub fn create(pins: &Path, sizes: &Sizes) -> Result<Programs, Error> {
         let program = ebpf.program_mut(name).ok_or_else(|| missing(name))?;
         load_program(program).map_err(|source| Error::Program { name, source })?;
         let path = pins.join("programs").join(name);
-        program.pin(path).map_err(|source| Error::Pin { what: format!("program {name}"), source })?;
+        program.pin(path).map_err(|source| Error::Pin {
+            what: format!("program {name}"),
+            source,
+        })?;
     }
     adopt(pins)
 }
@@ -107,10 +110,12 @@ fn load(sizes: &Sizes) -> Result<Ebpf, Error> {
     for (name, number) in entries {
         loader.map_max_entries(name, number);
     }
-    loader.load(bytes).map_err(|error| match not_allowed(&error) {
-        Some(refusal) => Error::NotAllowed(refusal),
-        None => Error::Load(error),
-    })
+    loader
+        .load(bytes)
+        .map_err(|error| match not_allowed(&error) {
+            Some(refusal) => Error::NotAllowed(refusal),
+            None => Error::Load(error),
+        })
 }
 
 /// The kernel's refusal, where it is one of permission.
@@ -130,11 +135,16 @@ fn not_allowed(error: &(dyn std::error::Error + 'static)) -> Option<std::io::Err
 fn missing(name: &'static str) -> Error {
     let source = aya::maps::MapError::PinError {
         name: Some(name.to_owned()),
-        error: aya::pin::PinError::NoFd { name: name.to_owned() },
+        error: aya::pin::PinError::NoFd {
+            name: name.to_owned(),
+        },
     };
     Error::Map { name, source }
 }
 
 fn pin_map(map: &Map, path: &Path) -> Result<(), Error> {
-    map.pin(path).map_err(|source| Error::Pin { what: path.display().to_string(), source })
+    map.pin(path).map_err(|source| Error::Pin {
+        what: path.display().to_string(),
+        source,
+    })
 }

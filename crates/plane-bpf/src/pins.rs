@@ -29,7 +29,11 @@ pub fn reached(mount_point: &Path) -> PathBuf {
     };
     let by_first_process = Path::new("/proc/1/root").join(relative);
     let is_own_view = same_file("/proc/1/ns/mnt", "/proc/thread-self/ns/mnt");
-    if is_own_view || !is_bpf(&by_first_process) { mount_point.to_owned() } else { by_first_process }
+    if is_own_view || !is_bpf(&by_first_process) {
+        mount_point.to_owned()
+    } else {
+        by_first_process
+    }
 }
 
 fn same_file(one: &str, other: &str) -> bool {
@@ -74,14 +78,26 @@ fn mount_for_machine(mount_point: &Path) -> io::Result<()> {
         unshare(CloneFlags::CLONE_FS)?;
         setns(namespace, CloneFlags::CLONE_NEWNS)?;
         fs::create_dir_all(&mount_point)?;
-        if is_bpf(&mount_point) { Ok(()) } else { mount_bpf(&mount_point) }
+        if is_bpf(&mount_point) {
+            Ok(())
+        } else {
+            mount_bpf(&mount_point)
+        }
     });
-    entered.join().unwrap_or_else(|_| Err(io::Error::other("the mounting thread panicked")))
+    entered
+        .join()
+        .unwrap_or_else(|_| Err(io::Error::other("the mounting thread panicked")))
 }
 
 fn mount_bpf(mount_point: &Path) -> io::Result<()> {
-    mount(Some("bpf"), mount_point, Some("bpf"), MsFlags::empty(), Some("mode=0700"))
-        .map_err(io::Error::from)
+    mount(
+        Some("bpf"),
+        mount_point,
+        Some("bpf"),
+        MsFlags::empty(),
+        Some("mode=0700"),
+    )
+    .map_err(io::Error::from)
 }
 
 /// Removes a folder of pins. What is pinned there ends, unless something else holds it.
@@ -98,9 +114,10 @@ pub fn remove(pins: &Path) -> Result<(), Error> {
         fs::remove_dir(&path).map_err(Error::file("a folder of pins cannot be removed", path))?;
     }
     match fs::remove_dir(pins) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(Error::file("a folder of pins cannot be removed", pins)(error))
-        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::file(
+            "a folder of pins cannot be removed",
+            pins,
+        )(error)),
         _ => Ok(()),
     }
 }

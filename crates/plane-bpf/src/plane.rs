@@ -52,7 +52,10 @@ pub struct Plane {
 
 impl fmt::Debug for Plane {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Plane").field("pins", &self.pins).field("sizes", &self.sizes()).finish()
+        f.debug_struct("Plane")
+            .field("pins", &self.pins)
+            .field("sizes", &self.sizes())
+            .finish()
     }
 }
 
@@ -235,7 +238,11 @@ impl Plane {
         let result = result.map_err(|source| Error::Program { name, source })?;
         let (code, duration) = (result.return_value, result.duration);
         out.truncate(result.data_size_out as usize);
-        Ok(Ran { code, frame: out, duration })
+        Ok(Ran {
+            code,
+            frame: out,
+            duration,
+        })
     }
 }
 
@@ -349,10 +356,19 @@ fn absent_is_fine(result: Result<(), MapError>) -> Result<(), MapError> {
 fn refused(table: &'static str, error: MapError) -> PlaneError {
     match error {
         MapError::SyscallError(error) if error.io_error.raw_os_error() == Some(libc::ENOSPC) => {
-            PlaneError::Full { table, hint: "fewer routes and neighbours, by narrower interfaces" }
+            PlaneError::Full {
+                table,
+                hint: "fewer routes and neighbours, by narrower interfaces",
+            }
         }
-        MapError::SyscallError(error) => PlaneError::Refused { table, source: error.io_error },
-        error => PlaneError::Refused { table, source: io::Error::other(error) },
+        MapError::SyscallError(error) => PlaneError::Refused {
+            table,
+            source: error.io_error,
+        },
+        error => PlaneError::Refused {
+            table,
+            source: io::Error::other(error),
+        },
     }
 }
 

@@ -23,13 +23,20 @@ impl<T: Sync> Table<T> {
     pub fn map(data: &MapData, what: &'static str) -> Result<Self, Error> {
         // The kernel lays the values out at multiples of eight bytes.
         const { assert!(size_of::<T>().is_multiple_of(8)) };
-        let length = data.info().map_err(|source| Error::Map { name: what, source })?.max_entries();
+        let length = data
+            .info()
+            .map_err(|source| Error::Map { name: what, source })?
+            .max_entries();
         let bytes = length as usize * size_of::<T>();
         let memory = MmapOptions::new()
             .len(bytes)
             .map_raw(data.fd().as_fd().as_raw_fd())
             .map_err(Error::file("a table cannot be mapped into memory", what))?;
-        Ok(Self { memory, length: length as usize, kind: PhantomData })
+        Ok(Self {
+            memory,
+            length: length as usize,
+            kind: PhantomData,
+        })
     }
 
     /// All values.

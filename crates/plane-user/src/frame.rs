@@ -1,10 +1,11 @@
 //! A frame in a buffer, as the forwarding function's host.
 
 use abi::{
-    AddressCell, Block, DestinationCell, FragmentKey, FragmentValue, Globals, LoadCell, Member,
+    AddressCell, Block, DestinationCell, FragmentKey, FragmentValue, Globals, LoadCell,
     NeighbourKey, NextHopCell, ReasonCounters, RouteValue, Runtime, ServiceCell, ServiceRuntime,
     StatsCell, Tick,
 };
+use cell::Cell32;
 use conntable::{Bucket, SlotV4};
 use control::Plane;
 use forward::{Host, Tables, Verdict};
@@ -214,7 +215,7 @@ impl<'t> Tables<'t> for &'t Memory {
         self.view().service_runtime.get(number as usize)
     }
 
-    fn member(self, index: u32) -> Option<&'t Member> {
+    fn member(self, index: u32) -> Option<&'t Cell32> {
         Some(&self.view().members.get(index as usize)?.number)
     }
 
