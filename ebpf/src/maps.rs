@@ -13,6 +13,7 @@ use aya_ebpf::maps::lpm_trie::Key;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap};
 use cell::Cell32;
 use conntable::{Bucket, SlotV4};
+use forward::Opening;
 
 #[map]
 pub static GLOBALS: Array<Globals> = Array::with_max_entries(1, BPF_F_MMAPABLE);
@@ -146,6 +147,18 @@ impl forward::Tables<'static> for Maps {
         let _ = FRAGMENTS.insert(key, value, 0);
     }
     #[inline(always)]
+    fn choose(self, opening: Opening, now: u32, processor: u32) -> u64 {
+        xvs_choose(opening.client, opening.service, now, processor)
+    }
+    #[inline(always)]
+    fn make(self, opening: Opening, chosen: u64, now: u32, processor: u32) -> u64 {
+        xvs_make(opening.client, opening.service, chosen, now, processor)
+    }
+    #[inline(always)]
+    fn sweep(self, first: u32, now: u32, processor: u32) {
+        xvs_sweep(first, now, processor);
+    }
+    #[inline(always)]
     fn pick(self, service: u32) -> u32 {
         xvs_pick(service)
     }
@@ -156,6 +169,34 @@ impl forward::Tables<'static> for Maps {
 }
 
 /// A global function: the verifier looks at it once, not once for every way to it.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn xvs_choose(client: u64, service: u64, now: u32, processor: u32) -> u64 {
+    forward::choose(Maps, Opening { client, service }, now, processor)
+}
+
+/// As [`xvs_choose`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn xvs_make(
+    client: u64,
+    service: u64,
+    chosen: u64,
+    now: u32,
+    processor: u32,
+) -> u64 {
+    forward::make(Maps, Opening { client, service }, chosen, now, processor)
+}
+
+/// As [`xvs_choose`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn xvs_sweep(first: u32, now: u32, processor: u32) -> u32 {
+    forward::sweep(Maps, first, now, processor);
+    0
+}
+
+/// As [`xvs_choose`].
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn xvs_pick(service: u32) -> u32 {

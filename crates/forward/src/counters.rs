@@ -60,8 +60,9 @@ fn count(load: &LoadCell, active: bool, by: i32) {
 
 /// This processor's statistics of a destination, where it is in its service.
 #[inline(always)]
-fn stats<'t, H: Host<'t>>(
-    host: &H,
+fn stats<'t, T: Tables<'t>>(
+    tables: T,
+    processor: u32,
     globals: &Globals,
     destination: &DestinationCell,
     number: u32,
@@ -69,19 +70,20 @@ fn stats<'t, H: Host<'t>>(
     if destination.flags.load() & destination_flags::AVAILABLE == 0 {
         return None;
     }
-    host.tables().stats(host.processor() * globals.destinations.load() + number)
+    tables.stats(processor * globals.destinations.load() + number)
 }
 
 /// A connection was scheduled to a destination.
 #[inline(always)]
-pub(crate) fn scheduled<'t, H: Host<'t>>(
-    host: &H,
+pub(crate) fn scheduled<'t, T: Tables<'t>>(
+    tables: T,
+    processor: u32,
     globals: &Globals,
     destination: &DestinationCell,
     number: u32,
 ) {
-    host.count(Reason::NewConnection);
-    if let Some(stats) = stats(host, globals, destination, number) {
+    tables.count(processor, Reason::NewConnection as u32);
+    if let Some(stats) = stats(tables, processor, globals, destination, number) {
         stats.connections.add(1);
     }
 }
@@ -90,13 +92,16 @@ pub(crate) fn scheduled<'t, H: Host<'t>>(
 #[inline(always)]
 pub(crate) fn packet<'t, H: Host<'t>>(
     host: &mut H,
-    globals: &Globals,
     destination: &DestinationCell,
     number: u32,
     packet: &Packet,
     direction: Direction,
 ) {
-    let Some(stats) = stats(host, globals, destination, number) else {
+    let (tables, processor) = (host.tables(), host.processor());
+    let Some(globals) = tables.globals() else {
+        return;
+    };
+    let Some(stats) = stats(tables, processor, globals, destination, number) else {
         return;
     };
     let (packets, bytes) = packet.size(host);

@@ -81,7 +81,7 @@ fn try_follow<'t, H: Host<'t>>(host: &mut H, packet: &Packet) -> Step<Verdict> {
     if let Some(reason) = route::obstacle(host, packet, &way) {
         return Err(reason);
     }
-    counters::packet(host, globals, chosen.cell, chosen.number, packet, direction);
+    counters::packet(host, chosen.cell, chosen.number, packet, direction);
     nat::rewrite_header(host, packet, found.entry, direction)?;
     route::leave(host, packet, &way).ok_or(Reason::RewriteFailed)?;
     Ok(Verdict::send(Reason::FragmentForwarded))

@@ -45,7 +45,29 @@ pub trait Tables<'t>: Copy {
     fn fragment(self, key: &FragmentKey) -> Option<FragmentValue>;
     /// Keeps what a datagram's first fragment decided.
     fn remember_fragment(self, key: &FragmentKey, value: &FragmentValue);
-    /// [`crate::pick`], which BPF wants as a function that is verified by itself.
+    /// Counts a reason by its number.
+    #[inline(always)]
+    fn count(self, processor: u32, reason: u32) {
+        if let Some(counters) = self.reasons(processor) {
+            element(&counters.0, reason).add(1);
+        }
+    }
+    /// [`crate::choose`], which BPF wants as a function that is verified by itself.
+    #[inline(always)]
+    fn choose(self, opening: crate::Opening, now: Tick, processor: u32) -> u64 {
+        crate::choose(self, opening, now, processor)
+    }
+    /// [`crate::make`], likewise.
+    #[inline(always)]
+    fn make(self, opening: crate::Opening, chosen: u64, now: Tick, processor: u32) -> u64 {
+        crate::make(self, opening, chosen, now, processor)
+    }
+    /// [`crate::sweep`], likewise.
+    #[inline(always)]
+    fn sweep(self, first: u32, now: Tick, processor: u32) {
+        crate::sweep(self, first, now, processor);
+    }
+    /// [`crate::pick`], likewise.
     #[inline(always)]
     fn pick(self, service: u32) -> u32 {
         crate::pick(self, service)
@@ -149,8 +171,6 @@ pub trait Host<'t> {
     /// Counts a reason by its number.
     #[inline(always)]
     fn count_number(&self, reason: u32) {
-        if let Some(counters) = self.tables().reasons(self.processor()) {
-            element(&counters.0, reason).add(1);
-        }
+        self.tables().count(self.processor(), reason);
     }
 }

@@ -5,8 +5,8 @@
 //! decides everything; hosts only carry out.
 //!
 //! The way of a packet: [`packet`] parses it; [`lookup`] says whether it concerns the director;
-//! [`connection`] finds its connection or makes one, for which [`schedule`] chooses the
-//! destination; [`state`] moves the connection's state and time of death; [`nat`] rewrites;
+//! [`connection`] finds its connection or [`opening`] makes one, for which [`schedule`] chooses
+//! the destination; [`state`] moves the connection's state and time of death; [`nat`] rewrites;
 //! [`route`] finds the way out. Beside the way: [`fragment`], [`relay`] (ICMP errors of others),
 //! [`answer`] (ICMP errors of our own), [`sweep`].
 //!
@@ -21,6 +21,7 @@ mod fragment;
 mod host;
 mod lookup;
 mod nat;
+mod opening;
 mod packet;
 mod process;
 mod relay;
@@ -32,7 +33,9 @@ mod verdict;
 
 pub use counters::settle_death;
 pub use host::{Host, Tables};
+pub use opening::{Opening, choose, make};
 pub use process::process;
 pub use schedule::{least_loaded, pick};
 pub use state::{is_active, tcp};
+pub use sweep::sweep;
 pub use verdict::{Action, Verdict};

@@ -1,15 +1,16 @@
 //! The way of a packet from its arrival to its verdict.
 
 use abi::{Globals, Reason, Tick, address_flags, destination_flags};
-use conntable::{Direction, Found, SlotV4};
+use conntable::{Direction, Found, Handle, SlotV4};
 use wire::{ipv4, tcp};
 
 use crate::connection::{self, Asked, Chosen};
-use crate::host::{Host, Tables};
+use crate::host::{Host, Tables, connections};
 use crate::packet::{Packet, Ports, parse};
 use crate::route;
 use crate::state::is_reusable;
 use crate::verdict::{Action, Step, Verdict, verdict};
+use crate::opening::{self, Opening};
 use crate::{answer, counters, fragment, lookup, nat, relay, sweep};
 
 /// Decides over a packet and rewrites it accordingly.
@@ -37,7 +38,7 @@ fn decide<'t, H: Host<'t>>(host: &mut H, packet: &mut Packet) -> Step<Verdict> {
     };
     packet.check(host)?;
     let now = host.now(globals);
-    sweep::some(host, globals, now);
+    sweep::some(host, now);
     if packet.ip.is_fragment() && !H::COMPLETE {
         return Err(Reason::ToStack);
     }
@@ -85,63 +86,65 @@ fn balance<'t, H: Host<'t>>(
 ) -> Step<Verdict> {
     let ports = packet.ports(host)?;
     let asked = Asked::of(globals, packet, &ports, direction);
-    let found = match direction {
-        Direction::ToServer => known(host, globals, &asked, &ports, now),
-        Direction::ToClient => asked.find(host.tables(), globals, now),
-    };
-    let found = match (found, direction) {
-        (None, Direction::ToServer) => match opening(host, globals, &ports, &asked) {
-            Ok(()) => asked.find(host.tables(), globals, now),
-            Err(reason) => return Ok(turned_away(host, packet, reason, now)),
-        },
-        (found, _) => found,
-    };
-    match found {
-        Some(found) => Ok(existing(host, packet, &ports, &asked, &found)),
-        None => Ok(turned_away(host, packet, Reason::NoConnection, now)),
+    let tables = host.tables();
+    // A handle, not an `Option` of what was found: the kernel's verifier refuses to move what
+    // `None` leaves unset.
+    let mut handle = ABSENT;
+    if let Some(found) = asked.find(tables, globals, now) {
+        if direction == Direction::ToServer && is_over(host, globals, &found, &ports) {
+            connection::end(host, &found);
+        } else {
+            handle = found.handle();
+        }
     }
+    if handle == ABSENT && direction == Direction::ToServer {
+        let opening = Opening::of(&asked.query, &ports);
+        match opening::open(tables, opening, now, host.processor()) {
+            Ok(made) => handle = made,
+            Err(reason) => return Ok(turned_away(host, packet, reason, now)),
+        }
+    }
+    if handle == ABSENT {
+        return Ok(turned_away(host, packet, Reason::NoConnection as u32, now));
+    }
+    Ok(existing(host, packet, &ports, direction, handle))
 }
 
+/// The handle of no connection.
+const ABSENT: Handle = Handle(u64::MAX);
+
 /// A packet that belongs to no connection and opens none.
-#[inline(always)]
+#[inline(never)]
 fn turned_away<'t, H: Host<'t>>(
     host: &H,
     packet: &Packet,
-    reason: Reason,
+    reason: u32,
     now: Tick,
 ) -> Verdict {
-    let verdict = Verdict::stay(reason);
+    let verdict = Verdict::stay_for(reason);
     if packet.ip.is_fragment() && verdict.action() == Action::Pass {
         fragment::remember_pass(host, packet, now);
     }
     verdict
 }
 
-/// The connection of a client's packet, unless the packet opens it anew or its destination is
-/// gone and `expire_nodest_conn` says to forget it.
+/// Whether a client's packet ends its connection: it opens it anew, or the destination is gone and
+/// `expire_nodest_conn` says to forget it.
 #[inline(always)]
-fn known<'t, H: Host<'t>>(
+fn is_over<'t, H: Host<'t>>(
     host: &H,
     globals: &Globals,
-    asked: &Asked,
+    found: &Found<'t, SlotV4>,
     ports: &Ports,
-    now: Tick,
-) -> Option<Found<'t, SlotV4>> {
-    let tables = host.tables();
-    let found = asked.find(tables, globals, now)?;
+) -> bool {
     let word = found.word;
     if ports.flags & tcp::SYN != 0
         && is_reusable(globals.conn_reuse_mode.load(), word.state(), word.one_way())
     {
         host.count(Reason::ConnectionReused);
-        connection::end(host, &found);
-        return None;
+        return true;
     }
-    if globals.expire_nodest_conn.load() != 0 && !is_available(tables, &found) {
-        connection::end(host, &found);
-        return None;
-    }
-    Some(found)
+    globals.expire_nodest_conn.load() != 0 && !is_available(host.tables(), found)
 }
 
 #[inline(always)]
@@ -151,36 +154,16 @@ fn is_available<'t, T: Tables<'t>>(tables: T, found: &Found<'t, SlotV4>) -> bool
         .is_some_and(|cell| cell.flags.load() & destination_flags::AVAILABLE != 0)
 }
 
-/// A packet to a virtual service that belongs to no connection: makes one.
-#[inline(always)]
-fn opening<'t, H: Host<'t>>(
-    host: &H,
-    globals: &Globals,
-    ports: &Ports,
-    asked: &Asked,
-) -> Step<()> {
-    let query = &asked.query;
-    let (_, service) =
-        lookup::service(host.tables(), globals, query.address, query.port, query.protocol)
-            .ok_or(Reason::NoService)?;
-    let opens = ports.flags & (tcp::SYN | tcp::RST) == tcp::SYN;
-    if query.protocol == ipv4::TCP && !opens {
-        return Err(Reason::NotSyn);
-    }
-    let number = connection::choose(host, asked, service)?;
-    connection::make(host, asked, service, number, ports.flags)
-}
-
 /// A packet of a connection that is there.
 #[inline(never)]
 fn existing<'t, H: Host<'t>>(
     host: &mut H,
     packet: &mut Packet,
     ports: &Ports,
-    asked: &Asked,
-    found: &Found<'t, SlotV4>,
+    direction: Direction,
+    handle: Handle,
 ) -> Verdict {
-    verdict(try_existing(host, packet, ports, asked, found))
+    verdict(try_existing(host, packet, ports, direction, handle))
 }
 
 #[inline(always)]
@@ -188,14 +171,14 @@ fn try_existing<'t, H: Host<'t>>(
     host: &mut H,
     packet: &mut Packet,
     ports: &Ports,
-    asked: &Asked,
-    found: &Found<'t, SlotV4>,
+    direction: Direction,
+    handle: Handle,
 ) -> Step<Verdict> {
     let tables = host.tables();
     let globals = tables.globals().ok_or(Reason::TableMissing)?;
     let now = host.now(globals);
+    let found = &connections(tables, globals).at(handle, now).ok_or(Reason::NoConnection)?;
     let chosen = Chosen::by_number(tables, found.entry.destination())?;
-    let direction = asked.query.direction;
     let way = match direction {
         Direction::ToServer if !is_available(tables, found) => {
             return Err(Reason::DestinationUnavailable);
@@ -207,8 +190,8 @@ fn try_existing<'t, H: Host<'t>>(
     if obstacle.is_some() && !H::COMPLETE {
         return Err(Reason::ToStack);
     }
-    connection::advance(host, globals, found, chosen.load, asked, ports.flags);
-    counters::packet(host, globals, chosen.cell, chosen.number, packet, direction);
+    connection::advance(host, globals, found, chosen.load, direction, ports.flags);
+    counters::packet(host, chosen.cell, chosen.number, packet, direction);
     if packet.ip.is_fragment() {
         fragment::remember(host, packet, found, direction, now);
     }

@@ -89,7 +89,7 @@ pub(crate) fn relay<'t, H: Host<'t>>(
 
 /// An ICMP message between two hosts that are neither: a router on a real server's side
 /// complains of a packet that the director sent there.
-#[inline(always)]
+#[inline(never)]
 pub(crate) fn about_unknown_source<'t, H: Host<'t>>(
     host: &mut H,
     packet: &mut Packet,
@@ -156,7 +156,7 @@ fn try_translate<'t, H: Host<'t>>(
     if let Some(reason) = route::obstacle(host, packet, &way) {
         return Err(reason);
     }
-    counters::packet(host, globals, chosen.cell, chosen.number, packet, direction);
+    counters::packet(host, chosen.cell, chosen.number, packet, direction);
 
     let mut inner = embedded(host, packet)?;
     let (offset, old, new) = match direction {
