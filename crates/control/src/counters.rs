@@ -22,7 +22,8 @@ pub struct Counters {
 struct ServiceCounters {
     /// Added to the sum over the destinations, wrapping.
     offset: Stats,
-    estimator: Estimator,
+    /// `None` until somebody looks: what was counted before is no rate.
+    estimator: Option<Estimator>,
     destinations: HashMap<DestinationKey, Estimator>,
 }
 
@@ -31,9 +32,27 @@ impl Counters {
     pub fn start(&mut self, view: &View<'_>, key: ServiceKey, numbered: &Numbered) {
         let counters = ServiceCounters {
             offset: negated(sum(view, numbered)),
-            ..ServiceCounters::default()
+            estimator: Some(Estimator::default()),
+            destinations: HashMap::new(),
         };
         self.services.insert(key, counters);
+        self.watch(view, key, numbered);
+    }
+
+    /// A service may have other destinations than before: their rates begin now.
+    pub fn watch(&mut self, view: &View<'_>, key: ServiceKey, numbered: &Numbered) {
+        let counters = self.services.entry(key).or_default();
+        let total = added(sum(view, numbered), counters.offset);
+        counters
+            .estimator
+            .get_or_insert_with(|| Estimator::starting_at(total));
+        let destinations = &mut counters.destinations;
+        destinations.retain(|key, _| numbered.destinations.contains_key(key));
+        for (&destination, &number) in &numbered.destinations {
+            destinations
+                .entry(destination)
+                .or_insert_with(|| Estimator::starting_at(stats_of(view, number)));
+        }
     }
 
     /// A service is gone.
@@ -61,19 +80,18 @@ impl Counters {
 
     /// Two seconds passed: takes the rates of a service on.
     pub fn estimate(&mut self, view: &View<'_>, key: ServiceKey, numbered: &Numbered) {
-        let counters = self.services.entry(key).or_default();
+        self.watch(view, key, numbered);
+        let Some(counters) = self.services.get_mut(&key) else {
+            return;
+        };
         let total = added(sum(view, numbered), counters.offset);
-        counters.estimator.tick(total);
-        counters
-            .destinations
-            .retain(|key, _| numbered.destinations.contains_key(key));
-        for (&destination, &number) in &numbered.destinations {
-            let now = stats_of(view, number);
-            counters
-                .destinations
-                .entry(destination)
-                .or_insert_with(|| Estimator::starting_at(now))
-                .tick(now);
+        if let Some(estimator) = &mut counters.estimator {
+            estimator.tick(total);
+        }
+        for (destination, estimator) in &mut counters.destinations {
+            if let Some(&number) = numbered.destinations.get(destination) {
+                estimator.tick(stats_of(view, number));
+            }
         }
     }
 
@@ -86,7 +104,8 @@ impl Counters {
     ) -> (Stats, Rates) {
         let counters = self.services.get(key);
         let offset = counters.map_or_else(Stats::default, |counters| counters.offset);
-        let rates = counters.map_or_else(Rates::default, |counters| counters.estimator.rates());
+        let estimator = counters.and_then(|counters| counters.estimator.as_ref());
+        let rates = estimator.map_or_else(Rates::default, Estimator::rates);
         (added(sum(view, numbered), offset), rates)
     }
 

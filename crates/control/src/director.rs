@@ -101,6 +101,7 @@ impl<P: Plane> Director<P> {
             Ok(()) => outcomes.into_iter().map(|outcome| Ok(outcome?)).collect(),
             Err(error) => {
                 self.wanted = before;
+                self.hops.retain(self.publisher.destination_addresses());
                 match commands {
                     [_] => vec![Err(error.into())],
                     _ => commands
@@ -155,7 +156,7 @@ impl<P: Plane> Director<P> {
                 Some(numbered) if touched.made.contains(key) && !self.adopted.contains(key) => {
                     self.counters.zero(&view, *key, &numbered);
                 }
-                Some(_) => {}
+                Some(numbered) => self.counters.watch(&view, *key, &numbered),
                 None => self.counters.stop(key),
             }
         }

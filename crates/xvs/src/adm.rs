@@ -11,7 +11,9 @@ use crate::place;
 
 /// `xvs adm`.
 pub fn command(words: AdmWords) -> ExitCode {
-    let args: Vec<String> = std::iter::once("ipvsadm".to_owned()).chain(words.words).collect();
+    let args: Vec<String> = std::iter::once("ipvsadm".to_owned())
+        .chain(words.words)
+        .collect();
     main(Program::Ipvsadm, &args)
 }
 
@@ -29,5 +31,11 @@ pub fn main(program: Program, args: &[String]) -> ExitCode {
         output: &mut io::stdout().lock(),
         errors: &mut io::stderr().lock(),
     };
-    ExitCode::from(adm::run(program, args, streams, &mut director, &SystemNames::new()))
+    ExitCode::from(adm::run(
+        program,
+        args,
+        streams,
+        &mut director,
+        &SystemNames::new(),
+    ))
 }

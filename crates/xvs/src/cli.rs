@@ -8,7 +8,12 @@ use crate::config::ConfigCommand;
 use crate::serve::options::ServeOptions;
 
 #[derive(Debug, Parser)]
-#[command(name = "xvs", version, about = "The Linux Virtual Server on eBPF", max_term_width = 100)]
+#[command(
+    name = "xvs",
+    version,
+    about = "The Linux Virtual Server on eBPF",
+    max_term_width = 100
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -40,7 +45,11 @@ pub enum Command {
 #[derive(Debug, clap::Args)]
 pub struct AdmWords {
     /// See `xvs adm -h`
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "IPVSADM OPTIONS")]
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "IPVSADM OPTIONS"
+    )]
     pub words: Vec<String>,
 }
 
@@ -61,7 +70,12 @@ mod tests {
 
     #[test]
     fn ipvsadms_options_are_left_alone() {
-        for words in [vec!["-ln"], vec!["-h"], vec!["--help"], vec!["-A", "-t", "192.0.2.1:80"]] {
+        for words in [
+            vec!["-ln"],
+            vec!["-h"],
+            vec!["--help"],
+            vec!["-A", "-t", "192.0.2.1:80"],
+        ] {
             let args = ["xvs", "adm"].into_iter().chain(words.iter().copied());
             let Command::Adm(adm) = parse(args) else {
                 panic!("`adm' is understood as another command");

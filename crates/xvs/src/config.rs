@@ -25,7 +25,9 @@ pub enum ConfigCommand {
 pub fn main(command: &ConfigCommand) -> Result<ExitCode> {
     let ConfigCommand::Save { file } = command;
     let mut director = place::client()?;
-    director.connect().map_err(|error| anyhow!("{error}\nhint: {}", error.hint))?;
+    director
+        .connect()
+        .map_err(|error| anyhow!("{error}\nhint: {}", error.hint))?;
     let services = director.services()?;
     let timeouts = director.timeouts()?;
     let text = adm::save_everything(&services, &timeouts);

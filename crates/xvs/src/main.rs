@@ -17,9 +17,13 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 fn main() -> ExitCode {
-    let args: Vec<String> =
-        std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
-    if let Some(program) = args.first().and_then(|name| ::adm::Program::from_path(name)) {
+    let args: Vec<String> = std::env::args_os()
+        .map(|arg| arg.to_string_lossy().into_owned())
+        .collect();
+    if let Some(program) = args
+        .first()
+        .and_then(|name| ::adm::Program::from_path(name))
+    {
         return adm::main(program, &args);
     }
     match run(cli::parse(args)) {
@@ -33,7 +37,7 @@ fn main() -> ExitCode {
 
 fn run(command: cli::Command) -> Result<ExitCode> {
     match command {
-        cli::Command::Serve(options) => serve::main(options),
+        cli::Command::Serve(options) => serve::main(*options),
         cli::Command::Adm(words) => Ok(adm::command(words)),
         cli::Command::Status { json } => status::main(json),
         cli::Command::Config(command) => config::main(&command),

@@ -38,8 +38,16 @@ impl Resolver for SystemNames {
     }
 
     fn host_name(&self, address: IpAddr) -> Option<String> {
-        let ask = || self.files.host_name(address).or_else(|| ask_for_name(address));
-        self.asked.borrow_mut().entry(address).or_insert_with(ask).clone()
+        let ask = || {
+            self.files
+                .host_name(address)
+                .or_else(|| ask_for_name(address))
+        };
+        self.asked
+            .borrow_mut()
+            .entry(address)
+            .or_insert_with(ask)
+            .clone()
     }
 
     fn service_port(&self, name: &str, protocol: Protocol) -> Option<u16> {

@@ -27,7 +27,10 @@ impl Place {
             "cannot tell this network namespace from others\nhint: SO_NETNS_COOKIE is there from \
              Linux 5.14 on",
         )?;
-        Ok(Self { root: root.into(), cookie })
+        Ok(Self {
+            root: root.into(),
+            cookie,
+        })
     }
 
     /// Where all namespaces' folders are.

@@ -42,23 +42,30 @@ const SWEEP_STEP: Duration = Duration::from_millis(100);
 const SWEEP_STEPS: usize = 50;
 
 /// Runs the daemon, or ends what one left behind.
-pub fn main(options: Box<ServeOptions>) -> Result<ExitCode> {
+pub fn main(options: ServeOptions) -> Result<ExitCode> {
     start_log(options.log_format);
     let place = Place::here(&options.state_dir)?;
     if options.stop_forwarding {
         stop::stop_forwarding(&place)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(serve(*options, place))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(serve(options, place))?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn start_log(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     match format {
-        LogFormat::Text => log.with_target(false).with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Text => log
+            .with_target(false)
+            .with_ansi(std::io::stderr().is_terminal())
+            .init(),
         LogFormat::Json => log.json().flatten_event(true).init(),
     }
 }
@@ -76,7 +83,12 @@ async fn serve(options: ServeOptions, place: Place) -> Result<()> {
     let (stop, stopped) = channel(false);
     let socket = start::listen(shared.place(), options.socket_group.as_deref())?;
     let ended = wait(stopped.clone());
-    let api = tokio::spawn(api::serve(socket.listener, shared.clone(), socket.group, ended));
+    let api = tokio::spawn(api::serve(
+        socket.listener,
+        shared.clone(),
+        socket.group,
+        ended,
+    ));
     if let Some(address) = options.metrics_listen {
         serve_metrics(address, shared.clone(), wait(stopped.clone())).await?;
     }
@@ -124,7 +136,9 @@ async fn sweep(shared: Arc<Shared>) {
     loop {
         clock.tick().await;
         let mut state = shared.lock();
-        let State { director, snapshot, .. } = &mut *state;
+        let State {
+            director, snapshot, ..
+        } = &mut *state;
         if director.sweep(step, &Kernel(snapshot)) {
             shared.save(&state);
         }
@@ -151,7 +165,10 @@ async fn serve_metrics(
     let metrics = move || async move { api::metrics_answer(&*shared) };
     let app = Router::new().route("/metrics", get(metrics));
     tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, app).with_graceful_shutdown(stop).await {
+        if let Err(error) = axum::serve(listener, app)
+            .with_graceful_shutdown(stop)
+            .await
+        {
             error!(%error, "metrics are not served any more");
         }
     });

@@ -31,9 +31,23 @@ fn text(status: &Status) -> String {
 }
 
 fn write_text(out: &mut String, status: &Status) -> std::fmt::Result {
-    let adopted = if status.adopted { ", went on with the data plane it found" } else { "" };
-    writeln!(out, "xvs {} (process {}), up {}{adopted}", status.version, status.pid, span(status.uptime))?;
-    writeln!(out, "Network namespace {}, table layout {}", status.namespace, status.abi)?;
+    let adopted = if status.adopted {
+        ", went on with the data plane it found"
+    } else {
+        ""
+    };
+    writeln!(
+        out,
+        "xvs {} (process {}), up {}{adopted}",
+        status.version,
+        status.pid,
+        span(status.uptime)
+    )?;
+    writeln!(
+        out,
+        "Network namespace {}, table layout {}",
+        status.namespace, status.abi
+    )?;
     match &status.last_transaction {
         Some(last) => writeln!(
             out,
@@ -44,7 +58,11 @@ fn write_text(out: &mut String, status: &Status) -> std::fmt::Result {
     }
     writeln!(out, "\nInterfaces")?;
     for interface in &status.interfaces {
-        writeln!(out, "  {:<16} {:<12} {}", interface.name, interface.hook, interface.why)?;
+        writeln!(
+            out,
+            "  {:<16} {:<12} {}",
+            interface.name, interface.hook, interface.why
+        )?;
     }
     if status.interfaces.is_empty() {
         writeln!(out, "  none yet: no service, or no interface leads to one")?;
@@ -62,7 +80,11 @@ fn write_tables(out: &mut String, status: &Status) -> std::fmt::Result {
         "connections", table.used, table.size, table.longest_probe, table.in_second_bucket
     )?;
     for table in &status.tables {
-        writeln!(out, "  {:<16} {:>10} of {}", table.name, table.used, table.size)?;
+        writeln!(
+            out,
+            "  {:<16} {:>10} of {}",
+            table.name, table.used, table.size
+        )?;
     }
     Ok(())
 }
@@ -74,14 +96,21 @@ fn write_reasons(out: &mut String, status: &Status) -> std::fmt::Result {
         ("drop", "Dropped"),
         ("note", "Also counted"),
     ] {
-        let mut seen =
-            status.reasons.iter().filter(|r| r.outcome == outcome && r.count > 0).peekable();
+        let mut seen = status
+            .reasons
+            .iter()
+            .filter(|r| r.outcome == outcome && r.count > 0)
+            .peekable();
         if seen.peek().is_none() {
             continue;
         }
         writeln!(out, "\n{title}")?;
         for reason in seen {
-            writeln!(out, "  {:<24} {:>12}  {}", reason.name, reason.count, reason.sentence)?;
+            writeln!(
+                out,
+                "  {:<24} {:>12}  {}",
+                reason.name, reason.count, reason.sentence
+            )?;
         }
     }
     Ok(())
@@ -128,7 +157,10 @@ mod tests {
                 in_second_bucket: 0,
             },
             tables: Vec::new(),
-            reasons: vec![reason("forwarded", "forward", 9), reason("no_route", "drop", 0)],
+            reasons: vec![
+                reason("forwarded", "forward", 9),
+                reason("no_route", "drop", 0),
+            ],
             last_transaction: None,
         }
     }
@@ -137,14 +169,23 @@ mod tests {
     fn the_status_says_where_packets_are_taken_and_why() {
         let text = text(&status());
         assert!(text.contains("eth0"), "{text}");
-        assert!(text.contains("the other end computes no checksums"), "{text}");
-        assert!(text.contains("up 1 h 1 min, went on with the data plane it found"), "{text}");
+        assert!(
+            text.contains("the other end computes no checksums"),
+            "{text}"
+        );
+        assert!(
+            text.contains("up 1 h 1 min, went on with the data plane it found"),
+            "{text}"
+        );
     }
 
     #[test]
     fn reasons_that_no_packet_met_are_left_out() {
         let text = text(&status());
         assert!(text.contains("About forwarded."), "{text}");
-        assert!(!text.contains("no_route") && !text.contains("Dropped"), "{text}");
+        assert!(
+            !text.contains("no_route") && !text.contains("Dropped"),
+            "{text}"
+        );
     }
 }

@@ -1,9 +1,9 @@
 //! Going on where an earlier daemon left off.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::net::Ipv4Addr;
 
-use model::{Command, ServiceKey, TimeoutChange};
+use model::{Command, Service, ServiceKey, TimeoutChange};
 
 use crate::director::{Around, CommandError, Director};
 use crate::nexthops::{Network, NextHops};
@@ -23,13 +23,12 @@ impl<P: Plane> Director<P> {
         network: &impl Network,
     ) -> Result<Self, Damaged> {
         let hops = NextHops::adopt(&plane, sizes.next_hops);
-        let service_of = |key: &ServiceKey| {
-            saved
-                .services
-                .iter()
-                .map(|saved| saved.service)
-                .find(|service| service.key == *key)
-        };
+        let wanted: HashMap<ServiceKey, Service> = saved
+            .services
+            .iter()
+            .map(|saved| (saved.service.key, saved.service))
+            .collect();
+        let service_of = |key: &ServiceKey| wanted.get(key).copied();
         let around = Around {
             hops: &hops,
             network,
@@ -44,15 +43,15 @@ impl<P: Plane> Director<P> {
             ..Self::new(plane, sizes)
         };
         director.take_up_hops(network);
+        for saved in &saved.services {
+            director.counters.restore(saved.service.key, saved.offset);
+        }
         director.restore(saved, network);
         director.adopted.clear();
         director.remove_unwanted(network);
         director.forget_cached_hops();
         // What the plane does not take now is tried again whenever the network changes.
         let _tried_again_later = director.follow(network);
-        for saved in &saved.services {
-            director.counters.restore(saved.service.key, saved.offset);
-        }
         Ok(director)
     }
 
@@ -60,14 +59,13 @@ impl<P: Plane> Director<P> {
     fn take_up_hops(&mut self, network: &impl Network) {
         let view = self.plane.view();
         let addresses: BTreeSet<Ipv4Addr> = self.publisher.destination_addresses().collect();
-        let with_hop = addresses.into_iter().filter(|&address| {
-            // Those that do not fit keep what they have.
-            self.hops.want(&view, network, address).is_ok()
-        });
-        let hops: Vec<Ipv4Addr> = with_hop.collect();
-        let hops = hops
+        let hops = addresses
             .into_iter()
-            .map(|address| (address, self.hops.index(address)))
+            .map(|address| {
+                // One that does not fit is none to packets.
+                let _fits = self.hops.want(&view, network, address);
+                (address, self.hops.index(address))
+            })
             .collect();
         self.publisher.set_next_hops(&view, &hops);
     }

@@ -50,7 +50,9 @@ fn picks(director: &Director<Memory>, count: u64) -> Vec<u8> {
             .rfind(|block| block.start.load() <= position)
             .unwrap();
         let place = (position - block.start.load()) % u64::from(block.members.load());
-        let number = view.members[block.members_first.load() as usize + place as usize].number.load();
+        let number = view.members[block.members_first.load() as usize + place as usize]
+            .number
+            .load();
         view.destinations[number as usize]
             .address
             .load()

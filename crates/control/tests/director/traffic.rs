@@ -20,7 +20,7 @@ const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const CLIENT: [u8; 4] = [198, 51, 100, 7];
 
 #[derive(Clone, Copy, PartialEq)]
-enum Flag {
+pub enum Flag {
     Syn,
     SynAck,
     Ack,
@@ -29,18 +29,13 @@ enum Flag {
 }
 
 /// A director whose virtual address is its own, and through whom everybody can be reached.
-fn balancing(scheduler: &str, servers: &[&str]) -> Director<Memory> {
+pub fn balancing(scheduler: &str, servers: &[&str]) -> Director<Memory> {
     let mut director = director();
     director.must(add_service(WEB, scheduler));
     for server in servers {
         director.must(add(WEB, server, 1));
     }
-    let mut lan = Lan::default();
-    lan.local.insert("10.0.0.1".parse().unwrap());
-    lan.routes
-        .insert((Ipv4Addr::UNSPECIFIED, 0), (IFINDEX, None));
-    lan.neighbours.insert(CLIENT.into());
-    director.follow(&lan).unwrap();
+    director.follow(&lan()).unwrap();
     let interface = Interface {
         ifindex: IFINDEX,
         xdp: false,
@@ -53,6 +48,16 @@ fn balancing(scheduler: &str, servers: &[&str]) -> Director<Memory> {
         0
     );
     director
+}
+
+/// The network around it.
+pub fn lan() -> Lan {
+    let mut lan = Lan::default();
+    lan.local.insert("10.0.0.1".parse().unwrap());
+    lan.routes
+        .insert((Ipv4Addr::UNSPECIFIED, 0), (IFINDEX, None));
+    lan.neighbours.insert(CLIENT.into());
+    lan
 }
 
 fn tcp(from: ([u8; 4], u16), to: ([u8; 4], u16), flag: Flag) -> Vec<u8> {
@@ -78,12 +83,12 @@ fn reason(director: &Director<Memory>, frame: &[u8]) -> Reason {
 }
 
 /// A packet of the client's.
-fn client(director: &Director<Memory>, port: u16, flag: Flag) -> Reason {
+pub fn client(director: &Director<Memory>, port: u16, flag: Flag) -> Reason {
     reason(director, &tcp((CLIENT, port), ([10, 0, 0, 1], 80), flag))
 }
 
 /// A packet of a real server's.
-fn server(director: &Director<Memory>, last: u8, port: u16, flag: Flag) -> Reason {
+pub fn server(director: &Director<Memory>, last: u8, port: u16, flag: Flag) -> Reason {
     reason(
         director,
         &tcp(([192, 168, 0, last], 80), (CLIENT, port), flag),
@@ -281,7 +286,6 @@ fn zeroed_counters_begin_again_from_zero() {
 #[test]
 fn rates_follow_the_traffic_and_fade() {
     let mut director = balancing("rr", &[ONE]);
-    director.estimate();
     for port in 40001..40021 {
         client(&director, port, Flag::Syn);
     }
@@ -300,6 +304,20 @@ fn rates_follow_the_traffic_and_fade() {
         director.estimate();
     }
     assert_eq!(director.status(WEB).rates, model::Rates::default());
+}
+
+#[test]
+fn what_was_counted_before_a_restart_is_no_rate() {
+    let director = balancing("rr", &[ONE, TWO]);
+    for port in 40001..40021 {
+        client(&director, port, Flag::Syn);
+    }
+    let mut director = director.restarted();
+    director.estimate();
+    let status = director.status(WEB);
+    assert_eq!(status.stats.connections, 20);
+    assert_eq!(status.rates, model::Rates::default());
+    assert_eq!(status.destinations[0].rates, model::Rates::default());
 }
 
 #[test]

@@ -33,7 +33,10 @@ impl api::Backend for Shared {
 
     async fn transact(&self, commands: Vec<Command>) -> Vec<Result<(), api::Problem>> {
         let outcomes = self.carry_out(&commands).await;
-        outcomes.into_iter().map(|outcome| outcome.map(drop).map_err(problem)).collect()
+        outcomes
+            .into_iter()
+            .map(|outcome| outcome.map(drop).map_err(problem))
+            .collect()
     }
 
     fn services(&self) -> Vec<ServiceStatus> {
@@ -116,21 +119,27 @@ impl api::Backend for Shared {
 fn problem(error: CommandError) -> api::Problem {
     match error {
         CommandError::Refused(refusal) => refusal.into(),
-        CommandError::NoRoom(error) => {
-            api::Problem { refusal: Some(Refusal::NoRoom), message: error.to_string() }
-        }
+        CommandError::NoRoom(error) => api::Problem {
+            refusal: Some(Refusal::NoRoom),
+            message: error.to_string(),
+        },
     }
 }
 
 /// The sync daemon of a request, with the kernel's defaults.
 fn sync_daemon(state: &State, request: SyncDaemonRequest) -> Result<SyncDaemon, Refusal> {
-    let link = state.snapshot.link_named(&request.interface).ok_or(Refusal::NoSuchDevice)?;
+    let link = state
+        .snapshot
+        .link_named(&request.interface)
+        .ok_or(Refusal::NoSuchDevice)?;
     let fits = link.mtu.saturating_sub(SYNC_HEADERS).min(1472);
     Ok(SyncDaemon {
         role: request.role,
         interface: request.interface,
         sync_id: request.sync_id,
-        max_length: request.max_length.unwrap_or(u16::try_from(fits).unwrap_or(u16::MAX)),
+        max_length: request
+            .max_length
+            .unwrap_or(u16::try_from(fits).unwrap_or(u16::MAX)),
         group: request.group.unwrap_or(SYNC_GROUP.into()),
         port: request.port.unwrap_or(SYNC_PORT),
         ttl: request.ttl.unwrap_or(SYNC_TTL),
@@ -142,7 +151,11 @@ fn interfaces(state: &State) -> Vec<api::Interface> {
         .interfaces
         .iter()
         .map(|(&ifindex, taken)| api::Interface {
-            name: state.snapshot.link(ifindex).map_or(&taken.name, |link| &link.name).clone(),
+            name: state
+                .snapshot
+                .link(ifindex)
+                .map_or(&taken.name, |link| &link.name)
+                .clone(),
             ifindex,
             hook: taken.choice.hook.as_str().to_owned(),
             why: taken.choice.why.clone(),
@@ -163,16 +176,27 @@ fn connection_table(state: &State) -> api::ConnectionTable {
 
 fn tables(state: &State) -> Vec<api::Table> {
     let [services, destinations] = state.director.publisher().usage();
-    [("services", services), ("destinations", destinations), ("next hops", state.director.hops().usage())]
-        .into_iter()
-        .map(|(name, (used, size))| api::Table { name: name.to_owned(), used, size })
-        .collect()
+    [
+        ("services", services),
+        ("destinations", destinations),
+        ("next hops", state.director.hops().usage()),
+    ]
+    .into_iter()
+    .map(|(name, (used, size))| api::Table {
+        name: name.to_owned(),
+        used,
+        size,
+    })
+    .collect()
 }
 
 fn reasons(state: &State) -> Vec<api::Reason> {
     let counters = state.director.plane().view().reasons;
     let count = |reason: abi::Reason| -> u64 {
-        counters.iter().map(|processor| processor.0[reason as usize].load()).sum()
+        counters
+            .iter()
+            .map(|processor| processor.0[reason as usize].load())
+            .sum()
     };
     abi::Reason::ALL
         .iter()

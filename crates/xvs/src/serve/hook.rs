@@ -41,7 +41,10 @@ pub struct Choice {
 
 impl Choice {
     fn new(hook: Hook, why: impl Into<String>) -> Self {
-        Self { hook, why: why.into() }
+        Self {
+            hook,
+            why: why.into(),
+        }
     }
 }
 
@@ -84,7 +87,12 @@ pub fn fallback(error: &dyn std::fmt::Display) -> Choice {
 
 /// Why XDP cannot work.
 fn impossible(facts: &Facts<'_>) -> Option<String> {
-    let Facts { link, offloads, own_xdp, has_vlans } = facts;
+    let Facts {
+        link,
+        offloads,
+        own_xdp,
+        has_vlans,
+    } = facts;
     if !link.ethernet {
         return Some("its frames have no Ethernet header".to_owned());
     }
@@ -92,7 +100,10 @@ fn impossible(facts: &Facts<'_>) -> Option<String> {
         return Some("somebody else's XDP program is attached".to_owned());
     }
     if link.mtu > LARGEST_MTU {
-        return Some(format!("its MTU of {} is above {LARGEST_MTU}, the most for XDP", link.mtu));
+        return Some(format!(
+            "its MTU of {} is above {LARGEST_MTU}, the most for XDP",
+            link.mtu
+        ));
     }
     if offloads.lro == Some(true) {
         return Some("its hardware joins packets (large-receive-offload)".to_owned());
@@ -107,10 +118,12 @@ fn impossible(facts: &Facts<'_>) -> Option<String> {
 fn unwise(facts: &Facts<'_>) -> Option<String> {
     match &facts.link.kind {
         LinkKind::Physical => None,
-        LinkKind::Veth => {
-            Some("on veth, TC lets both ends leave checksums and segments to the offloads".to_owned())
-        }
-        kind => Some(format!("a {kind} interface has no XDP of its own worth having")),
+        LinkKind::Veth => Some(
+            "on veth, TC lets both ends leave checksums and segments to the offloads".to_owned(),
+        ),
+        kind => Some(format!(
+            "a {kind} interface has no XDP of its own worth having"
+        )),
     }
 }
 
@@ -121,21 +134,22 @@ pub fn warnings(hook: Hook, facts: &Facts<'_>, peer: Option<&Offloads>) -> Vec<S
         return Vec::new();
     }
     let name = &facts.link.name;
+    let Some(peer) = peer else {
+        return vec![format!(
+            "the other end of {name} is in another network namespace, out of sight: run \
+             `ethtool -K PEER tx off gro on' there, or packets are lost"
+        )];
+    };
     let mut warnings = Vec::new();
-    match peer.map(|peer| peer.tx_checksum) {
-        Some(Some(false)) => {}
-        Some(_) => warnings.push(format!(
-            "the other end of {name} leaves checksums to be computed later, which XDP cannot do: \
-             run `ethtool -K PEER tx off' there"
-        )),
-        None => warnings.push(format!(
-            "the other end of {name} is in another network namespace: make sure that it computes \
-             checksums itself (`ethtool -K PEER tx off')"
-        )),
-    }
-    if facts.offloads.gro == Some(false) {
+    if peer.tx_checksum != Some(false) {
         warnings.push(format!(
-            "{name} takes no frames that XDP sends to it: run `ethtool -K {name} gro on'"
+            "the other end of {name} leaves checksums to be computed later, which nobody does for \
+             XDP: run `ethtool -K PEER tx off' there"
+        ));
+    }
+    if peer.gro != Some(true) {
+        warnings.push(format!(
+            "the other end of {name} takes no frames from XDP: run `ethtool -K PEER gro on' there"
         ));
     }
     warnings
@@ -165,12 +179,24 @@ mod tests {
     }
 
     fn chosen(requested: Requested, link: &Link, offloads: &Offloads) -> Choice {
-        choose(requested, &Facts { link, offloads, own_xdp: false, has_vlans: true })
+        choose(
+            requested,
+            &Facts {
+                link,
+                offloads,
+                own_xdp: false,
+                has_vlans: true,
+            },
+        )
     }
 
     #[test]
     fn a_network_card_gets_xdp() {
-        let choice = chosen(Requested::Auto, &link(LinkKind::Physical), &Offloads::default());
+        let choice = chosen(
+            Requested::Auto,
+            &link(LinkKind::Physical),
+            &Offloads::default(),
+        );
         assert_eq!(choice.hook, Hook::Xdp);
     }
 
@@ -185,7 +211,10 @@ mod tests {
     #[test]
     fn what_is_asked_for_counts_where_it_can_work() {
         let veth = link(LinkKind::Veth);
-        assert_eq!(chosen(Requested::Xdp, &veth, &Offloads::default()).hook, Hook::Xdp);
+        assert_eq!(
+            chosen(Requested::Xdp, &veth, &Offloads::default()).hook,
+            Hook::Xdp
+        );
         let jumbo = Link { mtu: 9000, ..veth };
         let choice = chosen(Requested::Xdp, &jumbo, &Offloads::default());
         assert_eq!(choice.hook, Hook::Tc);
@@ -196,13 +225,40 @@ mod tests {
     fn a_network_card_on_which_xdp_would_miss_something_gets_tc_and_the_reason() {
         let card = || link(LinkKind::Physical);
         let on = |offloads: Offloads| offloads;
-        let lro = on(Offloads { lro: Some(true), ..Offloads::default() });
-        let stripping = on(Offloads { rx_vlan: Some(true), ..Offloads::default() });
+        let lro = on(Offloads {
+            lro: Some(true),
+            ..Offloads::default()
+        });
+        let stripping = on(Offloads {
+            rx_vlan: Some(true),
+            ..Offloads::default()
+        });
         let none = Offloads::default();
         for (link, offloads, reason) in [
-            (Link { xdp: Some(true), ..card() }, &none, "somebody else's"),
-            (Link { mtu: 4000, ..card() }, &none, "MTU of 4000"),
-            (Link { ethernet: false, ..card() }, &none, "no Ethernet header"),
+            (
+                Link {
+                    xdp: Some(true),
+                    ..card()
+                },
+                &none,
+                "somebody else's",
+            ),
+            (
+                Link {
+                    mtu: 4000,
+                    ..card()
+                },
+                &none,
+                "MTU of 4000",
+            ),
+            (
+                Link {
+                    ethernet: false,
+                    ..card()
+                },
+                &none,
+                "no Ethernet header",
+            ),
             (card(), &lro, "large-receive-offload"),
             (card(), &stripping, "VLAN tags"),
         ] {
@@ -214,21 +270,40 @@ mod tests {
 
     #[test]
     fn our_own_xdp_program_is_no_obstacle() {
-        let link = Link { xdp: Some(true), ..link(LinkKind::Physical) };
+        let link = Link {
+            xdp: Some(true),
+            ..link(LinkKind::Physical)
+        };
         let offloads = Offloads::default();
-        let facts = Facts { link: &link, offloads: &offloads, own_xdp: true, has_vlans: false };
+        let facts = Facts {
+            link: &link,
+            offloads: &offloads,
+            own_xdp: true,
+            has_vlans: false,
+        };
         assert_eq!(choose(Requested::Auto, &facts).hook, Hook::Xdp);
     }
 
     #[test]
-    fn xdp_on_veth_warns_where_the_ends_are_not_prepared() {
+    fn xdp_on_veth_warns_where_the_other_end_is_not_prepared() {
         let link = link(LinkKind::Veth);
-        let own = Offloads { gro: Some(false), ..Offloads::default() };
-        let facts = Facts { link: &link, offloads: &own, own_xdp: false, has_vlans: false };
-        let late = Offloads { tx_checksum: Some(true), ..Offloads::default() };
-        let ready = Offloads { tx_checksum: Some(false), ..Offloads::default() };
-        assert_eq!(warnings(Hook::Xdp, &facts, Some(&late)).len(), 2);
-        assert_eq!(warnings(Hook::Xdp, &facts, Some(&ready)).len(), 1);
-        assert!(warnings(Hook::Tc, &facts, Some(&late)).is_empty());
+        let offloads = Offloads::default();
+        let facts = Facts {
+            link: &link,
+            offloads: &offloads,
+            own_xdp: false,
+            has_vlans: false,
+        };
+        let peer = |tx_checksum, gro| Offloads {
+            tx_checksum: Some(tx_checksum),
+            gro: Some(gro),
+            ..Offloads::default()
+        };
+        let warned = |hook, peer: Option<&Offloads>| warnings(hook, &facts, peer).len();
+        assert_eq!(warned(Hook::Xdp, Some(&peer(true, false))), 2);
+        assert_eq!(warned(Hook::Xdp, Some(&peer(true, true))), 1);
+        assert_eq!(warned(Hook::Xdp, Some(&peer(false, true))), 0);
+        assert_eq!(warned(Hook::Xdp, None), 1);
+        assert_eq!(warned(Hook::Tc, None), 0);
     }
 }

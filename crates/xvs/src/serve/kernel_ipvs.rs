@@ -27,8 +27,11 @@ pub fn check() -> Result<()> {
 
 /// The number of services in the kernel's table.
 fn services(table: &str) -> usize {
-    let is_service =
-        |line: &&str| ["TCP ", "UDP ", "SCTP ", "FWM "].iter().any(|start| line.starts_with(start));
+    let is_service = |line: &&str| {
+        ["TCP ", "UDP ", "SCTP ", "FWM "]
+            .iter()
+            .any(|start| line.starts_with(start))
+    };
     table.lines().filter(is_service).count()
 }
 

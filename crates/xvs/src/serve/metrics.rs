@@ -63,9 +63,16 @@ pub fn text(status: &Status, services: &[ServiceStatus], transactions: u64) -> S
 
 fn register_daemon(registry: &mut Registry, status: &Status, transactions: u64) {
     let build = Gauges::default();
-    let labels = Build { version: status.version.clone(), abi: status.abi.to_string() };
+    let labels = Build {
+        version: status.version.clone(),
+        abi: status.abi.to_string(),
+    };
     build.get_or_create(&labels).set(1);
-    registry.register("build_info", "Version of the daemon and of its tables", build);
+    registry.register(
+        "build_info",
+        "Version of the daemon and of its tables",
+        build,
+    );
     let uptime: Gauge = Gauge::default();
     uptime.set(status.uptime.cast_signed());
     registry.register("uptime_seconds", "For how long the daemon has run", uptime);
@@ -74,8 +81,10 @@ fn register_daemon(registry: &mut Registry, status: &Status, transactions: u64) 
     registry.register("transactions", "Changes of the configuration", changes);
     let interfaces = Gauges::default();
     for interface in &status.interfaces {
-        let labels =
-            Interface { interface: interface.name.clone(), hook: interface.hook.clone() };
+        let labels = Interface {
+            interface: interface.name.clone(),
+            hook: interface.hook.clone(),
+        };
         interfaces.get_or_create(&labels).set(1);
     }
     registry.register("interface_info", "Where packets are taken", interfaces);
@@ -84,10 +93,16 @@ fn register_daemon(registry: &mut Registry, status: &Status, transactions: u64) 
 fn register_tables(registry: &mut Registry, status: &Status) {
     let (used, size) = (Gauges::default(), Gauges::default());
     let connections = &status.connections;
-    let configured = status.tables.iter().map(|table| (table.name.as_str(), table.used, table.size));
-    let all = std::iter::once(("connections", connections.used, connections.size)).chain(configured);
+    let configured = status
+        .tables
+        .iter()
+        .map(|table| (table.name.as_str(), table.used, table.size));
+    let all =
+        std::iter::once(("connections", connections.used, connections.size)).chain(configured);
     for (name, in_use, room) in all {
-        let labels = Table { table: name.to_owned() };
+        let labels = Table {
+            table: name.to_owned(),
+        };
         used.get_or_create(&labels).set(in_use.into());
         size.get_or_create(&labels).set(room.into());
     }
@@ -95,13 +110,20 @@ fn register_tables(registry: &mut Registry, status: &Status) {
     registry.register("table_size", "Entries that a table has room for", size);
     let probe: Gauge = Gauge::default();
     probe.set(connections.longest_probe.into());
-    registry.register("connections_longest_probe", "The most slots that a search looks at", probe);
+    registry.register(
+        "connections_longest_probe",
+        "The most slots that a search looks at",
+        probe,
+    );
 }
 
 fn register_packets(registry: &mut Registry, status: &Status) {
     let packets = Counters::default();
     for reason in &status.reasons {
-        let labels = Reason { outcome: reason.outcome.clone(), reason: reason.name.clone() };
+        let labels = Reason {
+            outcome: reason.outcome.clone(),
+            reason: reason.name.clone(),
+        };
         packets.get_or_create(&labels).inc_by(reason.count);
     }
     registry.register("packets", "Packets by what became of them and why", packets);
@@ -139,7 +161,12 @@ where
 
 fn register_services(registry: &mut Registry, services: &[ServiceStatus]) {
     let all = services.iter().map(|status| {
-        (Service { service: status.service.key.to_string() }, status.stats)
+        (
+            Service {
+                service: status.service.key.to_string(),
+            },
+            status.stats,
+        )
     });
     register_stats(registry, "service", all);
 }
@@ -160,13 +187,29 @@ fn register_destinations(registry: &mut Registry, services: &[ServiceStatus]) {
         .collect();
     let (active, inactive, weight) = (Gauges::default(), Gauges::default(), Gauges::default());
     for (labels, status) in &all {
-        active.get_or_create(labels).set(status.active_connections.into());
-        inactive.get_or_create(labels).set(status.inactive_connections.into());
-        weight.get_or_create(labels).set(status.destination.weight.into());
+        active
+            .get_or_create(labels)
+            .set(status.active_connections.into());
+        inactive
+            .get_or_create(labels)
+            .set(status.inactive_connections.into());
+        weight
+            .get_or_create(labels)
+            .set(status.destination.weight.into());
     }
-    registry.register("destination_active_connections", "As ActiveConn of ipvsadm", active);
-    registry.register("destination_inactive_connections", "As InActConn of ipvsadm", inactive);
+    registry.register(
+        "destination_active_connections",
+        "As ActiveConn of ipvsadm",
+        active,
+    );
+    registry.register(
+        "destination_inactive_connections",
+        "As InActConn of ipvsadm",
+        inactive,
+    );
     registry.register("destination_weight", "Weight", weight);
-    let stats = all.into_iter().map(|(labels, status)| (labels, status.stats));
+    let stats = all
+        .into_iter()
+        .map(|(labels, status)| (labels, status.stats));
     register_stats(registry, "destination", stats);
 }

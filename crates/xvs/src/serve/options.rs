@@ -63,16 +63,30 @@ impl ServeOptions {
     /// # Errors
     /// When one is out of its range.
     pub fn sizes(&self, processors: u32) -> Result<Sizes> {
-        let Self { connections, max_services, max_destinations, .. } = *self;
-        Ok(Sizes::chosen(connections, max_services, max_destinations, processors)?)
+        let Self {
+            connections,
+            max_services,
+            max_destinations,
+            ..
+        } = *self;
+        Ok(Sizes::chosen(
+            connections,
+            max_services,
+            max_destinations,
+            processors,
+        )?)
     }
 
     /// What was asked for an interface: the last option that names it, else the last that names
     /// none.
     pub fn hook_for(&self, interface: &str) -> Requested {
-        let own = self.hooks.iter().rfind(|option| option.interface.as_deref() == Some(interface));
+        let own = self
+            .hooks
+            .iter()
+            .rfind(|option| option.interface.as_deref() == Some(interface));
         let general = || self.hooks.iter().rfind(|option| option.interface.is_none());
-        own.or_else(general).map_or(Requested::Auto, |option| option.hook)
+        own.or_else(general)
+            .map_or(Requested::Auto, |option| option.hook)
     }
 }
 
@@ -114,9 +128,8 @@ impl FromStr for HookOption {
             Some((name, hook)) => (Some(name.to_owned()), hook),
             None => (None, text),
         };
-        let hook = Requested::from_str(hook, false).map_err(|_| {
-            format!("`{hook}' is no hook: choose auto, xdp, xdp-generic or tc")
-        })?;
+        let hook = Requested::from_str(hook, false)
+            .map_err(|_| format!("`{hook}' is no hook: choose auto, xdp, xdp-generic or tc"))?;
         Ok(Self { interface, hook })
     }
 }
@@ -146,7 +159,10 @@ mod tests {
     #[test]
     fn without_a_hook_it_is_chosen_for_each_interface() {
         assert_eq!(options(&[]).hook_for("eth0"), Requested::Auto);
-        assert_eq!(options(&["--hook", "eth1=xdp"]).hook_for("eth0"), Requested::Auto);
+        assert_eq!(
+            options(&["--hook", "eth1=xdp"]).hook_for("eth0"),
+            Requested::Auto
+        );
     }
 
     #[test]

@@ -63,7 +63,9 @@ impl State {
     /// destinations', and that of no host, which stands for the clients behind default routes.
     pub fn addresses(&self) -> Vec<IpAddr> {
         let publisher = self.director.publisher();
-        let known = publisher.addresses().chain(publisher.destination_addresses());
+        let known = publisher
+            .addresses()
+            .chain(publisher.destination_addresses());
         let mut addresses: BTreeSet<IpAddr> = known.map(IpAddr::V4).collect();
         if !addresses.is_empty() {
             addresses.insert(Ipv4Addr::UNSPECIFIED.into());
@@ -73,12 +75,18 @@ impl State {
 
     /// The destinations whose neighbours are to be kept resolved.
     pub fn destinations(&self) -> BTreeSet<IpAddr> {
-        self.director.publisher().destination_addresses().map(IpAddr::V4).collect()
+        self.director
+            .publisher()
+            .destination_addresses()
+            .map(IpAddr::V4)
+            .collect()
     }
 
     /// Takes in that the network changed.
     pub fn follow(&mut self) {
-        let Self { director, snapshot, .. } = self;
+        let Self {
+            director, snapshot, ..
+        } = self;
         if let Err(error) = director.follow(&Kernel(snapshot)) {
             error!(%error, "the data plane did not take a change of the network");
         }
@@ -158,7 +166,9 @@ impl Shared {
 
     fn apply(&self, commands: &[Command]) -> Outcomes {
         let mut state = self.lock();
-        let State { director, snapshot, .. } = &mut *state;
+        let State {
+            director, snapshot, ..
+        } = &mut *state;
         let outcomes = director.apply(commands, &Kernel(snapshot));
         for (command, outcome) in commands.iter().zip(&outcomes) {
             log(command, outcome, director);
@@ -167,7 +177,9 @@ impl Shared {
         state.transactions += 1;
         state.last = Some(api::TransactionSummary {
             number: state.transactions,
-            at: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+            at: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |since| since.as_secs()),
             accepted,
             refused: outcomes.len() - accepted,
         });
@@ -192,9 +204,9 @@ impl Shared {
             let followed = self.followed.notified();
             let open = {
                 let state = self.lock();
-                destinations.iter().any(|&address| {
-                    state.director.hop_state(address) == Some(HopState::Incomplete)
-                })
+                destinations
+                    .iter()
+                    .any(|&address| state.director.hop_state(address) == Some(HopState::Incomplete))
             };
             if !open {
                 return;
@@ -245,14 +257,25 @@ fn summary(command: &Command) -> String {
         format!("{what} destination {destination} of {service}")
     };
     match command {
-        Command::AddService(request) => format!("add service {} {}", request.key, request.scheduler),
+        Command::AddService(request) => {
+            format!("add service {} {}", request.key, request.scheduler)
+        }
         Command::EditService(request) => {
             format!("edit service {} {}", request.key, request.scheduler)
         }
         Command::DeleteService(key) => format!("delete service {key}"),
-        Command::AddDestination { service, destination } => pair("add", service, &destination.key),
-        Command::EditDestination { service, destination } => pair("edit", service, &destination.key),
-        Command::DeleteDestination { service, destination } => pair("delete", service, destination),
+        Command::AddDestination {
+            service,
+            destination,
+        } => pair("add", service, &destination.key),
+        Command::EditDestination {
+            service,
+            destination,
+        } => pair("edit", service, &destination.key),
+        Command::DeleteDestination {
+            service,
+            destination,
+        } => pair("delete", service, destination),
         Command::Flush => "delete all services".to_owned(),
     }
 }

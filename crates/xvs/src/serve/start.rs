@@ -31,7 +31,9 @@ pub struct Begun {
 
 /// Takes up the data plane and the saved state, and follows the network.
 pub async fn begin(options: &Arc<ServeOptions>, place: Place) -> Result<Begun> {
-    let (snapshot, changes) = Watcher::start().await.context("cannot follow the network")?;
+    let (snapshot, changes) = Watcher::start()
+        .await
+        .context("cannot follow the network")?;
     let saved = state::read(&place)?;
     let read_rules = saved.is_none();
     let (director, adopted) = take_up(options, &place, &saved.unwrap_or_default(), &snapshot)?;
@@ -40,7 +42,11 @@ pub async fn begin(options: &Arc<ServeOptions>, place: Place) -> Result<Begun> {
     shared.save(&shared.lock());
     let mut watch = Watch::new(shared.clone(), options.clone(), snapshot, changes, requests)?;
     watch.begin().await;
-    Ok(Begun { shared, watch, read_rules: read_rules && !adopted })
+    Ok(Begun {
+        shared,
+        watch,
+        read_rules,
+    })
 }
 
 /// The director on the data plane that is there, or on a new one.
@@ -105,7 +111,10 @@ pub fn listen(place: &Place, group: Option<&str>) -> Result<Socket> {
     chown(&path, None, Some(group))
         .with_context(|| format!("cannot give {} to its group", path.display()))?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o660))?;
-    Ok(Socket { listener, group: group.as_raw() })
+    Ok(Socket {
+        listener,
+        group: group.as_raw(),
+    })
 }
 
 fn group_named(name: &str) -> Result<Gid> {
@@ -131,7 +140,11 @@ pub async fn restore_rules(rules: &Path, place: &Place) {
     let restored = tokio::task::spawn_blocking(move || {
         let mut errors = Vec::new();
         let (mut input, mut output) = (io::Cursor::new(text), io::sink());
-        let streams = Streams { input: &mut input, output: &mut output, errors: &mut errors };
+        let streams = Streams {
+            input: &mut input,
+            output: &mut output,
+            errors: &mut errors,
+        };
         let args = ["ipvsadm-restore".to_owned()];
         let names = crate::names::SystemNames::new();
         let code = adm::run(Program::Restore, &args, streams, &mut client, &names);

@@ -46,7 +46,9 @@ impl DaemonLock {
                 let mut text = String::new();
                 // Only for the message.
                 let _ = file.read_to_string(&mut text);
-                Ok(Err(Held { pid: text.trim().parse().ok() }))
+                Ok(Err(Held {
+                    pid: text.trim().parse().ok(),
+                }))
             }
             Err((_, error)) => bail!("cannot lock {}: {error}", path.display()),
         }
@@ -72,7 +74,10 @@ pub fn read(place: &Place) -> Result<Option<Saved>> {
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
     };
     let saved: Saved = serde_json::from_slice(&text).with_context(|| {
-        format!("{} is damaged\nhint: remove it; the rules are read instead", path.display())
+        format!(
+            "{} is damaged\nhint: remove it; the rules are read instead",
+            path.display()
+        )
     })?;
     if saved.format != Saved::FORMAT {
         bail!(

@@ -18,7 +18,9 @@ const PAUSE: Duration = Duration::from_millis(20);
 impl Held {
     /// The error for somebody who wanted to run another daemon.
     pub fn explained(&self) -> anyhow::Error {
-        let process = self.pid.map_or_else(String::new, |pid| format!(" (process {pid})"));
+        let process = self
+            .pid
+            .map_or_else(String::new, |pid| format!(" (process {pid})"));
         anyhow!(
             "a director's daemon{process} runs already in this network namespace\n\
              hint: one is enough; `xvs status' says how it is"

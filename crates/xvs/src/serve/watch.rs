@@ -39,11 +39,26 @@ impl Watch {
         requests: mpsc::UnboundedReceiver<oneshot::Sender<()>>,
     ) -> Result<Self, net::Error> {
         let resolver = Resolver::new()?;
-        Ok(Self { shared, options, snapshot, changes, requests, resolver })
+        Ok(Self {
+            shared,
+            options,
+            snapshot,
+            changes,
+            requests,
+            resolver,
+        })
     }
 
     /// Takes the network in as it is.
     pub async fn begin(&mut self) {
+        for name in &self.options.interfaces {
+            if self.snapshot.link_named(name).is_none() {
+                warn!(
+                    interface = name,
+                    "there is no such interface yet; it is taken when it comes"
+                );
+            }
+        }
         self.shared.lock().follow();
         self.take_interfaces().await;
         self.resolve().await;
@@ -105,10 +120,17 @@ impl Watch {
     async fn take_interfaces(&mut self) {
         let wanted: Vec<Link> = {
             let mut state = self.shared.lock();
-            let State { interfaces, snapshot, .. } = &mut *state;
+            let State {
+                interfaces,
+                snapshot,
+                ..
+            } = &mut *state;
             interfaces.retain(|&ifindex, _| snapshot.link(ifindex).is_some());
             let wanted = self.wanted(&state);
-            wanted.into_iter().filter(|link| !state.interfaces.contains_key(&link.ifindex)).collect()
+            wanted
+                .into_iter()
+                .filter(|link| !state.interfaces.contains_key(&link.ifindex))
+                .collect()
         };
         for link in wanted {
             self.take(&link).await;
@@ -120,12 +142,19 @@ impl Watch {
     fn wanted(&self, state: &State) -> Vec<Link> {
         let snapshot = &self.snapshot;
         let indices: BTreeSet<u32> = if self.options.interfaces.is_empty() {
-            snapshot.interfaces_towards(&state.addresses()).into_iter().collect()
+            snapshot
+                .interfaces_towards(&state.addresses())
+                .into_iter()
+                .collect()
         } else {
             let named = self.options.interfaces.iter();
-            named.filter_map(|name| Some(snapshot.link_named(name)?.ifindex)).collect()
+            named
+                .filter_map(|name| Some(snapshot.link_named(name)?.ifindex))
+                .collect()
         };
-        let links = indices.into_iter().filter_map(|ifindex| snapshot.link(ifindex));
+        let links = indices
+            .into_iter()
+            .filter_map(|ifindex| snapshot.link(ifindex));
         links.filter(|link| link.meets_traffic()).cloned().collect()
     }
 
@@ -136,7 +165,12 @@ impl Watch {
             matches!(other.kind, LinkKind::Vlan(_)) && other.lower == Some(link.ifindex)
         });
         let own_xdp = self.shared.lock().director.plane().has_xdp(link.ifindex);
-        let facts = Facts { link, offloads: &offloads, own_xdp, has_vlans };
+        let facts = Facts {
+            link,
+            offloads: &offloads,
+            own_xdp,
+            has_vlans,
+        };
         let choice = hook::choose(requested, &facts);
         let peer = self.peer(link).await;
         let mut state = self.shared.lock();
@@ -144,11 +178,19 @@ impl Watch {
         publish(&state, Some((link.ifindex, choice.hook)));
         match attach(&state, link, choice, requested) {
             Ok(choice) => {
-                info!(interface = link.name, hook = choice.hook.as_str(), why = choice.why, "taking packets");
+                info!(
+                    interface = link.name,
+                    hook = choice.hook.as_str(),
+                    why = choice.why,
+                    "taking packets"
+                );
                 for warning in hook::warnings(choice.hook, &facts, peer.as_ref()) {
                     warn!("{warning}");
                 }
-                let taken = Taken { name: link.name.clone(), choice };
+                let taken = Taken {
+                    name: link.name.clone(),
+                    choice,
+                };
                 state.interfaces.insert(link.ifindex, taken);
             }
             Err(error) => {
@@ -159,7 +201,9 @@ impl Watch {
 
     /// The offloads of the other end of a veth, where it is in this network namespace.
     async fn peer(&self, link: &Link) -> Option<Offloads> {
-        let here = link.lower.filter(|_| link.peer_netns.is_none() && link.kind == LinkKind::Veth)?;
+        let here = link
+            .lower
+            .filter(|_| link.peer_netns.is_none() && link.kind == LinkKind::Veth)?;
         Some(offloads(self.snapshot.link(here)?).await)
     }
 }
@@ -202,7 +246,10 @@ fn mode(hook: Hook) -> plane_bpf::Mode {
 
 /// Writes the table of interfaces: those that are taken, and one about to be.
 fn publish(state: &State, coming: Option<(u32, Hook)>) {
-    let taken = state.interfaces.iter().map(|(&ifindex, taken)| (ifindex, taken.choice.hook));
+    let taken = state
+        .interfaces
+        .iter()
+        .map(|(&ifindex, taken)| (ifindex, taken.choice.hook));
     let network = Kernel(&state.snapshot);
     let interfaces: Vec<_> = taken
         .chain(coming)
@@ -211,6 +258,9 @@ fn publish(state: &State, coming: Option<(u32, Hook)>) {
     let view = control::Plane::view(state.director.plane());
     let left_out = control::interfaces::publish(&view, &interfaces);
     if left_out > 0 {
-        error!(left_out, "there are more interfaces than the data plane has room for");
+        error!(
+            left_out,
+            "there are more interfaces than the data plane has room for"
+        );
     }
 }
