@@ -13,7 +13,7 @@ use aya_ebpf::maps::lpm_trie::Key;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap};
 use cell::Cell32;
 use conntable::{Bucket, SlotV4};
-use forward::Opening;
+use forward::{Opening, Question};
 
 #[map]
 pub static GLOBALS: Array<Globals> = Array::with_max_entries(1, BPF_F_MMAPABLE);
@@ -54,11 +54,12 @@ static FRAGMENTS: LruHashMap<FragmentKey, FragmentValue> = LruHashMap::with_max_
 /// How far a lookup in the interface table searches.
 const INTERFACE_PROBES: u32 = 8;
 
-/// The maps as tables.
+/// The maps as tables. `FAST` ones look connections up in place, which the verifier takes for a
+/// program as small as XDP's; others by a function of its own.
 #[derive(Clone, Copy)]
-pub struct Maps;
+pub struct Maps<const FAST: bool>;
 
-impl Maps {
+impl<const FAST: bool> Maps<FAST> {
     /// The interface that a packet came in by, if it is one of ours.
     #[inline(always)]
     pub fn interface(self, ifindex: u32) -> Option<&'static InterfaceCell> {
@@ -72,7 +73,7 @@ impl Maps {
     }
 }
 
-impl forward::Tables<'static> for Maps {
+impl<const FAST: bool> forward::Tables<'static> for Maps<FAST> {
     #[inline(always)]
     fn globals(self) -> Option<&'static Globals> {
         GLOBALS.get(0)
@@ -147,6 +148,13 @@ impl forward::Tables<'static> for Maps {
         let _ = FRAGMENTS.insert(key, value, 0);
     }
     #[inline(always)]
+    fn find(self, question: Question, now: u32) -> u64 {
+        if FAST {
+            return forward::find(self, question, now);
+        }
+        xvs_find(question.client, question.other, now)
+    }
+    #[inline(always)]
     fn choose(self, opening: Opening, now: u32, processor: u32) -> u64 {
         xvs_choose(opening.client, opening.service, now, processor)
     }
@@ -171,11 +179,18 @@ impl forward::Tables<'static> for Maps {
 /// A global function: the verifier looks at it once, not once for every way to it.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn xvs_choose(client: u64, service: u64, now: u32, processor: u32) -> u64 {
-    forward::choose(Maps, Opening { client, service }, now, processor)
+pub extern "C" fn xvs_find(client: u64, other: u64, now: u32) -> u64 {
+    forward::find(Maps::<false>, Question { client, other }, now)
 }
 
-/// As [`xvs_choose`].
+/// As [`xvs_find`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn xvs_choose(client: u64, service: u64, now: u32, processor: u32) -> u64 {
+    forward::choose(Maps::<false>, Opening { client, service }, now, processor)
+}
+
+/// As [`xvs_find`].
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn xvs_make(
@@ -185,27 +200,27 @@ pub extern "C" fn xvs_make(
     now: u32,
     processor: u32,
 ) -> u64 {
-    forward::make(Maps, Opening { client, service }, chosen, now, processor)
+    forward::make(Maps::<false>, Opening { client, service }, chosen, now, processor)
 }
 
-/// As [`xvs_choose`].
+/// As [`xvs_find`].
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn xvs_sweep(first: u32, now: u32, processor: u32) -> u32 {
-    forward::sweep(Maps, first, now, processor);
+    forward::sweep(Maps::<false>, first, now, processor);
     0
 }
 
-/// As [`xvs_choose`].
+/// As [`xvs_find`].
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn xvs_pick(service: u32) -> u32 {
-    forward::pick(Maps, service)
+    forward::pick(Maps::<false>, service)
 }
 
 /// As [`xvs_pick`].
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn xvs_least_loaded(first: u32, members: u32, by_weight: u32) -> u32 {
-    forward::least_loaded(Maps, first, members, by_weight != 0)
+    forward::least_loaded(Maps::<false>, first, members, by_weight != 0)
 }

@@ -101,10 +101,10 @@ impl Packet {
 
 impl Host<'static> for Packet {
     const COMPLETE: bool = true;
-    type Tables = Maps;
+    type Tables = Maps<false>;
 
     #[inline(always)]
-    fn tables(&self) -> Maps {
+    fn tables(&self) -> Maps<false> {
         Maps
     }
     #[inline(always)]
@@ -129,7 +129,7 @@ impl Host<'static> for Packet {
     }
     #[inline(always)]
     fn own_address(&self) -> u32 {
-        Maps.interface(self.ifindex())
+        Maps::<false>.interface(self.ifindex())
             .map_or(0, |interface| interface.address.load())
     }
     #[inline(always)]

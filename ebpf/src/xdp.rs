@@ -50,10 +50,10 @@ impl Frame {
 
 impl Host<'static> for Frame {
     const COMPLETE: bool = false;
-    type Tables = Maps;
+    type Tables = Maps<true>;
 
     #[inline(always)]
-    fn tables(&self) -> Maps {
+    fn tables(&self) -> Maps<true> {
         Maps
     }
     #[inline(always)]
@@ -71,7 +71,7 @@ impl Host<'static> for Frame {
     }
     #[inline(always)]
     fn is_own_mac(&self, mac: [u8; 6]) -> bool {
-        let Some(interface) = Maps.interface(self.ifindex()) else {
+        let Some(interface) = Maps::<true>.interface(self.ifindex()) else {
             return false;
         };
         let first = u32::from_ne_bytes([mac[0], mac[1], mac[2], mac[3]]);
@@ -80,7 +80,7 @@ impl Host<'static> for Frame {
     }
     #[inline(always)]
     fn own_address(&self) -> u32 {
-        Maps.interface(self.ifindex())
+        Maps::<true>.interface(self.ifindex())
             .map_or(0, |interface| interface.address.load())
     }
     #[inline(always)]

@@ -10,7 +10,7 @@ pub type Tick = u32;
 /// How many destinations of a service are compared for one connection, from the head of its list:
 /// by `lc` and its kin, and where a sequence meets overloaded destinations only. The kernel's
 /// verifier bounds it.
-pub const MAX_COMPARED: u32 = 256;
+pub const MAX_COMPARED: u32 = 128;
 /// How far a lookup in the hashed configuration tables searches from its start.
 pub const MAX_PROBES: u32 = 16;
 /// Cells of the interface table.

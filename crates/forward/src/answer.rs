@@ -3,6 +3,7 @@
 //! The packet itself becomes the answer: what it was moves behind a new IP and ICMP header.
 
 use abi::{Globals, Reason, Runtime, Tick};
+use cell::masked;
 use wire::checksum::fold;
 use wire::{icmp, ipv4};
 
@@ -25,13 +26,16 @@ pub(crate) fn instead<'t, H: Host<'t>>(
     packet: &Packet,
     verdict: Verdict,
 ) -> Verdict {
-    if verdict.action() != Action::Drop || ANSWERED >> (verdict.reason_number() & 63) & 1 == 0 {
+    // To the kernel's verifier just a number, so that it follows what comes once, not for every
+    // reason.
+    let reason = masked(verdict.reason_number(), abi::REASONS as u32 - 1) as u32;
+    if verdict.action() != Action::Drop || ANSWERED >> reason & 1 == 0 {
         return verdict;
     }
     if !H::COMPLETE {
         return Verdict::stay(Reason::ToStack);
     }
-    error(host, packet, verdict.reason_number())
+    error(host, packet, reason)
 }
 
 /// One bit for every reason that the sender is told of.

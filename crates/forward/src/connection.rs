@@ -9,44 +9,79 @@ use crate::packet::{Packet, Ports};
 use crate::state::{after_packet, is_active};
 use crate::verdict::Step;
 
-/// A packet's question to the table, and its hash.
-#[derive(Clone, Copy)]
-pub(crate) struct Asked {
-    pub query: Query,
-    pub hash: u32,
+/// The question for the connection of a TCP or UDP packet.
+#[inline(always)]
+pub(crate) fn query_of(packet: &Packet, ports: &Ports, direction: Direction) -> Query {
+    let (source, destination) = (packet.ip.source(), packet.ip.destination());
+    let protocol = packet.ip.protocol();
+    let (client, client_port, address, port) = match direction {
+        Direction::ToServer => (source, ports.source, destination, ports.destination),
+        Direction::ToClient => (destination, ports.destination, source, ports.source),
+    };
+    Query { client, client_port, protocol, direction, address, port }
 }
 
-impl Asked {
-    /// For a TCP or UDP packet.
+/// The hash of the client that a question is about.
+#[inline(always)]
+pub(crate) fn hash(globals: &Globals, query: &Query) -> u32 {
+    let seed = globals.hash_seed.load();
+    hash_connection(query.client, query.client_port, query.protocol, seed)
+}
+
+/// A question in two words: what a BPF function that is verified by itself can be given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// Client's address, port and protocol, from the low end.
+    pub client: u64,
+    /// The other side's address and port, and the direction, from the low end.
+    pub other: u64,
+}
+
+impl Question {
     #[inline(always)]
-    pub fn of(globals: &Globals, packet: &Packet, ports: &Ports, direction: Direction) -> Self {
-        let (source, destination) = (packet.ip.source(), packet.ip.destination());
-        let protocol = packet.ip.protocol();
-        let (client, client_port, address, port) = match direction {
-            Direction::ToServer => (source, ports.source, destination, ports.destination),
-            Direction::ToClient => (destination, ports.destination, source, ports.source),
-        };
-        Self::new(globals, Query { client, client_port, protocol, direction, address, port })
+    pub(crate) const fn of(query: &Query) -> Self {
+        let direction = matches!(query.direction, Direction::ToClient) as u64;
+        Self {
+            client: query.client as u64
+                | (query.client_port as u64) << 32
+                | (query.protocol as u64) << 48,
+            other: query.address as u64 | (query.port as u64) << 32 | direction << 48,
+        }
     }
 
-    /// For any query.
     #[inline(always)]
-    pub fn new(globals: &Globals, query: Query) -> Self {
-        let seed = globals.hash_seed.load();
-        let hash = hash_connection(query.client, query.client_port, query.protocol, seed);
-        Self { query, hash }
+    const fn query(self) -> Query {
+        Query {
+            client: self.client as u32,
+            client_port: (self.client >> 32) as u16,
+            protocol: (self.client >> 48) as u8,
+            direction: if self.other >> 48 == 0 {
+                Direction::ToServer
+            } else {
+                Direction::ToClient
+            },
+            address: self.other as u32,
+            port: (self.other >> 32) as u16,
+        }
     }
+}
 
-    /// The living connection.
-    #[inline(always)]
-    pub fn find<'t, T: Tables<'t>>(
-        &self,
-        tables: T,
-        globals: &Globals,
-        now: Tick,
-    ) -> Option<Found<'t, SlotV4>> {
-        connections(tables, globals).find(self.hash, &self.query, now)
-    }
+/// What [`find`] returns where there is no such connection: the handle of none.
+pub(crate) const ABSENT: u64 = u64::MAX;
+
+/// Finds a living connection: its handle's number.
+///
+/// A number, not an `Option` of what was found: the kernel's verifier refuses to move what `None`
+/// leaves unset. Tables whose functions the kernel verifies one by one give this as
+/// [`Tables::find`].
+#[inline(always)]
+pub fn find<'t, T: Tables<'t>>(tables: T, question: Question, now: Tick) -> u64 {
+    let Some(globals) = tables.globals() else {
+        return ABSENT;
+    };
+    let query = question.query();
+    let found = connections(tables, globals).find(hash(globals, &query), &query, now);
+    found.map_or(ABSENT, |found| found.handle().0)
 }
 
 /// A destination with its number and load.

@@ -52,7 +52,12 @@ pub trait Tables<'t>: Copy {
             element(&counters.0, reason).add(1);
         }
     }
-    /// [`crate::choose`], which BPF wants as a function that is verified by itself.
+    /// [`crate::find`], which BPF may want as a function that is verified by itself.
+    #[inline(always)]
+    fn find(self, question: crate::Question, now: Tick) -> u64 {
+        crate::find(self, question, now)
+    }
+    /// [`crate::choose`], likewise.
     #[inline(always)]
     fn choose(self, opening: crate::Opening, now: Tick, processor: u32) -> u64 {
         crate::choose(self, opening, now, processor)

@@ -31,6 +31,7 @@ mod state;
 mod sweep;
 mod verdict;
 
+pub use connection::{Question, find};
 pub use counters::settle_death;
 pub use host::{Host, Tables};
 pub use opening::{Opening, choose, make};

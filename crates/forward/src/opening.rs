@@ -4,7 +4,7 @@ use abi::{NONE, Reason, Scheduling, Tick, method};
 use conntable::{Claim, Direction, Found, Handle, NewConnection, Query, Word};
 use wire::{ipv4, tcp};
 
-use crate::connection::{Asked, Chosen};
+use crate::connection::{self, ABSENT, Chosen, Question};
 use crate::counters;
 use crate::host::{Tables, connections};
 use crate::lookup;
@@ -135,7 +135,7 @@ fn try_choose<'t, T: Tables<'t>>(
         ..query
     };
     let result = |number: u32| (number as u64) << 32 | index as u64;
-    if Asked::new(globals, reply).find(tables, globals, now).is_none() {
+    if tables.find(Question::of(&reply), now) == ABSENT {
         return Ok(result(number));
     }
     tables.count(processor, Reason::AmbiguousReply as u32);
@@ -154,11 +154,12 @@ fn try_make<'t, T: Tables<'t>>(
     processor: u32,
 ) -> Step<Handle> {
     let globals = tables.globals().ok_or(Reason::TableMissing)?;
-    let asked = Asked::new(globals, opening.query());
+    let query = &opening.query();
+    let hash = connection::hash(globals, query);
     let service = tables.service(chosen as u32).ok_or(Reason::TableMissing)?;
     let chosen = Chosen::by_number(tables, (chosen >> 32) as u32)?;
     let table = connections(tables, globals);
-    let Claim::Slot(claimed, died) = table.claim(asked.hash, now, now.wrapping_add(CLAIM_TICKS))
+    let Claim::Slot(claimed, died) = table.claim(hash, now, now.wrapping_add(CLAIM_TICKS))
     else {
         return Err(Reason::TableFull);
     };
@@ -169,7 +170,6 @@ fn try_make<'t, T: Tables<'t>>(
     if claimed.second {
         tables.count(processor, Reason::SecondBucket as u32);
     }
-    let query = &asked.query;
     claimed.entry.write(&NewConnection {
         client: query.client,
         client_port: query.client_port,
@@ -193,7 +193,7 @@ fn try_make<'t, T: Tables<'t>>(
     counters::scheduled(tables, processor, globals, chosen.cell, chosen.number);
 
     let own = Found { entry: claimed.entry, word, position: claimed.position };
-    let kept = table.settle(asked.hash, query, own, now, |lost| {
+    let kept = table.settle(hash, query, own, now, |lost| {
         tables.count(processor, Reason::LostRace as u32);
         counters::settle_death(tables, lost);
     });

@@ -4,7 +4,7 @@ use abi::{Globals, Reason, Tick, address_flags, destination_flags};
 use conntable::{Direction, Found, Handle, SlotV4};
 use wire::{ipv4, tcp};
 
-use crate::connection::{self, Asked, Chosen};
+use crate::connection::{self, ABSENT, Chosen, Question, query_of};
 use crate::host::{Host, Tables, connections};
 use crate::packet::{Packet, Ports, parse};
 use crate::route;
@@ -85,33 +85,26 @@ fn balance<'t, H: Host<'t>>(
     now: Tick,
 ) -> Step<Verdict> {
     let ports = packet.ports(host)?;
-    let asked = Asked::of(globals, packet, &ports, direction);
+    let query = query_of(packet, &ports, direction);
     let tables = host.tables();
-    // A handle, not an `Option` of what was found: the kernel's verifier refuses to move what
-    // `None` leaves unset.
-    let mut handle = ABSENT;
-    if let Some(found) = asked.find(tables, globals, now) {
-        if direction == Direction::ToServer && is_over(host, globals, &found, &ports) {
-            connection::end(host, &found);
-        } else {
-            handle = found.handle();
+    let mut handle = tables.find(Question::of(&query), now);
+    if direction == Direction::ToServer {
+        if handle != ABSENT && is_over(host, globals, Handle(handle), &ports, now) {
+            handle = ABSENT;
         }
-    }
-    if handle == ABSENT && direction == Direction::ToServer {
-        let opening = Opening::of(&asked.query, &ports);
-        match opening::open(tables, opening, now, host.processor()) {
-            Ok(made) => handle = made,
-            Err(reason) => return Ok(turned_away(host, packet, reason, now)),
+        if handle == ABSENT {
+            let opening = Opening::of(&query, &ports);
+            match opening::open(tables, opening, now, host.processor()) {
+                Ok(made) => handle = made.0,
+                Err(reason) => return Ok(turned_away(host, packet, reason, now)),
+            }
         }
     }
     if handle == ABSENT {
         return Ok(turned_away(host, packet, Reason::NoConnection as u32, now));
     }
-    Ok(existing(host, packet, &ports, direction, handle))
+    Ok(existing(host, packet, &ports, direction, Handle(handle)))
 }
-
-/// The handle of no connection.
-const ABSENT: Handle = Handle(u64::MAX);
 
 /// A packet that belongs to no connection and opens none.
 #[inline(never)]
@@ -128,23 +121,36 @@ fn turned_away<'t, H: Host<'t>>(
     verdict
 }
 
-/// Whether a client's packet ends its connection: it opens it anew, or the destination is gone and
-/// `expire_nodest_conn` says to forget it.
+/// Ends a connection where a client's packet opens it anew, or where the destination is gone and
+/// `expire_nodest_conn` says to forget it. Whether it did.
 #[inline(always)]
 fn is_over<'t, H: Host<'t>>(
     host: &H,
     globals: &Globals,
-    found: &Found<'t, SlotV4>,
+    handle: Handle,
     ports: &Ports,
+    now: Tick,
 ) -> bool {
-    let word = found.word;
-    if ports.flags & tcp::SYN != 0
-        && is_reusable(globals.conn_reuse_mode.load(), word.state(), word.one_way())
-    {
-        host.count(Reason::ConnectionReused);
-        return true;
+    let opens = ports.flags & tcp::SYN != 0;
+    let forgets = globals.expire_nodest_conn.load() != 0;
+    if !opens && !forgets {
+        return false;
     }
-    globals.expire_nodest_conn.load() != 0 && !is_available(host.tables(), found)
+    let tables = host.tables();
+    let Some(found) = connections(tables, globals).at(handle, now) else {
+        return true;
+    };
+    let word = found.word;
+    let opens_anew =
+        opens && is_reusable(globals.conn_reuse_mode.load(), word.state(), word.one_way());
+    if opens_anew {
+        host.count(Reason::ConnectionReused);
+    }
+    let is_over = opens_anew || forgets && !is_available(tables, &found);
+    if is_over {
+        connection::end(host, &found);
+    }
+    is_over
 }
 
 #[inline(always)]

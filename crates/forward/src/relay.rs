@@ -1,10 +1,10 @@
 //! ICMP errors about connections, from either side, translated like the packets they complain of.
 
-use abi::{Globals, Reason};
+use abi::Reason;
 use conntable::{Direction, Handle, Query};
 use wire::{Delta, icmp, ipv4};
 
-use crate::connection::{Asked, Chosen};
+use crate::connection::{ABSENT, Chosen, Question};
 use crate::counters;
 use crate::host::{Host, Tables, connections};
 use crate::nat;
@@ -56,14 +56,14 @@ impl Embedded {
     /// The connection that the error is about. An error on its way to the server is about a
     /// packet on its way to the client, and the other way round.
     #[inline(always)]
-    fn asked(&self, globals: &Globals, direction: Direction) -> Asked {
+    fn question(&self, direction: Direction) -> Question {
         let (source, destination) = (self.ip.source(), self.ip.destination());
         let (client, client_port, address, port) = match direction {
             Direction::ToServer => (destination, self.destination_port, source, self.source_port),
             Direction::ToClient => (source, self.source_port, destination, self.destination_port),
         };
         let protocol = self.ip.protocol();
-        Asked::new(globals, Query { client, client_port, protocol, direction, address, port })
+        Question::of(&Query { client, client_port, protocol, direction, address, port })
     }
 }
 
@@ -104,9 +104,9 @@ pub(crate) fn about_unknown_source<'t, H: Host<'t>>(
 }
 
 /// What [`subject`] returns for a message that is about no connection.
-const NOTHING: u64 = u64::MAX;
+const NOTHING: u64 = ABSENT;
 /// What it returns for an error whose embedded packet is cut off.
-const CUT_OFF: u64 = u64::MAX - 1;
+const CUT_OFF: u64 = ABSENT - 1;
 
 /// The connection that an ICMP message is about: its [`Handle`]'s number.
 #[inline(never)]
@@ -119,9 +119,8 @@ fn subject<'t, H: Host<'t>>(host: &mut H, packet: &Packet, direction: Direction)
     let Some(globals) = host.tables().globals() else {
         return NOTHING;
     };
-    let asked = inner.asked(globals, direction);
-    let found = asked.find(host.tables(), globals, host.now(globals));
-    found.map_or(NOTHING, |found| found.handle().0)
+    let now = host.now(globals);
+    host.tables().find(inner.question(direction), now)
 }
 
 /// Rewrites an error and the packet in it, and sends it on.

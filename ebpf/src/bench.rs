@@ -1,0 +1,162 @@
+//! The benchmark's own BPF programs: they make packets, and count those that arrive.
+//!
+//! BPF_PROG_TEST_RUN does not restore the packet between two runs. So a front program writes the
+//! next flow's packet before every run and tail-calls the program under test; its own price is
+//! measured with an empty program in that place.
+#![no_std]
+#![no_main]
+#![feature(asm_experimental_arch)]
+
+use core::mem::offset_of;
+
+use aya_ebpf::bindings::{__sk_buff, TC_ACT_SHOT, xdp_action, xdp_md};
+use aya_ebpf::macros::{classifier, map, xdp};
+use aya_ebpf::maps::{Array, ProgramArray};
+use aya_ebpf::programs::{TcContext, XdpContext};
+use cell::Cell64;
+
+#[expect(dead_code, reason = "these programs only need a frame's bounds")]
+mod frame;
+
+/// Words of the frame that is written: 64 bytes.
+const WORDS: usize = 8;
+/// Ports that one client address uses.
+const PORTS: u32 = 4096;
+/// The first of them.
+const FIRST_PORT: u32 = 1024;
+/// Offsets of the lower half of an IPv4 address and of the port, of the source and of the
+/// destination, in a frame without a tag and an IP header without options.
+const SOURCE: (usize, usize) = (28, 34);
+const DESTINATION: (usize, usize) = (32, 36);
+
+/// What the front programs write.
+#[repr(C)]
+pub struct Pattern {
+    /// The frame.
+    frame: [u64; WORDS],
+    /// Number of flows, a power of two, less one.
+    flow_mask: u32,
+    /// The next flow.
+    next: u32,
+    /// 0 where the client is the source, else it is the destination.
+    reply: u32,
+    /// Return code where there is no program under test.
+    code: u32,
+}
+
+#[map]
+static PATTERN: Array<Pattern> = Array::with_max_entries(1, 0);
+#[map]
+static SEEN: Array<Cell64> = Array::with_max_entries(1, 0);
+#[map]
+static XDP_UNDER_TEST: ProgramArray = ProgramArray::with_max_entries(1, 0);
+#[map]
+static TC_UNDER_TEST: ProgramArray = ProgramArray::with_max_entries(1, 0);
+
+/// Writes the next packet; the return code, should there be nothing to test.
+#[inline(always)]
+fn write_next(start: usize, end: usize) -> Option<u32> {
+    let pattern = PATTERN.get_ptr_mut(0)?;
+    if start + WORDS * 8 > end {
+        return None;
+    }
+    // SAFETY: the map's only element outlives every program. The frame's first 64 bytes were
+    // checked to be there; test frames begin at multiples of eight bytes, and all that is written
+    // lies at even offsets.
+    unsafe {
+        let frame = start as *mut u64;
+        for word in 0..WORDS {
+            frame.add(word).write((*pattern).frame[word]);
+        }
+        let flow = (*pattern).next & (*pattern).flow_mask;
+        (*pattern).next = flow + 1;
+        let client = ((flow / PORTS) as u16).to_be();
+        let port = ((FIRST_PORT + flow % PORTS) as u16).to_be();
+        if (*pattern).reply == 0 {
+            put(start, SOURCE, client, port);
+        } else {
+            put(start, DESTINATION, client, port);
+        }
+        Some((*pattern).code)
+    }
+}
+
+/// # Safety
+/// 64 bytes from `start` on belong to the frame.
+#[inline(always)]
+unsafe fn put(start: usize, offsets: (usize, usize), client: u16, port: u16) {
+    // SAFETY: both offsets are below 64 and even.
+    unsafe {
+        ((start + offsets.0) as *mut u16).write(client);
+        ((start + offsets.1) as *mut u16).write(port);
+    }
+}
+
+/// Writes the next packet and hands it to the XDP program under test.
+#[xdp]
+pub fn xvs_bench_xdp(context: XdpContext) -> u32 {
+    let (start, end) =
+        frame::bounds::<{ offset_of!(xdp_md, data) }, { offset_of!(xdp_md, data_end) }, _>(
+            context.ctx,
+        );
+    let code = write_next(start, end);
+    // SAFETY: the array holds programs of this kind only, as the kernel sees to.
+    let _nothing_there = unsafe { XDP_UNDER_TEST.tail_call(&context, 0) };
+    code.unwrap_or(xdp_action::XDP_ABORTED)
+}
+
+/// Writes the next packet and hands it to the TC program under test.
+#[classifier]
+pub fn xvs_bench_tc(context: TcContext) -> i32 {
+    let (start, end) =
+        frame::bounds::<{ offset_of!(__sk_buff, data) }, { offset_of!(__sk_buff, data_end) }, _>(
+            context.skb.skb,
+        );
+    let code = write_next(start, end);
+    // SAFETY: as above.
+    let _nothing_there = unsafe { TC_UNDER_TEST.tail_call(&context, 0) };
+    code.map_or(TC_ACT_SHOT as i32, |code| code as i32)
+}
+
+/// Does nothing: what a run costs in itself.
+#[xdp]
+pub fn xvs_empty_xdp(_context: XdpContext) -> u32 {
+    xdp_action::XDP_DROP
+}
+
+/// As [`xvs_empty_xdp`].
+#[classifier]
+pub fn xvs_empty_tc(_context: TcContext) -> i32 {
+    TC_ACT_SHOT as i32
+}
+
+/// Counts what arrives, and drops it.
+#[xdp]
+pub fn xvs_sink_xdp(_context: XdpContext) -> u32 {
+    count();
+    xdp_action::XDP_DROP
+}
+
+/// As [`xvs_sink_xdp`].
+#[classifier]
+pub fn xvs_sink_tc(_context: TcContext) -> i32 {
+    count();
+    TC_ACT_SHOT as i32
+}
+
+#[inline(always)]
+fn count() {
+    if let Some(seen) = SEEN.get(0) {
+        seen.add(1);
+    }
+}
+
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    // Nothing in here panics; the kernel's verifier would refuse this loop.
+    loop {}
+}
+
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
