@@ -66,7 +66,11 @@ fn name(state: u8) -> &'static str {
 /// An event as the walks write it, such as `i:synack`.
 fn event(text: &str) -> (Direction, u8) {
     let (side, what) = text.split_once(':').unwrap();
-    let direction = if side == "i" { Direction::ToServer } else { Direction::ToClient };
+    let direction = if side == "i" {
+        Direction::ToServer
+    } else {
+        Direction::ToClient
+    };
     let flags = match what {
         "syn" => flag::SYN,
         "synack" => flag::SYN | flag::ACK,
@@ -100,7 +104,14 @@ fn step(globals: &Globals, before: Option<Word>, text: &str) -> Option<Word> {
         None if opens => Word::default(),
         None => return None,
     };
-    Some(after_packet(globals, ipv4::TCP, flags, direction, word, NOW))
+    Some(after_packet(
+        globals,
+        ipv4::TCP,
+        flags,
+        direction,
+        word,
+        NOW,
+    ))
 }
 
 /// Seconds that a listing shows a moment after the packet.
@@ -129,7 +140,9 @@ fn differing(walk: &str, secure: u32) -> (usize, Vec<String>) {
             panic!("a row of the walk has seven fields: {row}");
         };
         rows += 1;
-        let before = path.split_whitespace().fold(None, |word, text| step(&globals, word, text));
+        let before = path
+            .split_whitespace()
+            .fold(None, |word, text| step(&globals, word, text));
         let state = before.map_or("-", |word| name(word.state()));
         let after = shown(step(&globals, before, last));
         if state != from || after != expected {
