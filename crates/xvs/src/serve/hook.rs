@@ -80,9 +80,9 @@ pub fn choose(requested: Requested, facts: &Facts<'_>) -> Choice {
     }
 }
 
-/// The choice when the driver refuses XDP after all.
+/// The choice when XDP is refused after all.
 pub fn fallback(error: &dyn std::fmt::Display) -> Choice {
-    Choice::new(Hook::Tc, format!("the driver refuses XDP ({error})"))
+    Choice::new(Hook::Tc, format!("XDP is refused ({error})"))
 }
 
 /// Why XDP cannot work.

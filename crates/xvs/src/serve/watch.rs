@@ -215,7 +215,7 @@ async fn offloads(link: &Link) -> Offloads {
     })
 }
 
-/// Attaches the programs; by TC alone where the driver refuses XDP after all.
+/// Attaches the programs; by TC alone where XDP is refused after all.
 fn attach(
     state: &State,
     link: &Link,
@@ -225,8 +225,8 @@ fn attach(
     let plane = state.director.plane();
     match plane.attach(link.ifindex, mode(choice.hook)) {
         Ok(()) => Ok(choice),
-        Err(error) if choice.hook == Hook::Xdp => {
-            if requested == Requested::Xdp {
+        Err(error) if choice.hook != Hook::Tc => {
+            if requested != Requested::Auto {
                 warn!(interface = link.name, %error, "XDP was asked for and is not possible");
             }
             plane.attach(link.ifindex, mode(Hook::Tc))?;
