@@ -1,0 +1,51 @@
+//! What is saved is what is restored.
+
+use crate::support::{Director, Hook, Network, RS1, RS2, VIP};
+
+/// Services of every kind that can be named, and destinations of them.
+fn set_up(director: &Director) {
+    director.set_up_web();
+    director.set(&format!("-A -u {VIP}:53 -s wlc"));
+    director.set(&format!(
+        "-a -u {VIP}:53 -r {RS1}:5353 -m -w 7 -x 500 -y 100"
+    ));
+    director.set(&format!("-A -t {VIP}:443 -s lc -p 600"));
+    director.set(&format!("-a -t {VIP}:443 -r {RS2}:443 -m -w 0"));
+    director.set("-A -f 12 -s rr");
+}
+
+#[test]
+fn what_ipvsadm_save_prints_ipvsadm_restore_makes_again() {
+    let network = Network::new(Hook::Tc);
+    let director = Director::start(&network, Hook::Tc);
+    set_up(&director);
+    let saved = director.set("-Sn");
+    assert_eq!(saved.lines().count(), 8, "{saved}");
+    let restored = director.shell("ipvsadm-save -n > saved.$$ && ipvsadm -C && ipvsadm-restore < saved.$$; e=$?; rm saved.$$; exit $e");
+    assert_eq!((restored.code, restored.err.as_str()), (Some(0), ""));
+    assert_eq!(director.set("-Sn"), saved);
+}
+
+#[test]
+fn xvs_config_save_keeps_thresholds_too() {
+    let network = Network::new(Hook::Tc);
+    let director = Director::start(&network, Hook::Tc);
+    set_up(&director);
+    director.set("--set 300 60 90");
+    let thresholds = director.set("-ln --thresholds");
+    assert!(thresholds.contains("500        100"), "{thresholds}");
+    let saved = director.xvs("config save -");
+    assert_eq!(saved.code, Some(0), "{}", saved.err);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rules");
+    std::fs::write(&file, &saved.out).unwrap();
+    director.set("-C");
+    director.set("--set 1 2 3");
+    let restored = director.shell(&format!("ipvsadm-restore < {}", file.display()));
+    assert_eq!((restored.code, restored.err.as_str()), (Some(0), ""));
+    assert_eq!(director.set("-ln --thresholds"), thresholds);
+    assert_eq!(
+        director.set("-l --timeout"),
+        "Timeout (tcp tcpfin udp): 300 60 90\n"
+    );
+}

@@ -1,0 +1,15 @@
+//! The whole director in network namespaces: the real program, the real kernel, real servers.
+//!
+//! Every test builds a network of its own, so they run beside each other. Needs root, and nginx,
+//! curl, iproute2, ethtool and bpftool.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod balancing;
+mod configuration;
+mod endings;
+mod next_hops;
+mod restarts;
+mod support;
+mod transcript;
+mod transfers;
