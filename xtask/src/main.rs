@@ -36,7 +36,7 @@ fn run(verb: &str, rest: &[String]) -> Result<()> {
         "demo" => cargo("run --quiet --package xvs -- lab demo")
             .args(rest)
             .run(),
-        "bench" => cargo("run --quiet --release --package xvs -- bench")
+        "bench" => cargo("run --quiet --release --package xvs-bench --")
             .args(rest)
             .run(),
         _ => bail!("there is no verb '{verb}'; ./x help lists them"),

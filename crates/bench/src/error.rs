@@ -1,0 +1,50 @@
+//! Why there is no measurement.
+
+use std::error::Error as StdError;
+
+use thiserror::Error;
+
+/// A measurement that failed, or measured something else than it should.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// Something that a measurement needs was refused.
+    #[error("{what}: {source}")]
+    Refused {
+        /// What was tried.
+        what: String,
+        /// The answer.
+        source: Box<dyn StdError + Send + Sync>,
+    },
+    /// The packets did not go the way that is measured.
+    #[error("{case}: {found} of {expected} packets went the way that is measured")]
+    WentElsewhere {
+        /// The case.
+        case: String,
+        /// How many should have.
+        expected: u64,
+        /// How many did.
+        found: u64,
+    },
+    /// A program returned another code than the case should.
+    #[error("{case}: the program returned {found}, not {expected}")]
+    OtherCode {
+        /// The case.
+        case: String,
+        /// What it should return.
+        expected: u32,
+        /// What it returned.
+        found: u32,
+    },
+}
+
+/// Says what was refused.
+pub fn refused<E>(what: impl Into<String>) -> impl FnOnce(E) -> Error
+where
+    E: Into<Box<dyn StdError + Send + Sync>>,
+{
+    let what = what.into();
+    move |source| Error::Refused {
+        what,
+        source: source.into(),
+    }
+}

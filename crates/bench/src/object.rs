@@ -1,0 +1,164 @@
+//! The benchmark's own BPF programs, loaded.
+
+use std::path::Path;
+
+use aya::maps::{Array, MapData, ProgramArray};
+use aya::programs::{ProgramFd, SchedClassifier, TestRun, TestRunOptions, TestRunResult, Xdp};
+use aya::{Ebpf, EbpfLoader};
+use aya_obj::programs::XdpAttachType;
+use plane_bpf::Hook;
+
+use crate::error::{Error, refused};
+use crate::pattern::{FRAME, Pattern, Words};
+
+/// The front programs, the empty ones and the sinks.
+pub struct Object {
+    ebpf: Ebpf,
+    pattern: Array<MapData, Words>,
+    xdp_under_test: ProgramArray<MapData>,
+    tc_under_test: ProgramArray<MapData>,
+}
+
+/// What is measured behind a front program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tested<'a> {
+    /// The empty program.
+    Empty,
+    /// The director's, by the folder of its pins.
+    Director(&'a Path),
+}
+
+impl Object {
+    /// Loads everything.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn load() -> Result<Self, Error> {
+        let bytes = aya::include_bytes_aligned!(env!("XVS_BENCH_OBJECT"));
+        let what = "the benchmark's programs cannot be loaded";
+        let mut ebpf = EbpfLoader::new().load(bytes).map_err(refused(what))?;
+        for (_, program) in ebpf.programs_mut() {
+            match program {
+                aya::programs::Program::Xdp(program) => program.load().map_err(refused(what))?,
+                aya::programs::Program::SchedClassifier(program) => {
+                    program.load().map_err(refused(what))?;
+                }
+                _ => {}
+            }
+        }
+        let mut map = |name: &str| ebpf.take_map(name).expect("the object has this map");
+        Ok(Self {
+            pattern: map("PATTERN").try_into().map_err(refused(what))?,
+            xdp_under_test: map("XDP_UNDER_TEST").try_into().map_err(refused(what))?,
+            tc_under_test: map("TC_UNDER_TEST").try_into().map_err(refused(what))?,
+            ebpf,
+        })
+    }
+
+    /// An XDP program of the object.
+    pub fn xdp(&mut self, name: &str) -> &mut Xdp {
+        let program = self
+            .ebpf
+            .program_mut(name)
+            .expect("the object has this program");
+        program.try_into().expect("and it is an XDP program")
+    }
+
+    /// A TC program of the object.
+    pub fn classifier(&mut self, name: &str) -> &mut SchedClassifier {
+        let program = self
+            .ebpf
+            .program_mut(name)
+            .expect("the object has this program");
+        program.try_into().expect("and it is a TC program")
+    }
+
+    /// What the front programs write from now on, beginning with the first flow.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn write(&mut self, pattern: &Pattern) -> Result<(), Error> {
+        let what = "the packet's pattern cannot be set";
+        self.pattern
+            .set(0, pattern.words(), 0)
+            .map_err(refused(what))
+    }
+
+    /// Puts a program behind the front program of a hook.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn test(&mut self, hook: Hook, tested: Tested<'_>) -> Result<(), Error> {
+        let program = self.descriptor(hook, tested)?;
+        let array = match hook {
+            Hook::Xdp => &mut self.xdp_under_test,
+            Hook::Ingress => &mut self.tc_under_test,
+        };
+        array
+            .set(0, &program, 0)
+            .map_err(refused("the program under test cannot be set"))
+    }
+
+    fn descriptor(&mut self, hook: Hook, tested: Tested<'_>) -> Result<ProgramFd, Error> {
+        let what = "the program under test cannot be opened";
+        let clone = |program: &ProgramFd| program.try_clone().map_err(refused(what));
+        match (hook, tested) {
+            (Hook::Xdp, Tested::Empty) => {
+                clone(self.xdp("xvs_empty_xdp").fd().map_err(refused(what))?)
+            }
+            (Hook::Ingress, Tested::Empty) => clone(
+                self.classifier("xvs_empty_tc")
+                    .fd()
+                    .map_err(refused(what))?,
+            ),
+            (Hook::Xdp, Tested::Director(pins)) => {
+                let path = pins.join("programs/xvs_xdp");
+                let pinned =
+                    Xdp::from_pin(path, XdpAttachType::Interface).map_err(refused(what))?;
+                clone(pinned.fd().map_err(refused(what))?)
+            }
+            (Hook::Ingress, Tested::Director(pins)) => {
+                let path = pins.join("programs/xvs_ingress");
+                let pinned = SchedClassifier::from_pin(path).map_err(refused(what))?;
+                clone(pinned.fd().map_err(refused(what))?)
+            }
+        }
+    }
+
+    /// Runs the front program of a hook, and what is behind it.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn run(&mut self, hook: Hook, repeat: u32) -> Result<TestRunResult, Error> {
+        match hook {
+            Hook::Xdp => run(self.xdp("xvs_bench_xdp"), repeat),
+            Hook::Ingress => run(self.classifier("xvs_bench_tc"), repeat),
+        }
+    }
+
+    /// Runs the empty program of a hook alone.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn run_empty(&mut self, hook: Hook, repeat: u32) -> Result<TestRunResult, Error> {
+        match hook {
+            Hook::Xdp => run(self.xdp("xvs_empty_xdp"), repeat),
+            Hook::Ingress => run(self.classifier("xvs_empty_tc"), repeat),
+        }
+    }
+}
+
+fn run<P>(program: &P, repeat: u32) -> Result<TestRunResult, Error>
+where
+    P: for<'a> TestRun<Opts<'a> = TestRunOptions<'a>, Result = TestRunResult>,
+{
+    let frame = [0; FRAME];
+    let options = TestRunOptions {
+        data_in: Some(&frame),
+        repeat,
+        ..TestRunOptions::default()
+    };
+    program
+        .test_run(options)
+        .map_err(refused("BPF_PROG_TEST_RUN"))
+}
