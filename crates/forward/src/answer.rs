@@ -98,7 +98,9 @@ fn try_error<'t, H: Host<'t>>(host: &mut H, packet: &Packet, reason: u32) -> Opt
     let total = (ROOM + kept) as u16;
     let header = ipv4::Header::new(TOS, total, identification, TTL, ipv4::ICMP, from, to);
     host.set_bytes(packet.l3, &header.0)?;
-    let message = (packet.mtu as u16).to_be_bytes();
+    // Unused in all other errors (RFC 792, RFC 1191).
+    let mtu = if reason == Reason::TooBig as u32 { packet.mtu as u16 } else { 0 };
+    let message = mtu.to_be_bytes();
     let message = [kind, code, 0, 0, 0, 0, message[0], message[1]];
     let icmp_offset = packet.l3 + ipv4::HEADER;
     host.set_bytes(icmp_offset, &message)?;

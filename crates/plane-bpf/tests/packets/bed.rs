@@ -1,0 +1,372 @@
+//! Four directors that get the same packets and must do the same.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+
+use abi::{Outcome, REASONS, Reason};
+use control::interfaces::Interface;
+use control::{Director, Sizes};
+use forward::Action;
+use model::Command;
+use plane_bpf::{Hook, Plane, Ran};
+use plane_user::{Frame, Memory};
+
+use crate::frames::without_tag;
+use crate::lan::{IFINDEX, Lan, OWN_MAC, VIRTUAL, services};
+
+const SEED: u32 = 42;
+/// ICMP errors a second, and at once.
+const UNLIMITED: u32 = 1 << 30;
+/// Seconds: that of an established TCP connection.
+const LONGEST_TIMEOUT: u32 = 900;
+
+/// What all directors did with a packet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    pub action: Action,
+    /// The verdict's reason.
+    pub reason: Reason,
+    /// Every reason that was counted, the notes included.
+    pub counted: Vec<Reason>,
+    pub bytes: Vec<u8>,
+}
+
+/// Where a packet can be run by hand.
+trait Hooks: control::Plane {
+    fn at_tc(&self, frame: &[u8]) -> Option<(Action, Vec<u8>)>;
+    fn at_xdp(&self, frame: &[u8]) -> Option<(Action, Vec<u8>)>;
+}
+
+impl Hooks for Memory {
+    fn at_tc(&self, frame: &[u8]) -> Option<(Action, Vec<u8>)> {
+        let outcome = Frame::<true>::new(self, IFINDEX, frame).process();
+        Some((outcome.verdict.action(), outcome.bytes))
+    }
+
+    fn at_xdp(&self, frame: &[u8]) -> Option<(Action, Vec<u8>)> {
+        let outcome = Frame::<false>::new(self, IFINDEX, frame).process();
+        Some((outcome.verdict.action(), outcome.bytes))
+    }
+}
+
+/// A frame run by hand, unless the kernel refuses to: it wants a byte behind the Ethernet header,
+/// and at TC all of the IP header that it announces.
+fn by_hand(plane: &Plane, hook: Hook, frame: &[u8]) -> Option<Ran> {
+    const ALWAYS_RUN: usize = 14 + 40;
+    match plane.run(hook, frame, 1) {
+        Ok(ran) => Some(ran),
+        Err(error) if frame.len() >= ALWAYS_RUN => panic!("{error}: {frame:02x?}"),
+        Err(_) => None,
+    }
+}
+
+impl Hooks for Plane {
+    fn at_tc(&self, frame: &[u8]) -> Option<(Action, Vec<u8>)> {
+        let ran = by_hand(self, Hook::Ingress, frame)?;
+        // linux/pkt_cls.h: TC_ACT_OK, TC_ACT_SHOT, TC_ACT_REDIRECT.
+        let action = match ran.code {
+            0 => Action::Pass,
+            2 => Action::Drop,
+            7 => Action::Send,
+            code => panic!("the TC program returned {code}"),
+        };
+        Some((action, ran.frame))
+    }
+
+    fn at_xdp(&self, frame: &[u8]) -> Option<(Action, Vec<u8>)> {
+        let ran = by_hand(self, Hook::Xdp, frame)?;
+        // linux/bpf.h: XDP_DROP, XDP_PASS, XDP_REDIRECT.
+        let action = match ran.code {
+            1 => Action::Drop,
+            2 => Action::Pass,
+            4 => Action::Send,
+            code => panic!("the XDP program returned {code}"),
+        };
+        Some((action, ran.frame))
+    }
+}
+
+struct World<P> {
+    name: &'static str,
+    director: Director<P>,
+    xdp_first: bool,
+}
+
+/// A director, wherever it runs.
+trait Side {
+    fn name(&self) -> &'static str;
+    fn send(&self, frame: &[u8]) -> Option<Seen>;
+    fn apply(&mut self, commands: &[Command]);
+    fn view(&self) -> abi::View<'_>;
+    /// Frees what has died.
+    fn sweep(&self);
+}
+
+impl<P: Hooks> World<P> {
+    fn new(name: &'static str, plane: P, sizes: Sizes, xdp_first: bool) -> Self {
+        plane.view().globals.hash_seed.store(SEED);
+        let mut director = Director::new(plane, sizes);
+        for outcome in director.apply(&services(), &Lan) {
+            outcome.unwrap();
+        }
+        director.follow(&Lan).unwrap();
+        // Time stands still on the heap, and goes on in the kernel.
+        let globals = director.plane().view().globals;
+        globals.icmp_burst.store(UNLIMITED);
+        globals.icmp_per_second.store(UNLIMITED);
+        let interface = Interface {
+            ifindex: IFINDEX,
+            xdp: xdp_first,
+            mac: Some(OWN_MAC),
+            address: Some(VIRTUAL.into()),
+            mtu: 1500,
+        };
+        let left_out = control::interfaces::publish(&director.plane().view(), &[interface]);
+        assert_eq!(left_out, 0);
+        Self {
+            name,
+            director,
+            xdp_first,
+        }
+    }
+
+    fn counters(&self) -> [u64; REASONS] {
+        let view = self.director.plane().view();
+        std::array::from_fn(|reason| {
+            view.reasons
+                .iter()
+                .map(|processor| processor.0[reason].load())
+                .sum()
+        })
+    }
+
+    /// XDP first, where it is there, and TC if that passes the packet up.
+    fn run(&self, frame: &[u8]) -> Option<(Action, Vec<u8>)> {
+        let plane = self.director.plane();
+        if self.xdp_first {
+            let before = self.verdicts();
+            let (action, bytes) = plane.at_xdp(frame)?;
+            if action != Action::Pass {
+                return Some((action, bytes));
+            }
+            assert_eq!(
+                bytes, frame,
+                "{}: XDP passes a packet up untouched",
+                self.name
+            );
+            assert_eq!(
+                self.verdicts(),
+                before,
+                "{}: and leaves the counting",
+                self.name
+            );
+        }
+        plane.at_tc(frame)
+    }
+
+    fn verdicts(&self) -> u64 {
+        let counters = self.counters();
+        let reasons = Reason::ALL.iter().filter(|reason| is_verdict(**reason));
+        reasons.map(|reason| counters[*reason as usize]).sum()
+    }
+}
+
+fn is_verdict(reason: Reason) -> bool {
+    reason.outcome() != Outcome::Note
+}
+
+impl<P: Hooks> Side for World<P> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn send(&self, frame: &[u8]) -> Option<Seen> {
+        let before = self.counters();
+        let (action, bytes) = self.run(frame)?;
+        let after = self.counters();
+        let counted: Vec<Reason> = Reason::ALL
+            .iter()
+            .flat_map(|&reason| {
+                let times = after[reason as usize] - before[reason as usize];
+                std::iter::repeat_n(reason, times as usize)
+            })
+            // Who frees a dead connection first depends on the time.
+            .filter(|reason| *reason != Reason::Expired)
+            .collect();
+        let verdicts: Vec<Reason> = counted
+            .iter()
+            .copied()
+            .filter(|reason| is_verdict(*reason))
+            .collect();
+        let [reason] = verdicts[..] else {
+            panic!(
+                "{}: a packet has one reason, not {verdicts:?}: {frame:02x?}",
+                self.name
+            );
+        };
+        // What becomes of the bytes of a packet that is dropped does not matter.
+        let bytes = if action == Action::Drop {
+            Vec::new()
+        } else {
+            bytes
+        };
+        Some(Seen {
+            action,
+            reason,
+            counted,
+            bytes,
+        })
+    }
+
+    fn apply(&mut self, commands: &[Command]) {
+        for outcome in self.director.apply(commands, &Lan) {
+            outcome.unwrap();
+        }
+    }
+
+    fn view(&self) -> abi::View<'_> {
+        self.director.plane().view()
+    }
+
+    fn sweep(&self) {
+        control::connections::sweep_dead(self.director.plane());
+    }
+}
+
+/// The directors.
+pub struct Bed {
+    sides: Vec<Box<dyn Side + Send>>,
+}
+
+fn kernel(name: &'static str, sizes: Sizes, xdp_first: bool) -> World<Plane> {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::SeqCst);
+    let state = PathBuf::from(format!("/run/xvs-test/{}-{number}", std::process::id()));
+    let plane = Plane::create(&state, &sizes).expect("the data plane loads; tests of it need root");
+    // It lives on by what this process holds of it, and ends with it, however that ends.
+    plane_bpf::remove(&state).expect("what was just pinned can be removed");
+    World::new(name, plane, sizes, xdp_first)
+}
+
+fn native(name: &'static str, sizes: Sizes, xdp_first: bool) -> World<Memory> {
+    let memory = Memory::new(&sizes, SEED);
+    memory.set_tick(1_000_000);
+    World::new(name, memory, sizes, xdp_first)
+}
+
+impl Bed {
+    /// All four, without connections. One for all tests that leave settings and services alone, as
+    /// loading the programs takes its time.
+    pub fn shared() -> MutexGuard<'static, Self> {
+        static BED: LazyLock<Mutex<Bed>> = LazyLock::new(|| Mutex::new(Bed::new()));
+        // A test that failed leaves nothing that the following lines do not clear.
+        let bed = BED.lock().unwrap_or_else(PoisonError::into_inner);
+        bed.advance(LONGEST_TIMEOUT + 1);
+        bed.sides.iter().for_each(|side| side.sweep());
+        bed.change(|view| view.runtime.icmp_identification.store(0));
+        assert_eq!(bed.connections(), (0, 0));
+        bed
+    }
+
+    /// All four, with tables as small as they get.
+    pub fn new() -> Self {
+        let sizes = Self::sizes();
+        Self {
+            sides: vec![
+                Box::new(native("native TC", sizes, false)),
+                Box::new(native("native XDP", sizes, true)),
+                Box::new(kernel("TC in the kernel", sizes, false)),
+                Box::new(kernel("XDP in the kernel", sizes, true)),
+            ],
+        }
+    }
+
+    /// The two on the heap.
+    pub fn native() -> Self {
+        let sizes = Self::sizes();
+        Self {
+            sides: vec![
+                Box::new(native("native TC", sizes, false)),
+                Box::new(native("native XDP", sizes, true)),
+            ],
+        }
+    }
+
+    fn sizes() -> Sizes {
+        let processors = plane_bpf::processors().unwrap();
+        Sizes::chosen(Sizes::MIN_CONNECTIONS, 16, 32, processors).unwrap()
+    }
+
+    /// Gives a packet to all; returns what all did.
+    pub fn send(&self, frame: &[u8]) -> Seen {
+        let mut seen = self
+            .sides
+            .iter()
+            .map(|side| (side.name(), side.send(frame)));
+        let (first, expected) = seen.next().unwrap();
+        let expected = expected.expect("the heap takes every packet");
+        for (name, seen) in seen {
+            let Some(seen) = seen else { continue };
+            // A tag that the kernel adds at TC is beside the frame, which a run by hand hides.
+            let hidden = name == "TC in the kernel" && without_tag(&expected.bytes) == seen.bytes;
+            let expected = if hidden {
+                Seen {
+                    bytes: seen.bytes.clone(),
+                    ..expected.clone()
+                }
+            } else {
+                expected.clone()
+            };
+            assert_eq!(
+                seen, expected,
+                "{name} differs from {first} about {frame:02x?}"
+            );
+        }
+        expected
+    }
+
+    /// Gives a packet to all, which must meet this verdict; returns the frame that leaves.
+    pub fn must(&self, frame: &[u8], action: Action, reason: Reason) -> Vec<u8> {
+        let seen = self.send(frame);
+        assert_eq!((seen.action, seen.reason), (action, reason), "{seen:02x?}");
+        if action == Action::Pass {
+            assert_eq!(seen.bytes, frame, "what is passed up is untouched");
+        }
+        seen.bytes
+    }
+
+    /// Carries out commands everywhere.
+    pub fn apply(&mut self, commands: &[Command]) {
+        self.sides.iter_mut().for_each(|side| side.apply(commands));
+    }
+
+    /// Changes tables everywhere.
+    pub fn change(&self, change: impl Fn(abi::View<'_>)) {
+        self.sides.iter().for_each(|side| change(side.view()));
+    }
+
+    /// Lets time pass.
+    pub fn advance(&self, seconds: u32) {
+        self.change(|view| {
+            let ticks = seconds * view.globals.ticks_per_second.load();
+            let offset = view.globals.clock_offset.load();
+            view.globals.clock_offset.store(offset.wrapping_add(ticks));
+        });
+    }
+
+    /// Active and inactive connections of all destinations together, which all agree on.
+    pub fn connections(&self) -> (u32, u32) {
+        let count = |side: &dyn Side| {
+            let loads = side.view().loads;
+            let sum = |cell: fn(&abi::LoadCell) -> u32| loads.iter().map(cell).sum::<u32>();
+            (
+                sum(|load| load.active.load()),
+                sum(|load| load.inactive.load()),
+            )
+        };
+        let counts: Vec<(u32, u32)> = self.sides.iter().map(|side| count(side.as_ref())).collect();
+        assert!(counts.windows(2).all(|two| two[0] == two[1]), "{counts:?}");
+        counts[0]
+    }
+}

@@ -1,0 +1,121 @@
+//! The network that the directors under test believe in, and their services.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use control::nexthops::{Hop, HopState, Neighbour, Network, Prefix};
+use model::{Command, Destination, Forwarding, ServiceRequest};
+
+/// The loopback interface, by which frames that are run by hand come in.
+pub const IFINDEX: u32 = 1;
+pub const OWN_MAC: [u8; 6] = [0; 6];
+pub const CLIENT_MAC: [u8; 6] = [2, 0, 0, 0, 9, 9];
+
+pub const CLIENT: [u8; 4] = [198, 51, 100, 7];
+/// A client that no neighbour entry is known for.
+pub const STRANGER: [u8; 4] = [198, 51, 100, 8];
+/// A client that there is no route to.
+pub const LOST: [u8; 4] = [203, 0, 113, 1];
+pub const VIRTUAL: [u8; 4] = [10, 0, 0, 1];
+/// A virtual address that is on another director now.
+pub const ELSEWHERE: [u8; 4] = [10, 0, 0, 2];
+pub const SERVER: [u8; 4] = [192, 168, 0, 2];
+pub const DEAD: [u8; 4] = [192, 168, 0, 3];
+pub const ASKED: [u8; 4] = [192, 168, 0, 4];
+pub const NARROW: [u8; 4] = [192, 168, 0, 5];
+pub const TAGGED: [u8; 4] = [192, 168, 0, 6];
+
+pub const WEB: u16 = 80;
+pub const NOBODY: u16 = 81;
+pub const TO_DEAD: u16 = 82;
+pub const TO_ASKED: u16 = 83;
+pub const TO_NARROW: u16 = 84;
+pub const TO_TAGGED: u16 = 85;
+pub const DIRECT: u16 = 86;
+pub const DNS: u16 = 53;
+pub const SERVER_PORT: u16 = 8080;
+pub const NARROW_MTU: u32 = 600;
+pub const TAG: u16 = 5;
+
+/// MAC of a neighbour, from its address.
+pub const fn mac_of(address: [u8; 4]) -> [u8; 6] {
+    let [a, b, c, d] = address;
+    [2, 0, a, b, c, d]
+}
+
+pub struct Lan;
+
+impl Network for Lan {
+    fn hop_towards(&self, address: Ipv4Addr) -> Hop {
+        let octets = address.octets();
+        match octets {
+            DEAD => return Hop::without_mac(HopState::Failed, IFINDEX),
+            ASKED => return Hop::without_mac(HopState::Incomplete, IFINDEX),
+            _ => {}
+        }
+        Hop {
+            state: HopState::Resolved,
+            ifindex: IFINDEX,
+            mtu: if octets == NARROW { NARROW_MTU } else { 1500 },
+            vlan: if octets == TAGGED { TAG } else { 0 },
+            destination_mac: mac_of(octets),
+            source_mac: OWN_MAC,
+        }
+    }
+
+    fn is_local(&self, address: Ipv4Addr) -> bool {
+        address == Ipv4Addr::from(VIRTUAL)
+    }
+
+    fn routes(&self) -> BTreeMap<Prefix, (u32, Option<Ipv4Addr>)> {
+        let prefixes = [[198, 51, 100, 0], [192, 168, 0, 0]];
+        prefixes
+            .into_iter()
+            .map(|prefix| ((prefix.into(), 24), (IFINDEX, None)))
+            .collect()
+    }
+
+    fn neighbours(&self) -> BTreeMap<Neighbour, Hop> {
+        [CLIENT, SERVER, NARROW, TAGGED]
+            .into_iter()
+            .map(|address| ((IFINDEX, address.into()), self.hop_towards(address.into())))
+            .collect()
+    }
+}
+
+fn add(service: &str, server: &str, forwarding: Forwarding) -> Command {
+    Command::AddDestination {
+        service: service.parse().unwrap(),
+        destination: Destination::new(server.parse().unwrap(), forwarding),
+    }
+}
+
+/// `ipvsadm -d`.
+pub fn remove(service: &str, server: &str) -> Command {
+    Command::DeleteDestination {
+        service: service.parse().unwrap(),
+        destination: server.parse().unwrap(),
+    }
+}
+
+/// The services, each named by its port above.
+pub fn services() -> Vec<Command> {
+    let mut commands = Vec::new();
+    let services = [
+        ("TCP 10.0.0.1:80", "192.168.0.2:8080", Forwarding::Masq),
+        ("UDP 10.0.0.1:53", "192.168.0.2:53", Forwarding::Masq),
+        ("TCP 10.0.0.1:82", "192.168.0.3:8080", Forwarding::Masq),
+        ("TCP 10.0.0.1:83", "192.168.0.4:8080", Forwarding::Masq),
+        ("TCP 10.0.0.1:84", "192.168.0.5:8080", Forwarding::Masq),
+        ("TCP 10.0.0.1:85", "192.168.0.6:8080", Forwarding::Masq),
+        ("TCP 10.0.0.1:86", "192.168.0.2:86", Forwarding::Route),
+        ("TCP 10.0.0.2:80", "192.168.0.2:8081", Forwarding::Masq),
+    ];
+    let request = |key: &str| ServiceRequest::new(key.parse().unwrap(), "rr");
+    commands.push(Command::AddService(request("TCP 10.0.0.1:81")));
+    for (service, server, forwarding) in services {
+        commands.push(Command::AddService(request(service)));
+        commands.push(add(service, server, forwarding));
+    }
+    commands
+}

@@ -1,0 +1,16 @@
+//! The same packets through the forwarding function on the heap and through the programs in the
+//! kernel, run by hand: at TC alone, and at XDP with TC behind it. All four must agree in the
+//! action, in every counter and in every byte; what they agree on must be right.
+//!
+//! Needs root.
+
+mod bed;
+mod errors;
+mod forwarding;
+mod fragments;
+mod frames;
+mod garbage;
+mod lan;
+mod life;
+mod passing;
+mod relayed;
