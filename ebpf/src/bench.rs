@@ -101,7 +101,7 @@ pub fn xvs_bench_xdp(context: XdpContext) -> u32 {
         );
     let code = write_next(start, end);
     // SAFETY: the array holds programs of this kind only, as the kernel sees to.
-    let _nothing_there = unsafe { XDP_UNDER_TEST.tail_call(&context, 0) };
+    unsafe { XDP_UNDER_TEST.tail_call(&context, 0) };
     code.unwrap_or(xdp_action::XDP_ABORTED)
 }
 
@@ -114,8 +114,8 @@ pub fn xvs_bench_tc(context: TcContext) -> i32 {
         );
     let code = write_next(start, end);
     // SAFETY: as above.
-    let _nothing_there = unsafe { TC_UNDER_TEST.tail_call(&context, 0) };
-    code.map_or(TC_ACT_SHOT as i32, |code| code as i32)
+    unsafe { TC_UNDER_TEST.tail_call(&context, 0) };
+    code.map_or(TC_ACT_SHOT, |code| code as i32)
 }
 
 /// Does nothing: what a run costs in itself.
@@ -127,7 +127,7 @@ pub fn xvs_empty_xdp(_context: XdpContext) -> u32 {
 /// As [`xvs_empty_xdp`].
 #[classifier]
 pub fn xvs_empty_tc(_context: TcContext) -> i32 {
-    TC_ACT_SHOT as i32
+    TC_ACT_SHOT
 }
 
 /// Counts what arrives, and drops it.
@@ -141,7 +141,7 @@ pub fn xvs_sink_xdp(_context: XdpContext) -> u32 {
 #[classifier]
 pub fn xvs_sink_tc(_context: TcContext) -> i32 {
     count();
-    TC_ACT_SHOT as i32
+    TC_ACT_SHOT
 }
 
 #[inline(always)]

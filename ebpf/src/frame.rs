@@ -31,7 +31,7 @@ pub unsafe fn read<const N: usize>(start: usize, end: usize, offset: u32) -> Opt
     // SAFETY: `at` has checked that the bytes are in the frame, which the caller vouches for; a
     // program has its frame to itself. An even number of bytes is as large as its `Even`.
     Some(unsafe {
-        if N % 2 == 0 {
+        if N.is_multiple_of(2) {
             bytes.cast::<Even<N>>().read().0
         } else {
             bytes.read()
@@ -53,7 +53,7 @@ pub unsafe fn write<const N: usize>(
     let bytes = at::<N>(start, end, offset)?;
     // SAFETY: as in `read`.
     unsafe {
-        if N % 2 == 0 {
+        if N.is_multiple_of(2) {
             bytes.cast::<Even<N>>().write(Even(*value))
         } else {
             bytes.write(*value)

@@ -200,7 +200,13 @@ pub extern "C" fn xvs_make(
     now: u32,
     processor: u32,
 ) -> u64 {
-    forward::make(Maps::<false>, Opening { client, service }, chosen, now, processor)
+    forward::make(
+        Maps::<false>,
+        Opening { client, service },
+        chosen,
+        now,
+        processor,
+    )
 }
 
 /// As [`xvs_find`].

@@ -37,8 +37,8 @@ pub fn xvs_ingress(context: TcContext) -> i32 {
     };
     packet.pull(HEADERS);
     match forward::process(&mut packet).action() {
-        Action::Pass => TC_ACT_OK as i32,
-        Action::Drop => TC_ACT_SHOT as i32,
+        Action::Pass => TC_ACT_OK,
+        Action::Drop => TC_ACT_SHOT,
         Action::Send if packet.neighbour != 0 => {
             redirect_to_neighbour(packet.exit, packet.neighbour)
         }
@@ -129,7 +129,8 @@ impl Host<'static> for Packet {
     }
     #[inline(always)]
     fn own_address(&self) -> u32 {
-        Maps::<false>.interface(self.ifindex())
+        Maps::<false>
+            .interface(self.ifindex())
             .map_or(0, |interface| interface.address.load())
     }
     #[inline(always)]

@@ -80,7 +80,8 @@ impl Host<'static> for Frame {
     }
     #[inline(always)]
     fn own_address(&self) -> u32 {
-        Maps::<true>.interface(self.ifindex())
+        Maps::<true>
+            .interface(self.ifindex())
             .map_or(0, |interface| interface.address.load())
     }
     #[inline(always)]

@@ -175,11 +175,9 @@ fn pin_link(link: Result<FdLink, LinkError>, path: &Path) -> Result<(), ProgramE
         .map_err(|error| unpinned(error.to_string()))
 }
 
-/// Ends an attachment by its pin.
+/// Ends an attachment by its pin. One that is not there, or whose file system is gone, has ended.
 fn detach(path: &Path) {
-    match PinnedLink::from_pin(path).map(PinnedLink::unpin) {
-        Ok(Ok(link)) => drop(link),
-        // Not there, or its file system is gone with it.
-        Ok(Err(_)) | Err(_) => {}
+    if let Ok(Ok(link)) = PinnedLink::from_pin(path).map(PinnedLink::unpin) {
+        drop(link);
     }
 }
