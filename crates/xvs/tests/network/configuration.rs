@@ -14,6 +14,17 @@ fn set_up(director: &Director) {
     director.set("-A -f 12 -s rr");
 }
 
+/// What ipvsadm 1.31 printed for the kernel's own director.
+const NAT_WRR: &str = include_str!("../golden/nat-wrr-save.txt");
+
+#[test]
+fn the_first_demonstration_is_saved_as_the_kernels_director_is() {
+    let network = Network::new(Hook::Tc);
+    let director = Director::start(&network, Hook::Tc);
+    director.set_up_web();
+    assert_eq!(director.set("-Sn"), NAT_WRR);
+}
+
 #[test]
 fn what_ipvsadm_save_prints_ipvsadm_restore_makes_again() {
     let network = Network::new(Hook::Tc);
@@ -21,7 +32,12 @@ fn what_ipvsadm_save_prints_ipvsadm_restore_makes_again() {
     set_up(&director);
     let saved = director.set("-Sn");
     assert_eq!(saved.lines().count(), 8, "{saved}");
-    let restored = director.shell("ipvsadm-save -n > saved.$$ && ipvsadm -C && ipvsadm-restore < saved.$$; e=$?; rm saved.$$; exit $e");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rules");
+    let file = file.display();
+    let restored = director.shell(&format!(
+        "ipvsadm-save -n > {file} && ipvsadm -C && ipvsadm-restore < {file}"
+    ));
     assert_eq!((restored.code, restored.err.as_str()), (Some(0), ""));
     assert_eq!(director.set("-Sn"), saved);
 }

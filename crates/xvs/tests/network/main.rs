@@ -1,7 +1,7 @@
 //! The whole director in network namespaces: the real program, the real kernel, real servers.
 //!
 //! Every test builds a network of its own, so they run beside each other. Needs root, and nginx,
-//! curl, iproute2, ethtool and bpftool.
+//! curl, iproute2 and ethtool.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -16,14 +16,12 @@ fn one_server(network: &Network, hook: Hook) -> (WebServer, Director<'_>) {
 
 /// Asks until there is an answer, each time from another port. Returns the next port.
 fn answered_again(network: &Network, mut port: u16) -> u16 {
-    let begin = Instant::now();
     network.client.within(|| {
         eventually("the server answers again", SOON, || {
             port += 1;
             get(port).ok()
         })
     });
-    eprintln!("answered again after {:?}", begin.elapsed());
     port + 1
 }
 
