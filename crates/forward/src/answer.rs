@@ -21,11 +21,7 @@ const MOST_KEPT: u32 = icmp::MAX_ERROR - ROOM;
 /// Tells the sender of a packet that is dropped, where an ICMP error for the reason exists. A hook
 /// that cannot passes the packet up instead.
 #[inline(always)]
-pub(crate) fn instead<'t, H: Host<'t>>(
-    host: &mut H,
-    packet: &Packet,
-    verdict: Verdict,
-) -> Verdict {
+pub(crate) fn instead<'t, H: Host<'t>>(host: &mut H, packet: &Packet, verdict: Verdict) -> Verdict {
     // To the kernel's verifier just a number, so that it follows what comes once, not for every
     // reason.
     let reason = masked(verdict.reason_number(), abi::REASONS as u32 - 1) as u32;
@@ -92,14 +88,22 @@ fn try_error<'t, H: Host<'t>>(host: &mut H, packet: &Packet, reason: u32) -> Opt
         host.count(Reason::IcmpRateLimited);
         return None;
     }
-    let kept = if packet.length < MOST_KEPT { packet.length } else { MOST_KEPT };
+    let kept = if packet.length < MOST_KEPT {
+        packet.length
+    } else {
+        MOST_KEPT
+    };
     host.embed(packet.l3, ROOM, kept)?;
     let identification = runtime.icmp_identification.fetch_add(1) as u16;
     let total = (ROOM + kept) as u16;
     let header = ipv4::Header::new(TOS, total, identification, TTL, ipv4::ICMP, from, to);
     host.set_bytes(packet.l3, &header.0)?;
     // Unused in all other errors (RFC 792, RFC 1191).
-    let mtu = if reason == Reason::TooBig as u32 { packet.mtu as u16 } else { 0 };
+    let mtu = if reason == Reason::TooBig as u32 {
+        packet.mtu as u16
+    } else {
+        0
+    };
     let message = mtu.to_be_bytes();
     let message = [kind, code, 0, 0, 0, 0, message[0], message[1]];
     let icmp_offset = packet.l3 + ipv4::HEADER;
@@ -115,7 +119,11 @@ fn try_error<'t, H: Host<'t>>(host: &mut H, packet: &Packet, reason: u32) -> Opt
 fn source_address<'t, H: Host<'t>>(host: &H, globals: &Globals, packet: &Packet) -> u32 {
     let to = packet.ip.destination();
     let flags = crate::lookup::address_flags(host.tables(), globals, to);
-    if flags & abi::address_flags::LOCAL != 0 { to } else { host.own_address() }
+    if flags & abi::address_flags::LOCAL != 0 {
+        to
+    } else {
+        host.own_address()
+    }
 }
 
 /// Whether an address (network order) can be answered: no multicast, no broadcast, not 0.
@@ -135,7 +143,11 @@ fn may_send(globals: &Globals, runtime: &Runtime, now: Tick) -> bool {
         let before = runtime.icmp_bucket.load();
         let (last, tokens) = ((before >> 32) as u32, before & 0xffff_ffff);
         let grown = now.wrapping_sub(last) as u64 * rate / hz;
-        let (last, tokens) = if grown > 0 { (now, tokens + grown) } else { (last, tokens) };
+        let (last, tokens) = if grown > 0 {
+            (now, tokens + grown)
+        } else {
+            (last, tokens)
+        };
         let tokens = if tokens > burst { burst } else { tokens };
         if tokens == 0 {
             return false;

@@ -18,7 +18,14 @@ pub(crate) fn query_of(packet: &Packet, ports: &Ports, direction: Direction) -> 
         Direction::ToServer => (source, ports.source, destination, ports.destination),
         Direction::ToClient => (destination, ports.destination, source, ports.source),
     };
-    Query { client, client_port, protocol, direction, address, port }
+    Query {
+        client,
+        client_port,
+        protocol,
+        direction,
+        address,
+        port,
+    }
 }
 
 /// The hash of the client that a question is about.

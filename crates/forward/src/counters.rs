@@ -11,9 +11,10 @@ use crate::state::is_active;
 /// each [`Died`].
 #[inline(always)]
 pub fn settle_death<'t, T: Tables<'t>>(tables: T, died: Died) {
-    let (Some(load), Some(destination)) =
-        (tables.load(died.destination), tables.destination(died.destination))
-    else {
+    let (Some(load), Some(destination)) = (
+        tables.load(died.destination),
+        tables.destination(died.destination),
+    ) else {
         return;
     };
     count(load, is_active(died.protocol, died.state), -1);

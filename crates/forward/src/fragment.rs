@@ -46,7 +46,11 @@ pub(crate) fn remember<'t, H: Host<'t>>(
 /// Keeps that a first fragment went up the stack, so that the later ones do.
 #[inline(never)]
 pub(crate) fn remember_pass<'t, H: Host<'t>>(host: &H, packet: &Packet, now: Tick) {
-    let value = FragmentValue { direction: PASSED, tick: now, ..FragmentValue::default() };
+    let value = FragmentValue {
+        direction: PASSED,
+        tick: now,
+        ..FragmentValue::default()
+    };
     host.tables().remember_fragment(&key(packet), &value);
 }
 
@@ -74,9 +78,15 @@ fn try_follow<'t, H: Host<'t>>(host: &mut H, packet: &Packet) -> Step<Verdict> {
         .ok_or(Reason::FragmentBeforeFirst)?;
     let chosen = Chosen::by_number(tables, found.entry.destination())?;
     let (direction, way) = if first.direction == 0 {
-        (Direction::ToServer, route::by_index(tables, chosen.cell.next_hop.load()))
+        (
+            Direction::ToServer,
+            route::by_index(tables, chosen.cell.next_hop.load()),
+        )
     } else {
-        (Direction::ToClient, route::to_client(tables, globals, found.entry))
+        (
+            Direction::ToClient,
+            route::to_client(tables, globals, found.entry),
+        )
     };
     if let Some(reason) = route::obstacle(host, packet, &way) {
         return Err(reason);

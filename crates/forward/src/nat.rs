@@ -22,11 +22,21 @@ pub(crate) fn rewrite<'t, H: Host<'t>>(
         Direction::ToServer => (2, ports.destination, slot.destination_port()),
         Direction::ToClient => (0, ports.source, slot.virtual_port()),
     };
-    host.set_bytes(packet.l4 + offset, &new.to_ne_bytes()).ok_or(Reason::RewriteFailed)?;
+    host.set_bytes(packet.l4 + offset, &new.to_ne_bytes())
+        .ok_or(Reason::RewriteFailed)?;
     let is_udp = packet.ip.protocol() == ipv4::UDP;
-    let checksum = if is_udp { udp::CHECKSUM_OFFSET } else { tcp::CHECKSUM_OFFSET };
-    host.change_checksum(packet.l4 + checksum, pseudo_header, Delta::of_u16(old, new), is_udp)
-        .ok_or(Reason::RewriteFailed)
+    let checksum = if is_udp {
+        udp::CHECKSUM_OFFSET
+    } else {
+        tcp::CHECKSUM_OFFSET
+    };
+    host.change_checksum(
+        packet.l4 + checksum,
+        pseudo_header,
+        Delta::of_u16(old, new),
+        is_udp,
+    )
+    .ok_or(Reason::RewriteFailed)
 }
 
 /// Rewrites the IP header alone; returns by how much the pseudo-header's sum changes.
@@ -43,6 +53,7 @@ pub(crate) fn rewrite_header<'t, H: Host<'t>>(
         Direction::ToServer => ip.set_destination(slot.destination_address()),
         Direction::ToClient => ip.set_source(slot.virtual_address()),
     };
-    host.set_bytes(packet.l3, &ip.0).ok_or(Reason::RewriteFailed)?;
+    host.set_bytes(packet.l3, &ip.0)
+        .ok_or(Reason::RewriteFailed)?;
     Ok(delta)
 }

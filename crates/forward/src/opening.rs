@@ -32,7 +32,10 @@ impl Opening {
             | (query.client_port as u64) << 32
             | (query.protocol as u64) << 48
             | (ports.flags as u64) << 56;
-        Self { client, service: query.address as u64 | (query.port as u64) << 32 }
+        Self {
+            client,
+            service: query.address as u64 | (query.port as u64) << 32,
+        }
     }
 
     #[inline(always)]
@@ -66,7 +69,11 @@ pub(crate) fn open<'t, T: Tables<'t>>(
         return Err(chosen as u32);
     }
     let made = tables.make(opening, chosen, now, processor);
-    if made & REFUSED != 0 { Err(made as u32) } else { Ok(Handle(made)) }
+    if made & REFUSED != 0 {
+        Err(made as u32)
+    } else {
+        Ok(Handle(made))
+    }
 }
 
 /// Set in what [`choose`] and [`make`] return where it is the number of a reason.
@@ -159,8 +166,7 @@ fn try_make<'t, T: Tables<'t>>(
     let service = tables.service(chosen as u32).ok_or(Reason::TableMissing)?;
     let chosen = Chosen::by_number(tables, (chosen >> 32) as u32)?;
     let table = connections(tables, globals);
-    let Claim::Slot(claimed, died) = table.claim(hash, now, now.wrapping_add(CLAIM_TICKS))
-    else {
+    let Claim::Slot(claimed, died) = table.claim(hash, now, now.wrapping_add(CLAIM_TICKS)) else {
         return Err(Reason::TableFull);
     };
     if let Some(died) = died {
@@ -184,7 +190,14 @@ fn try_make<'t, T: Tables<'t>>(
     });
     let one_way = chosen.method() != method::MASQUERADE;
     let born = Word::default().moved(0, one_way, 0);
-    let first = after_packet(globals, query.protocol, opening.flags(), Direction::ToServer, born, now);
+    let first = after_packet(
+        globals,
+        query.protocol,
+        opening.flags(),
+        Direction::ToServer,
+        born,
+        now,
+    );
     let word = table
         .publish(&claimed, first.state(), first.one_way(), first.expiry())
         .ok_or(Reason::TableFull)?;
@@ -192,7 +205,11 @@ fn try_make<'t, T: Tables<'t>>(
     counters::connection_made(chosen.cell, chosen.load, active);
     counters::scheduled(tables, processor, globals, chosen.cell, chosen.number);
 
-    let own = Found { entry: claimed.entry, word, position: claimed.position };
+    let own = Found {
+        entry: claimed.entry,
+        word,
+        position: claimed.position,
+    };
     let kept = table.settle(hash, query, own, now, |lost| {
         tables.count(processor, Reason::LostRace as u32);
         counters::settle_death(tables, lost);

@@ -58,7 +58,15 @@ pub(crate) fn parse<'t, H: Host<'t>>(host: &mut H) -> Step<Packet> {
     let ip = ipv4::Header(host.bytes(l3).ok_or(Reason::TruncatedHeader)?);
     let l4 = l3 + ip.header_length();
     let length = ip.total_length();
-    Ok(Packet { vlan, tag_in_frame, l3, l4, ip, length, mtu: 0 })
+    Ok(Packet {
+        vlan,
+        tag_in_frame,
+        l3,
+        l4,
+        ip,
+        length,
+        mtu: 0,
+    })
 }
 
 impl Packet {

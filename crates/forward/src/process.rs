@@ -6,11 +6,11 @@ use wire::{ipv4, tcp};
 
 use crate::connection::{self, ABSENT, Chosen, Question, query_of};
 use crate::host::{Host, Tables, connections};
+use crate::opening::{self, Opening};
 use crate::packet::{Packet, Ports, parse};
 use crate::route;
 use crate::state::is_reusable;
 use crate::verdict::{Action, Step, Verdict, verdict};
-use crate::opening::{self, Opening};
 use crate::{answer, counters, fragment, lookup, nat, relay, sweep};
 
 /// Decides over a packet and rewrites it accordingly.
@@ -108,12 +108,7 @@ fn balance<'t, H: Host<'t>>(
 
 /// A packet that belongs to no connection and opens none.
 #[inline(never)]
-fn turned_away<'t, H: Host<'t>>(
-    host: &H,
-    packet: &Packet,
-    reason: u32,
-    now: Tick,
-) -> Verdict {
+fn turned_away<'t, H: Host<'t>>(host: &H, packet: &Packet, reason: u32, now: Tick) -> Verdict {
     let verdict = Verdict::stay_for(reason);
     if packet.ip.is_fragment() && verdict.action() == Action::Pass {
         fragment::remember_pass(host, packet, now);
@@ -183,7 +178,9 @@ fn try_existing<'t, H: Host<'t>>(
     let tables = host.tables();
     let globals = tables.globals().ok_or(Reason::TableMissing)?;
     let now = host.now(globals);
-    let found = &connections(tables, globals).at(handle, now).ok_or(Reason::NoConnection)?;
+    let found = &connections(tables, globals)
+        .at(handle, now)
+        .ok_or(Reason::NoConnection)?;
     let chosen = Chosen::by_number(tables, found.entry.destination())?;
     let way = match direction {
         Direction::ToServer if !is_available(tables, found) => {

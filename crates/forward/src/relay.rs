@@ -63,7 +63,14 @@ impl Embedded {
             Direction::ToClient => (source, self.source_port, destination, self.destination_port),
         };
         let protocol = self.ip.protocol();
-        Question::of(&Query { client, client_port, protocol, direction, address, port })
+        Question::of(&Query {
+            client,
+            client_port,
+            protocol,
+            direction,
+            address,
+            port,
+        })
     }
 }
 
@@ -168,8 +175,10 @@ fn try_translate<'t, H: Host<'t>>(
             (2, inner.destination_port, slot.virtual_port())
         }
     };
-    host.set_bytes(inner.l3, &inner.ip.0).ok_or(Reason::RewriteFailed)?;
-    host.set_bytes(inner.l4 + offset, &new.to_ne_bytes()).ok_or(Reason::RewriteFailed)?;
+    host.set_bytes(inner.l3, &inner.ip.0)
+        .ok_or(Reason::RewriteFailed)?;
+    host.set_bytes(inner.l4 + offset, &new.to_ne_bytes())
+        .ok_or(Reason::RewriteFailed)?;
     // The embedded IP header's sum stays the same: its checksum made up for its address.
     let checksum = packet.l4 + icmp::CHECKSUM_OFFSET;
     host.change_checksum(checksum, Delta::ZERO, Delta::of_u16(old, new), false)

@@ -22,15 +22,30 @@ pub(crate) struct Way<'t> {
 
 impl<'t> Way<'t> {
     const fn to_hop(hop: &'t NextHopCell) -> Self {
-        Self { hop: Some(hop), ifindex: 0, neighbour: 0, none: None }
+        Self {
+            hop: Some(hop),
+            ifindex: 0,
+            neighbour: 0,
+            none: None,
+        }
     }
 
     const fn to_neighbour(ifindex: u32, neighbour: u32) -> Self {
-        Self { hop: None, ifindex, neighbour, none: None }
+        Self {
+            hop: None,
+            ifindex,
+            neighbour,
+            none: None,
+        }
     }
 
     const fn none(reason: Reason) -> Self {
-        Self { hop: None, ifindex: 0, neighbour: 0, none: Some(reason) }
+        Self {
+            hop: None,
+            ifindex: 0,
+            neighbour: 0,
+            none: Some(reason),
+        }
     }
 
     /// Whether there is none.
@@ -70,7 +85,8 @@ pub(crate) fn to_client<'t, T: Tables<'t>>(tables: T, globals: &Globals, slot: &
     }
     let (way, index) = to_address(tables, slot.client());
     if index != NONE {
-        slot.client_hop.store((generation as u64) << 32 | index as u64);
+        slot.client_hop
+            .store((generation as u64) << 32 | index as u64);
     }
     way
 }
@@ -84,8 +100,15 @@ pub(crate) fn to_address<'t, T: Tables<'t>>(tables: T, address: u32) -> (Way<'t>
     if route.ifindex == 0 {
         return (Way::none(Reason::NoRoute), NONE);
     }
-    let neighbour = if route.gateway == 0 { address } else { route.gateway };
-    let key = NeighbourKey { ifindex: route.ifindex, address: neighbour };
+    let neighbour = if route.gateway == 0 {
+        address
+    } else {
+        route.gateway
+    };
+    let key = NeighbourKey {
+        ifindex: route.ifindex,
+        address: neighbour,
+    };
     if let Some(index) = tables.neighbour(key)
         && let Some(hop) = tables.next_hop(index)
         && hop.state.load() == hop_state::RESOLVED
@@ -109,12 +132,20 @@ pub(crate) fn obstacle<'t, H: Host<'t>>(
         return way.none;
     }
     let Some(hop) = way.hop else {
-        return if H::COMPLETE { None } else { Some(Reason::NextHopUnresolved) };
+        return if H::COMPLETE {
+            None
+        } else {
+            Some(Reason::NextHopUnresolved)
+        };
     };
     if packet.wire_length(host) <= hop.mtu.load() {
         return None;
     }
-    Some(if packet.ip.dont_fragment() { Reason::TooBig } else { Reason::CannotFragment })
+    Some(if packet.ip.dont_fragment() {
+        Reason::TooBig
+    } else {
+        Reason::CannotFragment
+    })
 }
 
 /// A function of its own, since few directors need it.

@@ -78,7 +78,11 @@ fn at_position<'t, T: Tables<'t>>(tables: T, service: &ServiceCell, position: u6
     let index = sched::sequence::block_at(position, service.blocks.load(), start_of)?;
     let block = tables.block(first.wrapping_add(index))?;
     let offset = sched::sequence::member_at(position, block.start.load(), block.members.load())?;
-    Some(tables.member(block.members_first.load().wrapping_add(offset))?.load())
+    Some(
+        tables
+            .member(block.members_first.load().wrapping_add(offset))?
+            .load(),
+    )
 }
 
 /// The number of the member with the least load, for its weight or regardless of it; of equals the
@@ -91,7 +95,11 @@ pub fn least_loaded<'t, T: Tables<'t>>(
     by_weight: bool,
 ) -> u32 {
     // No `Option` of it: the kernel's verifier refuses to move what `None` leaves unset.
-    let mut best = Candidate { number: NONE, weight: 0, overhead: 0 };
+    let mut best = Candidate {
+        number: NONE,
+        weight: 0,
+        overhead: 0,
+    };
     for index in 0..MAX_COMPARED {
         if index >= members {
             break;
@@ -105,10 +113,18 @@ pub fn least_loaded<'t, T: Tables<'t>>(
         };
         let candidate = Candidate {
             number,
-            weight: if by_weight { destination.weight.load() } else { 1 },
+            weight: if by_weight {
+                destination.weight.load()
+            } else {
+                1
+            },
             overhead: least::overhead(load.active.load(), load.inactive.load()),
         };
-        best = if best.number == NONE { candidate } else { candidate.or_better(best) };
+        best = if best.number == NONE {
+            candidate
+        } else {
+            candidate.or_better(best)
+        };
     }
     best.number
 }

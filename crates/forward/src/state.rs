@@ -136,7 +136,10 @@ pub(crate) fn after_packet(
         let secure = globals.tcp_table.load() as usize;
         tcp_state(secure, flags, direction, before.state(), before.one_way())
     } else {
-        (0, before.one_way() && matches!(direction, Direction::ToServer))
+        (
+            0,
+            before.one_way() && matches!(direction, Direction::ToServer),
+        )
     };
     let timeout = element(&globals.timeouts.0, timeout_index(protocol, state) as u32).load();
     before.moved(state, one_way, now.wrapping_add(timeout))
@@ -167,7 +170,10 @@ fn tcp_state(
     } else {
         return (tcp::CLOSE, one_way);
     };
-    (*element(&TRANSITIONS, at(secure, rows, event, state as usize) as u32), one_way)
+    (
+        *element(&TRANSITIONS, at(secure, rows, event, state as usize) as u32),
+        one_way,
+    )
 }
 
 /// Whether a SYN on a connection in this state opens a new one (IPVS's conn_reuse_mode).

@@ -32,7 +32,9 @@ impl Verdict {
     /// As [`Self::send`], by the reason's number.
     #[inline(always)]
     pub(crate) const fn send_for(reason: u32) -> Self {
-        Self { number: reason | SEND }
+        Self {
+            number: reason | SEND,
+        }
     }
 
     /// The packet stays: up the stack or nowhere, as the reason says.
@@ -45,7 +47,9 @@ impl Verdict {
     #[inline(always)]
     pub(crate) const fn stay_for(reason: u32) -> Self {
         let passes = Reason::PASSES >> (reason & 63) & 1 == 1;
-        Self { number: if passes { reason | PASS } else { reason } }
+        Self {
+            number: if passes { reason | PASS } else { reason },
+        }
     }
 
     /// What to do.

@@ -101,6 +101,8 @@ trait Side {
     fn view(&self) -> abi::View<'_>;
     /// Frees what has died.
     fn sweep(&self);
+    /// Name of the state of the connection from a client's port, `-` where there is none.
+    fn state(&self, port: u16) -> String;
 }
 
 impl<P: Hooks> World<P> {
@@ -232,6 +234,14 @@ impl<P: Hooks> Side for World<P> {
     fn sweep(&self) {
         control::connections::sweep_dead(self.director.plane());
     }
+
+    fn state(&self, port: u16) -> String {
+        let plane = self.director.plane();
+        let buckets = plane.connections().len() as u32;
+        let all = control::connections::list(plane, 0, buckets).unwrap();
+        let found = all.iter().find(|entry| entry.client.port() == port);
+        found.map_or("-".into(), |entry| entry.state.clone().into_owned())
+    }
 }
 
 /// The directors.
@@ -260,13 +270,18 @@ impl Bed {
     /// loading the programs takes its time.
     pub fn shared() -> MutexGuard<'static, Self> {
         static BED: LazyLock<Mutex<Bed>> = LazyLock::new(|| Mutex::new(Bed::new()));
-        // A test that failed leaves nothing that the following lines do not clear.
+        // A test that failed leaves nothing that is not cleared here.
         let bed = BED.lock().unwrap_or_else(PoisonError::into_inner);
-        bed.advance(LONGEST_TIMEOUT + 1);
-        bed.sides.iter().for_each(|side| side.sweep());
-        bed.change(|view| view.runtime.icmp_identification.store(0));
-        assert_eq!(bed.connections(), (0, 0));
+        bed.clear();
         bed
+    }
+
+    /// Lets all connections die.
+    pub fn clear(&self) {
+        self.advance(LONGEST_TIMEOUT + 1);
+        self.sides.iter().for_each(|side| side.sweep());
+        self.change(|view| view.runtime.icmp_identification.store(0));
+        assert_eq!(self.connections(), (0, 0));
     }
 
     /// All four, with tables as small as they get.
@@ -368,5 +383,12 @@ impl Bed {
         let counts: Vec<(u32, u32)> = self.sides.iter().map(|side| count(side.as_ref())).collect();
         assert!(counts.windows(2).all(|two| two[0] == two[1]), "{counts:?}");
         counts[0]
+    }
+
+    /// Name of the state of the connection from a client's port, `-` where there is none.
+    pub fn state(&self, port: u16) -> String {
+        let states: Vec<String> = self.sides.iter().map(|side| side.state(port)).collect();
+        assert!(states.windows(2).all(|two| two[0] == two[1]), "{states:?}");
+        states[0].clone()
     }
 }

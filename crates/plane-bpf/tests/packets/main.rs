@@ -3,6 +3,7 @@
 //! action, in every counter and in every byte; what they agree on must be right.
 //!
 //! Needs root.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bed;
 mod errors;
@@ -14,3 +15,4 @@ mod lan;
 mod life;
 mod passing;
 mod relayed;
+mod walk;
