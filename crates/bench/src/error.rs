@@ -35,6 +35,16 @@ pub enum Error {
         /// What it returned.
         found: u32,
     },
+    /// A command that sets up the network failed.
+    #[error(
+        "`{command}' failed: {message}\nhint: run as root, with iproute2, ethtool and nftables"
+    )]
+    Command {
+        /// The command.
+        command: String,
+        /// What it said.
+        message: String,
+    },
 }
 
 /// Says what was refused.

@@ -4,6 +4,8 @@
 
 mod director;
 mod error;
+mod hosts;
+mod network;
 mod object;
 mod packets;
 mod pattern;
@@ -38,6 +40,8 @@ struct Arguments {
 enum Part {
     /// Nanoseconds per packet in the programs.
     Packets,
+    /// Packets per second through namespaces.
+    Network,
 }
 
 fn main() -> ExitCode {
@@ -57,6 +61,9 @@ fn run(arguments: &Arguments) -> Result<(), Error> {
     let mut groups = Vec::new();
     if wanted(Part::Packets) {
         groups.extend(packets::measure(arguments.runs.into())?);
+    }
+    if wanted(Part::Network) {
+        groups.push(network::measure(arguments.runs.into())?);
     }
     let report = Report { machine, groups };
     print!("{report}");

@@ -4,17 +4,21 @@ use std::path::Path;
 
 use aya::maps::{Array, MapData, ProgramArray};
 use aya::programs::{ProgramFd, SchedClassifier, TestRun, TestRunOptions, TestRunResult, Xdp};
-use aya::{Ebpf, EbpfLoader};
+use aya::{Ebpf, EbpfLoader, TestRunAttrs};
 use aya_obj::programs::XdpAttachType;
 use plane_bpf::Hook;
 
 use crate::error::{Error, refused};
 use crate::pattern::{FRAME, Pattern, Words};
 
+/// Frames that are sent at once.
+const BATCH: u32 = 64;
+
 /// The front programs, the empty ones and the sinks.
 pub struct Object {
     ebpf: Ebpf,
     pattern: Array<MapData, Words>,
+    seen: Array<MapData, u64>,
     xdp_under_test: ProgramArray<MapData>,
     tc_under_test: ProgramArray<MapData>,
 }
@@ -49,6 +53,7 @@ impl Object {
         let mut map = |name: &str| ebpf.take_map(name).expect("the object has this map");
         Ok(Self {
             pattern: map("PATTERN").try_into().map_err(refused(what))?,
+            seen: map("SEEN").try_into().map_err(refused(what))?,
             xdp_under_test: map("XDP_UNDER_TEST").try_into().map_err(refused(what))?,
             tc_under_test: map("TC_UNDER_TEST").try_into().map_err(refused(what))?,
             ebpf,
@@ -71,6 +76,16 @@ impl Object {
             .program_mut(name)
             .expect("the object has this program");
         program.try_into().expect("and it is a TC program")
+    }
+
+    /// Packets that the sinks have counted.
+    ///
+    /// # Errors
+    /// When the kernel does not tell.
+    pub fn seen(&self) -> Result<u64, Error> {
+        self.seen
+            .get(&0, 0)
+            .map_err(refused("the sink's counter cannot be read"))
     }
 
     /// What the front programs write from now on, beginning with the first flow.
@@ -134,6 +149,29 @@ impl Object {
             Hook::Xdp => run(self.xdp("xvs_bench_xdp"), repeat),
             Hook::Ingress => run(self.classifier("xvs_bench_tc"), repeat),
         }
+    }
+
+    /// Sends packets out of an interface of this thread's network namespace, as the front program
+    /// writes them. Its return code must be XDP_TX, and nothing be tested.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn send(&mut self, ifindex: u32, number: u32) -> Result<(), Error> {
+        let frame = [0; FRAME];
+        // struct xdp_md: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress.
+        let context = [0, FRAME as u32, 0, ifindex, 0, 0]
+            .map(u32::to_ne_bytes)
+            .concat();
+        let options = TestRunOptions {
+            data_in: Some(&frame),
+            ctx_in: Some(&context),
+            repeat: number,
+            attrs: TestRunAttrs::new().xdp_live_frames(BATCH),
+            ..TestRunOptions::default()
+        };
+        let sent = self.xdp("xvs_bench_xdp").test_run(options);
+        sent.map(drop)
+            .map_err(refused("frames cannot be sent by BPF_PROG_TEST_RUN"))
     }
 
     /// Runs the empty program of a hook alone.
