@@ -161,7 +161,10 @@ impl Drop for State {
         }
         // Another benchmark may have its pins there: then this fails, and so it should.
         let mount = Path::new(STATES).join("bpf");
-        let is_empty = fs::read_dir(&mount).is_ok_and(|mut entries| entries.next().is_none());
+        let is_empty = fs::read_dir(&mount).is_ok_and(|entries| {
+            // The file system has files of its own.
+            entries.flatten().all(|entry| !entry.path().is_dir())
+        });
         if is_empty && nix::mount::umount(&mount).is_ok() {
             let _ = fs::remove_dir(&mount).and_then(|()| fs::remove_dir(STATES));
         }
