@@ -9,8 +9,24 @@ use crate::support::{Director, Hook, NameServer, Network, connect};
 
 const NAT_WRR: &str = include_str!("../golden/nat-wrr.txt");
 
+/// How often the whole transcript is tried: on a busy machine TCP joins acknowledgements or repeats
+/// a segment, and then the counters of packets are others.
+const TRIES: usize = 4;
+
 #[test]
 fn the_first_demonstration_prints_what_the_kernels_director_printed() {
+    let mut differences = Vec::new();
+    for _ in 0..TRIES {
+        match replay() {
+            Ok(()) => return,
+            Err(difference) => differences.push(difference),
+        }
+    }
+    panic!("{}", differences.join("\n"));
+}
+
+/// Carries the transcript out in a network of its own; the first difference is the error.
+fn replay() -> Result<(), String> {
     let network = Network::new(Hook::Tc);
     // Counters of packets are compared: every packet is one on its own.
     network.packets_as_on_a_wire();
@@ -34,9 +50,12 @@ fn the_first_demonstration_prints_what_the_kernels_director_printed() {
         };
         if block.recorded {
             let [want, got] = [&block.lines, &got].map(|lines| masked(block.command, lines));
-            assert_eq!(got, want, "{}", block.command);
+            if got != want {
+                return Err(format!("{}\n want {want:#?}\n got {got:#?}", block.command));
+            }
         }
     }
+    Ok(())
 }
 
 /// A command of a transcript, and what followed.
