@@ -9,6 +9,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::{Flock, FlockArg};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
@@ -54,6 +55,11 @@ pub fn prepare(state: &Path) -> Result<PathBuf, Error> {
     let mount_point = root.join("bpf");
     fs::create_dir_all(&mount_point)
         .map_err(Error::file("a folder cannot be made", &mount_point))?;
+    // Two that mount at once would hide each other's pins.
+    let folder_of_all =
+        fs::File::open(root).map_err(Error::file("a folder cannot be opened", root))?;
+    let _alone = Flock::lock(folder_of_all, FlockArg::LockExclusive)
+        .map_err(|(_, errno)| Error::file("a folder cannot be locked", root)(errno.into()))?;
     if !is_bpf(&reached(&mount_point)) && mount_for_machine(&mount_point).is_err() {
         tracing::warn!(
             "the BPF file system is mounted in this mount namespace only: the data plane ends with \
