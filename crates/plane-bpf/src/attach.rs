@@ -3,17 +3,16 @@
 //! Where the kernel has links for a hook, the link is pinned. TC has them from Linux 6.6 on (tcx);
 //! before, the program is a filter of the interface's clsact qdisc, which stays by itself.
 
-use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
 
-use aya::programs::links::{FdLink, LinkError, PinnedLink};
-use aya::programs::tc::{self, NlOptions, SchedClassifierLink, TcAttachOptions, TcError};
-use aya::programs::{LinkOrder, ProgramError, SchedClassifier, TcAttachType, Xdp, XdpMode};
-use nix::net::if_::{if_indextoname, if_nameindex};
+use nix::net::if_::if_indextoname;
 
-use crate::error::Error;
-use crate::object::Programs;
+use crate::error::{Error, Refusal};
+use crate::filter;
+use crate::links::Link;
+use crate::object::{Program, Programs};
+use crate::pins::Pins;
+use crate::sys::Place;
 
 /// Where packets are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,158 +25,195 @@ pub enum Mode {
     Tc,
 }
 
-/// The name that a TC program has in the kernel.
-const INGRESS: &str = "xvs_ingress";
-/// Priority of the filter on kernels without tcx: before those that people add without a number.
-const PRIORITY: u16 = 1;
+/// A program of ours on an interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Attachment {
+    /// The interface.
+    pub ifindex: u32,
+    /// Where on it.
+    pub point: Point,
+}
 
-/// Attaches the programs that a mode needs; what is attached already stays as it is.
-pub fn attach(pins: &Path, programs: &mut Programs, ifindex: u32, mode: Mode) -> Result<(), Error> {
-    let interface = name_of(ifindex)?;
-    let failed = |source| Error::Attach {
-        interface: interface.clone(),
-        source,
+/// A place on an interface that takes a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Point {
+    /// XDP in the driver.
+    XdpNative,
+    /// XDP in the kernel's generic receive path.
+    XdpGeneric,
+    /// TC's ingress, by a link (Linux 6.6 and later).
+    TcLink,
+    /// TC's ingress, by a filter of the clsact qdisc.
+    TcFilter,
+}
+
+/// How a program gets to TC's ingress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TcMeans {
+    /// By a link where the kernel has it, else by a filter.
+    LinkIfPossible,
+    /// By a filter, as on kernels before 6.6.
+    Filter,
+}
+
+/// Attaches the programs that a mode needs, and detaches those that it does not. What is attached
+/// already stays.
+pub fn attach(
+    pins: &Pins,
+    programs: &Programs,
+    ifindex: u32,
+    mode: Mode,
+    means: TcMeans,
+) -> Result<(), Error> {
+    // Whoever asks for an interface that is gone shall hear that, not what the kernel makes of it.
+    name_of(ifindex)?;
+    attach_tc(pins, &programs.for_tc(), ifindex, means)?;
+    let (wanted, others) = match mode {
+        Mode::Tc => (None, &[Place::XdpNative, Place::XdpGeneric][..]),
+        Mode::XdpNative => (Some(Place::XdpNative), &[Place::XdpGeneric][..]),
+        Mode::XdpGeneric => (Some(Place::XdpGeneric), &[Place::XdpNative][..]),
     };
-    forget_vanished(pins, ifindex, &interface);
-    attach_tc(&pin(pins, "tc", ifindex), &mut programs.ingress, &interface).map_err(failed)?;
-    let path = pin(pins, "xdp", ifindex);
-    match mode {
-        Mode::Tc => detach(&path),
-        _ if path.exists() => {}
-        Mode::XdpNative => {
-            attach_xdp(&path, &mut programs.xdp, ifindex, XdpMode::Driver).map_err(failed)?;
+    for &other in others {
+        remove_link(pins, ifindex, other)?;
+    }
+    let Some(place) = wanted else {
+        return Ok(());
+    };
+    attach_link(pins, &programs.for_xdp(), ifindex, place).map_err(|failure| match failure {
+        Failure::Kernel(error) => Error::Attach {
+            interface: shown(ifindex),
+            refusal: Refusal::of_xdp(error),
+        },
+        Failure::Ours(error) => error,
+    })
+}
+
+/// Takes all our programs off an interface.
+pub fn detach(pins: &Pins, ifindex: u32) -> Result<(), Error> {
+    for place in [Place::XdpNative, Place::XdpGeneric, Place::TcIngress] {
+        remove_link(pins, ifindex, place)?;
+    }
+    filter::detach(pins, ifindex)
+}
+
+/// Takes all our programs off all interfaces.
+pub fn detach_all(pins: &Pins) -> Result<(), Error> {
+    for link in Link::all(pins) {
+        link.remove(pins)?;
+    }
+    filter::detach_all(pins)
+}
+
+/// Everything that is attached, sorted.
+pub fn attached(pins: &Pins) -> Vec<Attachment> {
+    let links = Link::all(pins).into_iter().filter(Link::is_attached);
+    let links = links.map(|link| Attachment {
+        ifindex: link.ifindex,
+        point: match link.place {
+            Place::XdpNative => Point::XdpNative,
+            Place::XdpGeneric => Point::XdpGeneric,
+            Place::TcIngress => Point::TcLink,
+        },
+    });
+    let filters = filter::interfaces(pins)
+        .into_iter()
+        .map(|ifindex| Attachment {
+            ifindex,
+            point: Point::TcFilter,
+        });
+    let mut attached: Vec<Attachment> = links.chain(filters).collect();
+    attached.sort_unstable();
+    attached
+}
+
+/// Whether our XDP program is attached to an interface.
+pub fn has_xdp(pins: &Pins, ifindex: u32) -> bool {
+    let mut places = [Place::XdpNative, Place::XdpGeneric].into_iter();
+    places.any(|place| Link::find(pins, ifindex, place).is_some_and(|link| link.is_attached()))
+}
+
+/// Lets everything that is attached run these programs, and forgets what has lost its interface.
+/// No packet passes between an old program and its successor.
+pub fn renew(pins: &Pins, programs: &Programs) -> Result<(), Error> {
+    for link in Link::all(pins) {
+        let program = match link.place {
+            Place::TcIngress => programs.for_tc(),
+            Place::XdpNative | Place::XdpGeneric => programs.for_xdp(),
+        };
+        if link.is_attached() {
+            link.run(&program).map_err(refused(link.ifindex))?;
+        } else {
+            link.remove(pins)?;
         }
-        Mode::XdpGeneric => {
-            attach_xdp(&path, &mut programs.xdp, ifindex, XdpMode::Skb).map_err(failed)?;
-        }
+    }
+    for ifindex in filter::interfaces(pins) {
+        filter::attach(pins, &programs.for_tc(), ifindex)?;
     }
     Ok(())
 }
 
-/// Whether our XDP program is attached to an interface.
-pub fn has_xdp(pins: &Path, ifindex: u32) -> bool {
-    pin(pins, "xdp", ifindex).exists()
-}
-
-/// Detaches everything that is attached from these pins.
-pub fn detach_all(pins: &Path) {
-    let links = fs::read_dir(pins.join("links"))
-        .into_iter()
-        .flatten()
-        .flatten();
-    for entry in links {
-        detach(&entry.path());
-    }
-}
-
-/// Takes our filters off the interfaces of this network namespace, on kernels without tcx.
-pub fn detach_filters() {
-    let Ok(interfaces) = if_nameindex() else {
-        return;
-    };
-    for interface in &interfaces {
-        // Most interfaces have none.
-        let name = interface.name().to_string_lossy();
-        let _ = tc::qdisc_detach_program(&name, TcAttachType::Ingress, INGRESS);
-    }
-}
-
-fn pin(pins: &Path, hook: &str, ifindex: u32) -> PathBuf {
-    pins.join("links").join(format!("{hook}-{ifindex}"))
-}
-
-fn name_of(ifindex: u32) -> Result<String, Error> {
-    let name = if_indextoname(ifindex).map_err(|_| Error::NoInterface(ifindex))?;
-    Ok(name.to_string_lossy().into_owned())
-}
-
-/// An interface that vanished takes its attachments along, but not their pins; another may have
-/// its index now.
-fn forget_vanished(pins: &Path, ifindex: u32, interface: &str) {
-    let path = pin(pins, "tc", ifindex);
-    let attached = SchedClassifier::query_tcx(interface, TcAttachType::Ingress);
-    let is_there = attached.is_ok_and(|(_, programs)| {
-        programs
-            .iter()
-            .any(|program| program.name_as_str() == Some(INGRESS))
-    });
-    if path.exists() && !is_there {
-        detach(&path);
-        detach(&pin(pins, "xdp", ifindex));
+/// The error when the kernel refuses something on an interface.
+pub fn refused(ifindex: u32) -> impl Fn(io::Error) -> Error + Copy {
+    move |error| Error::Attach {
+        interface: shown(ifindex),
+        refusal: Refusal::Other(error),
     }
 }
 
 fn attach_tc(
-    path: &Path,
-    program: &mut SchedClassifier,
-    interface: &str,
-) -> Result<(), ProgramError> {
-    if path.exists() {
-        return Ok(());
-    }
-    let order = TcAttachOptions::TcxOrder(LinkOrder::first());
-    match program.attach_with_options(interface, TcAttachType::Ingress, order) {
-        Ok(link) => keep(program.take_link(link)?, path),
-        Err(error) if has_no_tcx(&error) => attach_filter(program, interface),
-        Err(error) => Err(error),
-    }
-}
-
-/// Kernels before 6.6 do not know the command's attach type.
-fn has_no_tcx(error: &ProgramError) -> bool {
-    let ProgramError::SyscallError(error) = error else {
-        return false;
-    };
-    error.io_error.raw_os_error() == Some(libc::EINVAL)
-}
-
-fn attach_filter(program: &mut SchedClassifier, interface: &str) -> Result<(), ProgramError> {
-    match tc::qdisc_add_clsact(interface) {
-        Err(TcError::AlreadyAttached) | Ok(()) => {}
-        Err(error) => return Err(error.into()),
-    }
-    // A filter that an earlier daemon left is replaced.
-    let _ = tc::qdisc_detach_program(interface, TcAttachType::Ingress, INGRESS);
-    let options = NlOptions {
-        priority: PRIORITY,
-        ..NlOptions::default()
-    };
-    let options = TcAttachOptions::Netlink(options);
-    let link = program.attach_with_options(interface, TcAttachType::Ingress, options)?;
-    // Dropping the link would take the filter away.
-    std::mem::forget(program.take_link(link)?);
-    Ok(())
-}
-
-fn attach_xdp(
-    path: &Path,
-    program: &mut Xdp,
+    pins: &Pins,
+    program: &Program<'_>,
     ifindex: u32,
-    mode: XdpMode,
-) -> Result<(), ProgramError> {
-    let link = program.attach_to_if_index(ifindex, mode)?;
-    pin_link(program.take_link(link)?.try_into(), path)
-}
-
-fn keep(link: SchedClassifierLink, path: &Path) -> Result<(), ProgramError> {
-    pin_link(link.try_into(), path)
-}
-
-fn pin_link(link: Result<FdLink, LinkError>, path: &Path) -> Result<(), ProgramError> {
-    let unpinned = |why: String| {
-        ProgramError::IOError(io::Error::other(format!(
-            "the link cannot be pinned: {why}"
-        )))
-    };
-    let link = link.map_err(|error| unpinned(error.to_string()))?;
-    link.pin(path)
-        .map(drop)
-        .map_err(|error| unpinned(error.to_string()))
-}
-
-/// Ends an attachment by its pin. One that is not there, or whose file system is gone, has ended.
-fn detach(path: &Path) {
-    if let Ok(Ok(link)) = PinnedLink::from_pin(path).map(PinnedLink::unpin) {
-        drop(link);
+    means: TcMeans,
+) -> Result<(), Error> {
+    if means == TcMeans::Filter {
+        remove_link(pins, ifindex, Place::TcIngress)?;
+        return filter::attach(pins, program, ifindex);
     }
+    match attach_link(pins, program, ifindex, Place::TcIngress) {
+        // Kernels without tcx do not know what is asked for.
+        Err(Failure::Kernel(error)) if error.kind() == io::ErrorKind::InvalidInput => {
+            filter::attach(pins, program, ifindex)
+        }
+        Err(Failure::Kernel(error)) => Err(refused(ifindex)(error)),
+        Err(Failure::Ours(error)) => Err(error),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Why a link was not made: the kernel, or the pins.
+enum Failure {
+    Kernel(io::Error),
+    Ours(Error),
+}
+
+fn attach_link(
+    pins: &Pins,
+    program: &Program<'_>,
+    ifindex: u32,
+    place: Place,
+) -> Result<(), Failure> {
+    match Link::find(pins, ifindex, place) {
+        Some(link) if link.is_attached() => return link.run(program).map_err(Failure::Kernel),
+        Some(link) => link.remove(pins).map_err(Failure::Ours)?,
+        None => {}
+    }
+    Link::create(pins, program, ifindex, place).map_err(Failure::Kernel)
+}
+
+fn remove_link(pins: &Pins, ifindex: u32, place: Place) -> Result<(), Error> {
+    Link::find(pins, ifindex, place).map_or(Ok(()), |link| link.remove(pins))
+}
+
+fn name_of(ifindex: u32) -> Result<String, Error> {
+    let name = if_indextoname(ifindex).map_err(|_| Error::NoInterface(ifindex))?;
+    match name.is_empty() {
+        true => Err(Error::NoInterface(ifindex)),
+        false => Ok(name.to_string_lossy().into_owned()),
+    }
+}
+
+/// An interface's name, or its number where it has none any more.
+fn shown(ifindex: u32) -> String {
+    name_of(ifindex).unwrap_or_else(|_| ifindex.to_string())
 }

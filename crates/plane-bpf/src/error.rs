@@ -5,26 +5,50 @@ use std::path::PathBuf;
 
 use aya::EbpfError;
 use aya::maps::MapError;
-use aya::pin::PinError;
 use aya::programs::ProgramError;
 use thiserror::Error;
 
 /// Why the kernel's side is not as it should be.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// The kernel does not let us use BPF.
+    /// The kernel is too old.
     #[error(
-        "the kernel does not allow BPF here: {0}\n\
-         hint: run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON; in a container, allow \
-         the bpf system call"
+        "this is Linux {found}, and the data plane needs 5.15 or later\n\
+         hint: run a later kernel"
     )]
-    NotAllowed(io::Error),
-    /// The object's maps cannot be made.
+    OldKernel {
+        /// Its version.
+        found: String,
+    },
+    /// The process lacks capabilities.
     #[error(
-        "the tables cannot be made: {0}\nhint: smaller tables (--connections) need less memory"
+        "BPF is not allowed without {missing}\n\
+         hint: run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"
     )]
-    Load(#[from] EbpfError),
-    /// A program was not accepted.
+    NoPrivilege {
+        /// The capabilities that it lacks.
+        missing: String,
+    },
+    /// The process has the capabilities, and the kernel refuses all the same.
+    #[error(
+        "the kernel refuses BPF although the process has the capabilities: {0}\n\
+         hint: a container's seccomp profile or a security module may forbid it, and a user \
+         namespace does"
+    )]
+    Refused(#[source] io::Error),
+    /// The kernel has no BPF.
+    #[error(
+        "the kernel has no bpf system call\n\
+         hint: run a kernel that is built with CONFIG_BPF_SYSCALL"
+    )]
+    NoBpf,
+    /// There is not memory enough for the tables.
+    #[error("there is not enough memory for the tables\nhint: choose smaller ones (--connections)")]
+    NoMemory,
+    /// The tables cannot be made.
+    #[error("the tables cannot be made: {0}")]
+    Load(#[source] EbpfError),
+    /// A program is not accepted, or cannot be run.
     #[error("program {name} is not accepted by the kernel: {source}")]
     Program {
         /// The program.
@@ -40,24 +64,40 @@ pub enum Error {
         /// What is wrong.
         source: MapError,
     },
-    /// Something cannot be pinned.
-    #[error("{what} cannot be pinned: {source}")]
-    Pin {
-        /// What.
-        what: String,
-        /// What the kernel said.
-        source: PinError,
+    /// A map's values are not as this program knows them.
+    #[error(
+        "table {name} has values of {found} bytes instead of {expected}\n\
+         hint: start with --fresh, which forgets all connections"
+    )]
+    Layout {
+        /// The map.
+        name: &'static str,
+        /// Bytes of a value in the kernel.
+        found: u32,
+        /// Bytes of a value here.
+        expected: usize,
+    },
+    /// There is a data plane where one was to be made.
+    #[error(
+        "there is a data plane already ({})\n\
+         hint: start with --fresh to replace it, which forgets all connections",
+        pins.display()
+    )]
+    Exists {
+        /// Where its pins are.
+        pins: PathBuf,
     },
     /// The pinned tables are of another version.
     #[error(
         "the data plane that runs here has tables of version {found}, this daemon knows version \
-         {}\nhint: run the daemon of that version, or start with --fresh, which forgets all \
-         connections",
-        abi::ABI_VERSION
+         {expected}\n\
+         hint: run the daemon of that version, or start with --fresh, which forgets all connections"
     )]
     OtherVersion {
         /// The version found.
         found: u32,
+        /// The version of this daemon.
+        expected: u32,
     },
     /// A file operation failed.
     #[error("{what} ({}): {source}", path.display())]
@@ -70,19 +110,49 @@ pub enum Error {
         source: io::Error,
     },
     /// An interface does not take the program.
-    #[error("interface {interface}: {source}")]
+    #[error("interface {interface}: {refusal}")]
     Attach {
         /// The interface.
         interface: String,
-        /// What the kernel said.
-        source: ProgramError,
+        /// Why not.
+        refusal: Refusal,
     },
     /// There is no such interface any more.
     #[error("there is no interface with index {0}")]
     NoInterface(u32),
     /// The kernel's ticks cannot be read.
     #[error("the kernel's clock cannot be read: {0}")]
-    Clock(ProgramError),
+    Clock(#[source] ProgramError),
+}
+
+/// Why an interface does not take a program.
+#[derive(Debug, Error)]
+pub enum Refusal {
+    /// Another XDP program is there. TC does.
+    #[error("somebody else's XDP program is attached")]
+    OtherProgram,
+    /// Packets may be larger than XDP's buffers. TC does.
+    #[error("its MTU is too large for XDP")]
+    MtuTooLarge,
+    /// The driver cannot run XDP programs, as it is set up now. TC does.
+    #[error("its driver does not run XDP, at least not with the offloads that are on")]
+    NotSupported,
+    /// Anything else.
+    #[error("the kernel refuses: {0}")]
+    Other(io::Error),
+}
+
+impl Refusal {
+    /// What an error of attaching XDP means.
+    pub(crate) fn of_xdp(error: io::Error) -> Self {
+        match error.raw_os_error() {
+            // EEXIST: in the other mode, native or generic.
+            Some(libc::EBUSY | libc::EEXIST) => Self::OtherProgram,
+            Some(libc::ERANGE) => Self::MtuTooLarge,
+            Some(libc::EOPNOTSUPP) => Self::NotSupported,
+            _ => Self::Other(error),
+        }
+    }
 }
 
 impl Error {

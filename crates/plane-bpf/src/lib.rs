@@ -2,26 +2,65 @@
 //! pins it, and takes up again what an earlier daemon left.
 //!
 //! A data plane belongs to a network namespace and to a folder of the daemon's there, such as
-//! `/run/xvs/4711`. Its pins are in a BPF file system beside it, at `/run/xvs/bpf/4711`:
+//! `/run/xvs/4711` (the number is the namespace's [cookie](netns_cookie)). Its pins are in a BPF
+//! file system beside it, at `/run/xvs/bpf/4711`:
 //!
 //! ```text
-//! maps/NAME          every map          tables outlive the daemon
-//! programs/NAME      every program
-//! links/tc-IFINDEX   and xdp-IFINDEX    attachments outlive the daemon
+//! maps/NAME             every map: tables outlive the daemon
+//! programs/NAME         every program
+//! programs/object-HASH  a folder: which object the programs come from
+//! links/tc-IFINDEX      attachments outlive the daemon; also xdp-IFINDEX, xdp-generic-IFINDEX
+//! links/filter-IFINDEX  a folder: kernels before 6.6 have a filter of ours on this interface
+//! links/clsact-IFINDEX  a folder: and its clsact qdisc is ours
 //! ```
 //!
-//! [`Plane::create`] makes one, [`Plane::adopt`] takes one up, [`remove`] ends one.
+//! # A daemon's life
+//! ```no_run
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use plane_bpf::{Mode, Plane};
+//! use std::path::Path;
+//!
+//! plane_bpf::remove_stale(Path::new("/run/xvs"))?;
+//! let state = Path::new("/run/xvs").join(plane_bpf::netns_cookie()?.to_string());
+//! let plane = match Plane::adopt(&state)? {
+//!     Some(found) => found,
+//!     None => {
+//!         let sizes = control::Sizes::defaults(plane_bpf::processors()?);
+//!         Plane::create(&state, &sizes)?
+//!     }
+//! };
+//! plane.attach(2, Mode::Tc)?;
+//! # Ok(())
+//! # }
+//! ```
+//! Dropping a [`Plane`] leaves packets forwarded. [`remove`] ends that, without a trace.
+//! [`probe`] says beforehand whether the kernel lets us, and [`Error`] what helps if not.
+//! One daemon at a time holds a data plane; keeping others off is the daemon's part.
 
 mod attach;
 mod clock;
 mod error;
+mod filter;
+mod links;
+mod lookups;
+mod mount;
 mod namespace;
+mod netlink;
 mod object;
 mod pins;
 mod plane;
+mod probe;
+mod readers;
+mod run;
+mod stale;
+mod sys;
 mod table;
+mod tables;
 
-pub use attach::Mode;
-pub use error::Error;
-pub use namespace::{netns_cookie, remove_stale};
-pub use plane::{Hook, Plane, Ran, processors, remove};
+pub use attach::{Attachment, Mode, Point, TcMeans};
+pub use error::{Error, Refusal};
+pub use namespace::netns_cookie;
+pub use plane::{Plane, processors, remove};
+pub use probe::probe;
+pub use run::{Hook, Ran};
+pub use stale::remove_stale;

@@ -1,17 +1,17 @@
-//! Network namespaces: which this is, and which are no more.
+//! Which network namespaces there are.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
-use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns};
 
-use crate::error::Error;
-use crate::{attach, pins};
+/// Inode number of the machine's own namespace of processes: `PROC_PID_INIT_INO`.
+const FIRST_PROCESSES: u64 = 0xEFFF_FFFC;
 
 /// The cookie of the network namespace that this thread is in. Other than an inode number it is
 /// not used again while the machine runs.
@@ -19,7 +19,7 @@ use crate::{attach, pins};
 /// # Errors
 /// On kernels before 5.14, which do not tell it.
 pub fn netns_cookie() -> io::Result<u64> {
-    let socket = std::net::UdpSocket::bind("127.0.0.1:0").or_else(|_| any_socket())?;
+    let socket = UnixDatagram::unbound()?;
     let mut cookie = 0u64;
     let mut length = size_of::<u64>() as libc::socklen_t;
     // SAFETY: `cookie` is as long as `length` says, and both outlive the call.
@@ -32,99 +32,144 @@ pub fn netns_cookie() -> io::Result<u64> {
             &raw mut length,
         )
     };
-    if result == 0 {
-        Ok(cookie)
-    } else {
-        Err(io::Error::last_os_error())
+    match result {
+        0 => Ok(cookie),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 
-/// In a namespace whose loopback is down, 127.0.0.1 cannot be bound to.
-fn any_socket() -> io::Result<std::net::UdpSocket> {
-    std::net::UdpSocket::bind("0.0.0.0:0")
+/// The network namespaces that were found.
+#[derive(Debug, Default)]
+pub struct Census {
+    /// Their cookies.
+    pub living: BTreeSet<u64>,
+    /// Whether there can be no others. A namespace that only a socket holds is not found; nothing
+    /// can be sent to it, since nobody knows it.
+    pub is_complete: bool,
 }
 
-/// Removes what belongs to network namespaces that are gone: pins, and the state folders beside
-/// them. Does nothing where it cannot be sure that all namespaces are known.
-///
-/// # Errors
-/// When pins cannot be removed.
-pub fn remove_stale(root: &Path) -> Result<(), Error> {
-    let reached = pins::reached(&root.join("bpf"));
-    let Ok(entries) = fs::read_dir(&reached) else {
-        return Ok(());
-    };
-    let Some(living) = living_cookies() else {
-        return Ok(());
-    };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let cookie = name.to_str().and_then(|name| name.parse::<u64>().ok());
-        if cookie.is_none_or(|cookie| living.contains(&cookie)) {
-            continue;
-        }
-        attach::detach_all(&entry.path());
-        pins::remove(&entry.path())?;
-        // State without a data plane is of no use to anybody; its absence is no error.
-        let _ = fs::remove_dir_all(root.join(&name));
-    }
-    Ok(())
-}
-
-/// The cookies of all network namespaces that a process is in or that are mounted somewhere; `None`
-/// where one of them cannot be looked at.
-fn living_cookies() -> Option<BTreeSet<u64>> {
-    let mut seen = BTreeSet::new();
-    let mut files = Vec::new();
-    for path in namespace_files() {
-        let Ok(file) = File::open(&path) else {
-            // Gone between listing and looking, or a zombie's.
-            continue;
+impl Census {
+    /// Looks for network namespaces: those of every thread, those that a process has open, and
+    /// those mounted in any mount namespace.
+    pub fn take() -> Self {
+        let mut search = Search {
+            is_complete: sees_all_processes(),
+            ..Search::default()
         };
-        let metadata = file.metadata().ok()?;
-        if seen.insert((metadata.dev(), metadata.ino())) {
-            files.push(file);
+        for process in search.entries("/proc".into()) {
+            let is_process = process.file_name().and_then(|name| name.to_str());
+            if is_process.is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_digit())) {
+                search.process(&process);
+            }
+        }
+        let Search {
+            found, is_complete, ..
+        } = search;
+        let entered = std::thread::spawn(move || -> Vec<Option<u64>> {
+            found.into_values().map(|path| cookie_of(&path)).collect()
+        });
+        let cookies = entered.join().unwrap_or_else(|_| vec![None]);
+        Self {
+            is_complete: is_complete && cookies.iter().all(Option::is_some),
+            living: cookies.into_iter().flatten().collect(),
         }
     }
-    let entered = std::thread::spawn(move || {
-        let cookies = files.iter().filter_map(|file| {
-            match setns(file, CloneFlags::CLONE_NEWNET) {
-                Ok(()) => Some(netns_cookie().ok()),
-                // A namespace of another kind.
-                Err(Errno::EINVAL) => None,
-                Err(_) => Some(None),
-            }
-        });
-        cookies.collect()
-    });
-    entered.join().ok()?
 }
 
-fn namespace_files() -> impl Iterator<Item = PathBuf> {
-    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let of_processes = processes
-        .filter(|entry| {
-            entry
-                .file_name()
-                .to_string_lossy()
-                .bytes()
-                .all(|b| b.is_ascii_digit())
-        })
-        .map(|entry| entry.path().join("ns/net"));
-    let mounted = ["/proc/1", "/proc/self"].into_iter().flat_map(|process| {
-        let mounts = fs::read_to_string(format!("{process}/mountinfo")).unwrap_or_default();
-        let of_namespaces = mounts
-            .lines()
-            .filter(|line| line.contains(" - nsfs "))
-            .map(|line| {
-                let point = line
-                    .split(' ')
-                    .nth(4)
-                    .unwrap_or_default()
-                    .trim_start_matches('/');
-                Path::new(process).join("root").join(point)
-            });
-        of_namespaces.collect::<Vec<_>>()
-    });
-    of_processes.chain(mounted)
+/// The cookie of a namespace, which this thread enters.
+fn cookie_of(path: &Path) -> Option<u64> {
+    let namespace = File::open(path).ok()?;
+    setns(namespace, CloneFlags::CLONE_NEWNET).ok()?;
+    netns_cookie().ok()
+}
+
+/// In a container there may be processes elsewhere.
+fn sees_all_processes() -> bool {
+    fs::metadata("/proc/self/ns/pid").is_ok_and(|found| found.ino() == FIRST_PROCESSES)
+}
+
+#[derive(Debug, Default)]
+struct Search {
+    /// By the text that links to the namespace have, which has its inode number: a way to it.
+    found: BTreeMap<String, PathBuf>,
+    /// Mount namespaces that were looked at.
+    mounts: BTreeSet<PathBuf>,
+    is_complete: bool,
+}
+
+impl Search {
+    fn process(&mut self, process: &Path) {
+        for thread in self.entries(process.join("task")) {
+            self.link(thread.join("ns/net"));
+        }
+        for file in self.entries(process.join("fd")) {
+            self.link(file);
+        }
+        let mounts = fs::read_link(process.join("ns/mnt"));
+        if let Some(mounts) = self.known(mounts)
+            && self.mounts.insert(mounts)
+        {
+            let table = fs::read_to_string(process.join("mountinfo"));
+            let table = self.known(table).unwrap_or_default();
+            self.mounted(process, &table);
+        }
+    }
+
+    /// Takes in what a link leads to, if that is a network namespace.
+    fn link(&mut self, path: PathBuf) {
+        let target = fs::read_link(&path);
+        let Some(target) = self.known(target) else {
+            return;
+        };
+        if let Some(target) = target.to_str().filter(|target| is_network(target)) {
+            self.found.entry(target.to_owned()).or_insert(path);
+        }
+    }
+
+    /// Takes in the namespaces among a process's mounts (proc_pid_mountinfo(5)): the fourth field
+    /// is what is mounted, the fifth where.
+    fn mounted(&mut self, process: &Path, table: &str) {
+        for mount in table.lines() {
+            let mut fields = mount.split(' ').skip(3);
+            let (Some(what), Some(place)) = (fields.next(), fields.next()) else {
+                continue;
+            };
+            if !is_network(what) || self.found.contains_key(what) {
+                continue;
+            }
+            let path = process.join("root").join(place.trim_start_matches('/'));
+            // Another mount may hide it, and blanks in names are written otherwise.
+            if is_inode(&path, what) {
+                self.found.insert(what.to_owned(), path);
+            } else {
+                self.is_complete = false;
+            }
+        }
+    }
+
+    fn entries(&mut self, folder: PathBuf) -> Vec<PathBuf> {
+        let entries = self.known(fs::read_dir(folder));
+        let entries = entries.into_iter().flatten();
+        let known = entries.filter_map(|entry| self.known(entry));
+        known.map(|entry| entry.path()).collect()
+    }
+
+    /// What was read. Something that has ended meanwhile is no gap; something that may not be read
+    /// is one.
+    fn known<T>(&mut self, result: io::Result<T>) -> Option<T> {
+        result
+            .inspect_err(|error| {
+                let has_ended = matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH));
+                self.is_complete &= has_ended;
+            })
+            .ok()
+    }
+}
+
+fn is_network(link: &str) -> bool {
+    link.starts_with("net:[")
+}
+
+fn is_inode(path: &Path, link: &str) -> bool {
+    fs::metadata(path).is_ok_and(|found| link == format!("net:[{}]", found.ino()))
 }

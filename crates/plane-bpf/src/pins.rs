@@ -1,129 +1,134 @@
-//! Where pins are: a BPF file system in the machine's own mount namespace.
-//!
-//! `ip netns exec` gives a process a mount namespace of its own, which ends with its last process,
-//! and everything mounted in it. So the file system is mounted where process 1 sees it, and reached
-//! by process 1's root where we would not see it otherwise.
+//! The pins of one data plane: its folder in the BPF file system.
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{Flock, FlockArg};
-use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, setns, unshare};
-use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
-
 use crate::error::Error;
+use crate::mount::BpfFs;
 
-/// The folder of pins that belongs to a folder of state. Does not make it.
-pub fn folder(state: &Path) -> PathBuf {
+/// Where the file system is mounted, beside the folders of state.
+const FILE_SYSTEM: &str = "bpf";
+/// Folders in the folder, in the order in which they are emptied.
+const FOLDERS: [&str; 3] = ["links", "programs", "maps"];
+
+/// The folder of a data plane's pins.
+#[derive(Debug)]
+pub struct Pins {
+    file_system: BpfFs,
+    /// The folder's name: that of the folder of state.
+    name: PathBuf,
+}
+
+impl Pins {
+    /// The pins that belong to a folder of state, if there are any.
+    pub fn find(state: &Path) -> Option<Self> {
+        let (mount_point, name) = place(state);
+        let file_system = BpfFs::find(&mount_point)?;
+        let pins = Self { file_system, name };
+        pins.path("").exists().then_some(pins)
+    }
+
+    /// A new folder of pins for a folder of state.
+    ///
+    /// # Errors
+    /// When there is one already, or the file system cannot be mounted.
+    pub fn make(state: &Path) -> Result<Self, Error> {
+        let (mount_point, name) = place(state);
+        let held = BpfFs::find_or_mount(&mount_point);
+        let (file_system, _lock) = held.map_err(Error::file(
+            "the BPF file system cannot be mounted",
+            mount_point,
+        ))?;
+        let pins = Self { file_system, name };
+        fs::create_dir(pins.path("")).map_err(|source| match source.kind() {
+            io::ErrorKind::AlreadyExists => Error::Exists {
+                pins: pins.shown(""),
+            },
+            _ => pins.failed("a folder of pins cannot be made", "")(source),
+        })?;
+        for folder in FOLDERS {
+            pins.make_folder(folder)?;
+        }
+        Ok(pins)
+    }
+
+    /// Where a pin is, for this process.
+    pub fn path(&self, pin: impl AsRef<Path>) -> PathBuf {
+        self.file_system.path().join(&self.name).join(pin)
+    }
+
+    /// Where a pin is, for people.
+    pub fn shown(&self, pin: impl AsRef<Path>) -> PathBuf {
+        self.file_system.mount_point().join(&self.name).join(pin)
+    }
+
+    /// The error when something fails with a pin.
+    pub fn failed<P: AsRef<Path>>(
+        &self,
+        what: &'static str,
+        pin: P,
+    ) -> impl FnOnce(io::Error) -> Error + use<P> {
+        Error::file(what, self.shown(pin))
+    }
+
+    /// Makes a folder, if it is not there.
+    pub fn make_folder(&self, folder: impl AsRef<Path>) -> Result<(), Error> {
+        match fs::create_dir(self.path(&folder)) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(self
+                .failed("a folder of pins cannot be made", folder)(
+                error
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// The names in a folder, sorted; none where there is no such folder.
+    pub fn names(&self, folder: impl AsRef<Path>) -> Vec<String> {
+        let entries = fs::read_dir(self.path(folder)).into_iter().flatten();
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let mut names: Vec<String> = names.collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// Removes a pin or a folder with all its pins. What is not there is removed already.
+    pub fn remove(&self, pin: impl AsRef<Path>) -> Result<(), Error> {
+        let path = self.path(&pin);
+        let removed = match fs::symlink_metadata(&path) {
+            Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(&path),
+            Ok(_) => fs::remove_file(&path),
+            Err(error) => Err(error),
+        };
+        match removed {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(self.failed("a pin cannot be removed", pin)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes the folder. What is pinned in it ends, unless something else holds it.
+    pub fn remove_all(self) -> Result<(), Error> {
+        for folder in FOLDERS {
+            self.remove(folder)?;
+        }
+        self.remove("")?;
+        self.file_system.unmount_if_unused();
+        Ok(())
+    }
+}
+
+/// The names of all folders of pins beside some folders of state.
+pub fn all(root: &Path) -> Vec<String> {
+    let file_system = BpfFs::find(&root.join(FILE_SYSTEM));
+    let folders = file_system.and_then(|found| found.folders().ok());
+    folders.unwrap_or_default()
+}
+
+/// The mount point and the folder's name that belong to a folder of state.
+fn place(state: &Path) -> (PathBuf, PathBuf) {
     let root = state.parent().unwrap_or(Path::new("/"));
     let name = state.file_name().unwrap_or_default();
-    reached(&root.join("bpf")).join(name)
-}
-
-/// The file system of pins below a root of state folders, as this process reaches it.
-pub fn reached(mount_point: &Path) -> PathBuf {
-    let Ok(relative) = mount_point.strip_prefix("/") else {
-        return mount_point.to_owned();
-    };
-    let by_first_process = Path::new("/proc/1/root").join(relative);
-    let is_own_view = same_file("/proc/1/ns/mnt", "/proc/thread-self/ns/mnt");
-    if is_own_view || !is_bpf(&by_first_process) {
-        mount_point.to_owned()
-    } else {
-        by_first_process
-    }
-}
-
-fn same_file(one: &str, other: &str) -> bool {
-    match (fs::metadata(one), fs::metadata(other)) {
-        (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
-        // Who may not look at process 1 cannot use its view either.
-        _ => true,
-    }
-}
-
-fn is_bpf(path: &Path) -> bool {
-    statfs(path).is_ok_and(|stat| stat.filesystem_type() == BPF_FS_MAGIC)
-}
-
-/// Makes sure that the folder of pins is there, with its file system.
-pub fn prepare(state: &Path) -> Result<PathBuf, Error> {
-    let root = state.parent().unwrap_or(Path::new("/"));
-    let mount_point = root.join("bpf");
-    fs::create_dir_all(&mount_point)
-        .map_err(Error::file("a folder cannot be made", &mount_point))?;
-    // Two that mount at once would hide each other's pins.
-    let folder_of_all =
-        fs::File::open(root).map_err(Error::file("a folder cannot be opened", root))?;
-    let _alone = Flock::lock(folder_of_all, FlockArg::LockExclusive)
-        .map_err(|(_, errno)| Error::file("a folder cannot be locked", root)(errno.into()))?;
-    if !is_bpf(&reached(&mount_point)) && mount_for_machine(&mount_point).is_err() {
-        tracing::warn!(
-            "the BPF file system is mounted in this mount namespace only: the data plane ends with \
-             its last process"
-        );
-        mount_bpf(&mount_point).map_err(Error::file("cannot mount the BPF file system", root))?;
-    }
-    let pins = folder(state);
-    for name in ["maps", "programs", "links"] {
-        let path = pins.join(name);
-        fs::create_dir_all(&path).map_err(Error::file("a folder of pins cannot be made", path))?;
-    }
-    Ok(pins)
-}
-
-/// Mounts the file system in process 1's mount namespace. A thread enters it, since a thread can
-/// leave its process's view for good.
-fn mount_for_machine(mount_point: &Path) -> io::Result<()> {
-    let mount_point = mount_point.to_owned();
-    let entered = std::thread::spawn(move || -> io::Result<()> {
-        let namespace = fs::File::open("/proc/1/ns/mnt")?;
-        unshare(CloneFlags::CLONE_FS)?;
-        setns(namespace, CloneFlags::CLONE_NEWNS)?;
-        fs::create_dir_all(&mount_point)?;
-        if is_bpf(&mount_point) {
-            Ok(())
-        } else {
-            mount_bpf(&mount_point)
-        }
-    });
-    entered
-        .join()
-        .unwrap_or_else(|_| Err(io::Error::other("the mounting thread panicked")))
-}
-
-fn mount_bpf(mount_point: &Path) -> io::Result<()> {
-    mount(
-        Some("bpf"),
-        mount_point,
-        Some("bpf"),
-        MsFlags::empty(),
-        Some("mode=0700"),
-    )
-    .map_err(io::Error::from)
-}
-
-/// Removes a folder of pins. What is pinned there ends, unless something else holds it.
-pub fn remove(pins: &Path) -> Result<(), Error> {
-    for name in ["links", "programs", "maps"] {
-        let Ok(entries) = fs::read_dir(pins.join(name)) else {
-            continue;
-        };
-        for entry in entries.flatten() {
-            let path = entry.path();
-            fs::remove_file(&path).map_err(Error::file("a pin cannot be removed", path))?;
-        }
-        let path = pins.join(name);
-        fs::remove_dir(&path).map_err(Error::file("a folder of pins cannot be removed", path))?;
-    }
-    match fs::remove_dir(pins) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::file(
-            "a folder of pins cannot be removed",
-            pins,
-        )(error)),
-        _ => Ok(()),
-    }
+    (root.join(FILE_SYSTEM), name.into())
 }

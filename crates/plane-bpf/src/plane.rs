@@ -1,88 +1,41 @@
 //! The data plane as the daemon holds it.
 
-use std::fmt;
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
 
-use abi::{
-    AddressCell, Block, DestinationCell, Globals, InterfaceCell, LoadCell, Member, NeighbourKey,
-    NextHopCell, ReasonCounters, RouteValue, Runtime, ServiceCell, ServiceRuntime, StatsCell, Tick,
-    View,
-};
-use aya::maps::lpm_trie::{Key, LpmTrie};
-use aya::maps::{HashMap, Map, MapData, MapError};
-use aya::programs::{TestRun, TestRunOptions};
+use abi::{NeighbourKey, RouteValue, Tick, View};
 use conntable::{Bucket, SlotV4};
 use control::{PlaneError, Sizes};
 
-use crate::attach::{self, Mode};
-use crate::clock::{self, Reading};
+use crate::attach::{self, Attachment, Mode, TcMeans};
+use crate::clock::Clock;
 use crate::error::Error;
+use crate::lookups::Lookups;
 use crate::object::{self, Programs};
-use crate::pins;
-use crate::table::Table;
+use crate::pins::Pins;
+use crate::probe;
+use crate::readers::Readers;
+use crate::run::{self, Hook, Ran};
+use crate::tables::{self, Tables};
 
 /// ICMP errors a second, and at once: the kernel's `icmp_msgs_per_sec` and `icmp_msgs_burst`.
 const ICMP_PER_SECOND: u32 = 1000;
 const ICMP_BURST: u32 = 50;
+/// IPVS's `conn_reuse_mode` as it is at first.
+const CONN_REUSE_MODE: u32 = 1;
 
 /// Tables and programs in the kernel.
+///
+/// They go on when this is dropped: see [`remove`].
+#[derive(Debug)]
 pub struct Plane {
-    pins: PathBuf,
-    globals: Table<Globals>,
-    runtime: Table<Runtime>,
-    addresses: Table<AddressCell>,
-    services: Table<ServiceCell>,
-    service_runtime: Table<ServiceRuntime>,
-    members: Table<Member>,
-    blocks: Table<Block>,
-    destinations: Table<DestinationCell>,
-    loads: Table<LoadCell>,
-    next_hops: Table<NextHopCell>,
-    interfaces: Table<InterfaceCell>,
-    stats: Table<StatsCell>,
-    reasons: Table<ReasonCounters>,
-    connections: Table<Bucket<SlotV4>>,
-    clock: Table<Reading>,
-    lookups: Mutex<Lookups>,
-    programs: Mutex<Programs>,
-}
-
-impl fmt::Debug for Plane {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Plane")
-            .field("pins", &self.pins)
-            .field("sizes", &self.sizes())
-            .finish()
-    }
-}
-
-/// The maps that only system calls reach. Values are the words of the ABI's structures.
-struct Lookups {
-    routes: LpmTrie<MapData, u32, [u32; 2]>,
-    neighbours: HashMap<MapData, [u32; 2], u32>,
-}
-
-/// A program to run by hand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hook {
-    /// The XDP program.
-    Xdp,
-    /// The program on TC's ingress.
-    Ingress,
-}
-
-/// What a run by hand gave.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ran {
-    /// The hook's return code.
-    pub code: u32,
-    /// The frame afterwards.
-    pub frame: Vec<u8>,
-    /// Time of one run, on average.
-    pub duration: Duration,
+    pins: Pins,
+    tables: Tables,
+    lookups: Lookups,
+    programs: Programs,
+    clock: Clock,
+    readers: Readers,
 }
 
 /// Processors that packets may run on: the kernel's possible ones.
@@ -98,118 +51,124 @@ pub fn processors() -> Result<u32, Error> {
     Ok(number as u32)
 }
 
-/// Ends the data plane of a state folder: detaches its programs and removes its pins. Ending one
-/// that is not there is no error.
+/// Ends the data plane of a state folder: detaches its programs and removes its pins, and the BPF
+/// file system with the last of them. Ending one that is not there is no error.
+///
+/// Filters (on kernels before 6.6) are detached in the network namespace that this is called in.
 ///
 /// # Errors
 /// When a pin cannot be removed.
 pub fn remove(state: &Path) -> Result<(), Error> {
-    let pins = pins::folder(state);
-    attach::detach_all(&pins);
-    attach::detach_filters();
-    pins::remove(&pins)
+    let Some(pins) = Pins::find(state) else {
+        return Ok(());
+    };
+    attach::detach_all(&pins)?;
+    pins.remove_all()
 }
 
 impl Plane {
     /// Makes a data plane with tables of these sizes, which forwards nothing yet.
     ///
     /// # Errors
-    /// When the kernel refuses a map, a program or a pin; nothing of it is left then.
+    /// When there is one already, or the kernel refuses a map, a program or a pin; nothing of it
+    /// is left then.
     pub fn create(state: &Path, sizes: &Sizes) -> Result<Self, Error> {
-        let pins = pins::prepare(state)?;
-        Self::make(&pins, sizes).inspect_err(|_| {
-            if let Err(error) = pins::remove(&pins) {
-                tracing::warn!(%error, "what was made of the data plane stays");
+        probe::probe()?;
+        let pins = Pins::make(state)?;
+        match Self::make(&pins, sizes) {
+            Ok(parts) => Ok(parts.with(pins)),
+            Err(error) => {
+                if let Err(error) = pins.remove_all() {
+                    tracing::warn!(%error, "what was made of the data plane stays");
+                }
+                Err(error)
             }
-        })
+        }
     }
 
-    fn make(pins: &Path, sizes: &Sizes) -> Result<Self, Error> {
-        let programs = object::create(pins, sizes)?;
-        let plane = Self::open(pins, programs)?;
-        let hz = {
-            let programs = guard(&plane.programs);
-            clock::frequency(&programs.clock, &plane.clock).map_err(Error::Clock)?
-        };
-        let globals = plane.globals.one();
-        globals.icmp_per_second.store(ICMP_PER_SECOND);
-        globals.icmp_burst.store(ICMP_BURST);
-        globals.conn_reuse_mode.store(1);
-        control::initialise(&control::Plane::view(&plane), sizes, hz, seed()?);
-        Ok(plane)
+    fn make(pins: &Pins, sizes: &Sizes) -> Result<Parts, Error> {
+        let programs = Programs::load(pins, sizes)?;
+        let (parts, hz) = Parts::open(pins, programs, None)?;
+        let view = parts.tables.view();
+        view.globals.icmp_per_second.store(ICMP_PER_SECOND);
+        view.globals.icmp_burst.store(ICMP_BURST);
+        view.globals.conn_reuse_mode.store(CONN_REUSE_MODE);
+        control::initialise(&view, sizes, hz, seed()?);
+        Ok(parts)
     }
 
-    /// Takes up the data plane that is pinned for a state folder, if there is one.
+    /// Takes up the data plane that is pinned for a state folder, if there is one. Its connections
+    /// and counters are as they were. Where its programs come from another object than this
+    /// daemon's, this daemon's take their places, between two packets.
     ///
     /// # Errors
-    /// When its tables are of another version, or pins are missing.
+    /// When its tables are of another version ([`Error::OtherVersion`]), pins are missing, or the
+    /// kernel refuses the programs. Nothing has changed then.
     pub fn adopt(state: &Path) -> Result<Option<Self>, Error> {
-        let pins = pins::folder(state);
-        if !pins.join("maps/GLOBALS").exists() {
+        let Some(pins) = Pins::find(state) else {
+            return Ok(None);
+        };
+        let found = match object::has_maps(&pins) {
+            true => tables::version(&pins)?,
+            false => 0,
+        };
+        let expected = abi::ABI_VERSION;
+        if found == 0 {
+            // The version is written last: whoever made these did not come to the end, and no
+            // packet has met them.
+            pins.remove_all()?;
             return Ok(None);
         }
-        let globals: Table<Globals> = Table::map(&object::map(&pins, "GLOBALS")?, "GLOBALS")?;
-        let found = globals.one().abi_version.load();
-        if found != abi::ABI_VERSION {
-            return Err(Error::OtherVersion { found });
+        if found != expected {
+            return Err(Error::OtherVersion { found, expected });
         }
-        let programs = object::adopt(&pins)?;
-        Self::open(&pins, programs).map(Some)
-    }
-
-    fn open(pins: &Path, programs: Programs) -> Result<Self, Error> {
-        fn table<T: Sync>(pins: &Path, name: &'static str) -> Result<Table<T>, Error> {
-            Table::map(&object::map(pins, name)?, name)
-        }
-        let unusable = |name| move |source: MapError| Error::Map { name, source };
-        let lookups = Lookups {
-            routes: LpmTrie::try_from(Map::LpmTrie(object::map(pins, "ROUTES")?))
-                .map_err(unusable("ROUTES"))?,
-            neighbours: HashMap::try_from(Map::HashMap(object::map(pins, "NEIGHBOURS")?))
-                .map_err(unusable("NEIGHBOURS"))?,
-        };
-        Ok(Self {
-            pins: pins.to_owned(),
-            globals: table(pins, "GLOBALS")?,
-            runtime: table(pins, "RUNTIME")?,
-            addresses: table(pins, "ADDRESSES")?,
-            services: table(pins, "SERVICES")?,
-            service_runtime: table(pins, "SERVICE_RUNTIME")?,
-            members: table(pins, "MEMBERS")?,
-            blocks: table(pins, "BLOCKS")?,
-            destinations: table(pins, "DESTINATIONS")?,
-            loads: table(pins, "LOADS")?,
-            next_hops: table(pins, "NEXT_HOPS")?,
-            interfaces: table(pins, "INTERFACES")?,
-            stats: table(pins, "STATS")?,
-            reasons: table(pins, "REASONS")?,
-            connections: table(pins, "CONNECTIONS")?,
-            clock: table(pins, "CLOCK")?,
-            lookups: Mutex::new(lookups),
-            programs: Mutex::new(programs),
-        })
+        let sizes = Tables::open(&pins)?.sizes();
+        let programs = Programs::load(&pins, &sizes)?;
+        attach::renew(&pins, &programs)?;
+        let hz = Tables::open(&pins)?.view().globals.ticks_per_second.load();
+        let (parts, _) = Parts::open(&pins, programs, Some(hz))?;
+        Ok(Some(parts.with(pins)))
     }
 
     /// The sizes of its tables.
     pub fn sizes(&self) -> Sizes {
-        let destinations = self.destinations.all().len() as u32;
-        Sizes {
-            connections: (self.connections.all().len() * conntable::BUCKET_SLOTS) as u32,
-            services: self.service_runtime.all().len() as u32,
-            destinations,
-            members: self.members.all().len() as u32,
-            blocks: self.blocks.all().len() as u32,
-            next_hops: self.next_hops.all().len() as u32,
-            processors: self.reasons.all().len() as u32,
-        }
+        self.tables.sizes()
     }
 
-    /// Takes packets on an interface. What is attached already stays.
+    /// Ticks in a second.
+    pub fn hz(&self) -> u32 {
+        self.tables.view().globals.ticks_per_second.load()
+    }
+
+    /// Takes packets on an interface. What is attached there already stays; a hook that the mode
+    /// does not have is left.
     ///
     /// # Errors
-    /// When the interface or its driver refuses; with XDP, TC is attached then all the same.
+    /// When the interface or its driver refuses ([`Error::Attach`] says why); with XDP, TC is
+    /// attached then all the same.
     pub fn attach(&self, ifindex: u32, mode: Mode) -> Result<(), Error> {
-        attach::attach(&self.pins, &mut guard(&self.programs), ifindex, mode)
+        self.attach_by(ifindex, mode, TcMeans::LinkIfPossible)
+    }
+
+    /// As [`Self::attach`], with a choice of how a program gets to TC.
+    ///
+    /// # Errors
+    /// As for [`Self::attach`].
+    pub fn attach_by(&self, ifindex: u32, mode: Mode, means: TcMeans) -> Result<(), Error> {
+        attach::attach(&self.pins, &self.programs, ifindex, mode, means)
+    }
+
+    /// Leaves an interface. One that is gone is left already.
+    ///
+    /// # Errors
+    /// When a pin cannot be removed.
+    pub fn detach(&self, ifindex: u32) -> Result<(), Error> {
+        attach::detach(&self.pins, ifindex)
+    }
+
+    /// Where our programs are attached now, by interface.
+    pub fn attached(&self) -> Vec<Attachment> {
+        attach::attached(&self.pins)
     }
 
     /// Whether our XDP program is on an interface.
@@ -217,86 +176,47 @@ impl Plane {
         attach::has_xdp(&self.pins, ifindex)
     }
 
-    /// Runs a program by hand on a frame, a number of times (BPF_PROG_TEST_RUN).
+    /// Runs a program by hand on a frame, a number of times in a row (BPF_PROG_TEST_RUN); from
+    /// the second time on, on what it made of the frame. The frame comes in by the loopback
+    /// interface.
     ///
     /// # Errors
     /// When the kernel refuses: frames have 14 bytes at least.
     pub fn run(&self, hook: Hook, frame: &[u8], repeat: u32) -> Result<Ran, Error> {
-        // Room for an ICMP error in front, or a VLAN tag.
-        let mut out = vec![0; frame.len() + 64];
-        let options = TestRunOptions {
-            data_in: Some(frame),
-            data_out: Some(&mut out),
-            repeat,
-            ..TestRunOptions::default()
-        };
-        let programs = guard(&self.programs);
-        let (name, result) = match hook {
-            Hook::Xdp => ("xvs_xdp", programs.xdp.test_run(options)),
-            Hook::Ingress => ("xvs_ingress", programs.ingress.test_run(options)),
-        };
-        let result = result.map_err(|source| Error::Program { name, source })?;
-        let (code, duration) = (result.return_value, result.duration);
-        out.truncate(result.data_size_out as usize);
-        Ok(Ran {
-            code,
-            frame: out,
-            duration,
-        })
+        run::run(&self.programs, hook, None, frame, repeat)
     }
-}
 
-/// A seed that nobody outside can guess.
-fn seed() -> Result<u32, Error> {
-    let mut bytes = [0; 4];
-    io::Read::read_exact(
-        &mut std::fs::File::open("/dev/urandom")
-            .map_err(Error::file("no random numbers", "/dev/urandom"))?,
-        &mut bytes,
-    )
-    .map_err(Error::file("no random numbers", "/dev/urandom"))?;
-    Ok(u32::from_ne_bytes(bytes))
+    /// As [`Self::run`], on a frame that comes in by an interface.
+    ///
+    /// # Errors
+    /// As for [`Self::run`]; and for XDP, when the interface has no receive queue for it.
+    pub fn run_on(
+        &self,
+        hook: Hook,
+        ifindex: u32,
+        frame: &[u8],
+        repeat: u32,
+    ) -> Result<Ran, Error> {
+        run::run(&self.programs, hook, Some(ifindex), frame, repeat)
+    }
 }
 
 impl control::Plane for Plane {
     fn view(&self) -> View<'_> {
-        View {
-            globals: self.globals.one(),
-            runtime: self.runtime.one(),
-            addresses: self.addresses.all(),
-            services: self.services.all(),
-            service_runtime: self.service_runtime.all(),
-            members: self.members.all(),
-            blocks: self.blocks.all(),
-            destinations: self.destinations.all(),
-            loads: self.loads.all(),
-            next_hops: self.next_hops.all(),
-            interfaces: self.interfaces.all(),
-            stats: self.stats.all(),
-            reasons: self.reasons.all(),
-        }
+        self.tables.view()
     }
 
     fn connections(&self) -> &[Bucket<SlotV4>] {
-        self.connections.all()
+        self.tables.connections()
     }
 
     fn now(&self) -> Tick {
-        let (tick, _) = clock::read(&guard(&self.programs).clock, &self.clock)
-            .expect("the clock's program has run before, and its reading cannot fail");
-        (tick as Tick).wrapping_add(self.globals.one().clock_offset.load())
+        let offset = self.tables.view().globals.clock_offset.load();
+        (self.clock.now(&self.programs) as Tick).wrapping_add(offset)
     }
 
-    /// By the membarrier system call, which returns when every processor has passed through a
-    /// state in which no BPF program runs (`synchronize_rcu`). A kernel with processors that never
-    /// tick refuses; there, far more time than a program can take is let pass.
     fn wait_for_readers(&self) {
-        const GLOBAL: libc::c_int = 1;
-        // SAFETY: the system call takes numbers only and changes no memory of ours.
-        let result = unsafe { libc::syscall(libc::SYS_membarrier, GLOBAL, 0, 0) };
-        if result != 0 {
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        self.readers.wait();
     }
 
     fn set_route(
@@ -305,74 +225,64 @@ impl control::Plane for Plane {
         length: u8,
         value: Option<RouteValue>,
     ) -> Result<(), PlaneError> {
-        let key = Key::new(u32::from(length), prefix);
-        let routes = &mut guard(&self.lookups).routes;
-        let result = match value {
-            Some(value) => routes.insert(&key, [value.ifindex, value.gateway], 0),
-            None => absent_is_fine(routes.remove(&key)),
-        };
-        result.map_err(|error| refused("routes", error))
-    }
-
-    fn known_routes(&self) -> Result<Vec<(u32, u8)>, PlaneError> {
-        let lookups = guard(&self.lookups);
-        let keys = lookups.routes.keys();
-        keys.map(|key| key.map(|key| (key.data(), key.prefix_len() as u8)))
-            .collect::<Result<_, _>>()
-            .map_err(|error| refused("routes", error))
-    }
-
-    fn known_neighbours(&self) -> Result<Vec<NeighbourKey>, PlaneError> {
-        let lookups = guard(&self.lookups);
-        let keys = lookups.neighbours.keys();
-        keys.map(|key| key.map(|[ifindex, address]| NeighbourKey { ifindex, address }))
-            .collect::<Result<_, _>>()
-            .map_err(|error| refused("neighbours", error))
+        self.lookups.set_route(prefix, length, value)
     }
 
     fn set_neighbour(&self, key: NeighbourKey, hop: Option<u32>) -> Result<(), PlaneError> {
-        let key = [key.ifindex, key.address];
-        let neighbours = &mut guard(&self.lookups).neighbours;
-        let result = match hop {
-            Some(hop) => neighbours.insert(key, hop, 0),
-            None => absent_is_fine(neighbours.remove(&key)),
+        self.lookups.set_neighbour(key, hop)
+    }
+
+    fn known_routes(&self) -> Result<Vec<(u32, u8)>, PlaneError> {
+        self.lookups.known_routes()
+    }
+
+    fn known_neighbours(&self) -> Result<Vec<NeighbourKey>, PlaneError> {
+        self.lookups.known_neighbours()
+    }
+}
+
+/// A data plane without its pins.
+struct Parts {
+    tables: Tables,
+    lookups: Lookups,
+    programs: Programs,
+    clock: Clock,
+    readers: Readers,
+}
+
+impl Parts {
+    /// Opens what is pinned, and finds the ticks in a second where they are not known.
+    fn open(pins: &Pins, programs: Programs, hz: Option<u32>) -> Result<(Self, u32), Error> {
+        let (clock, hz) = Clock::open(pins, &programs, hz)?;
+        let parts = Self {
+            tables: Tables::open(pins)?,
+            lookups: Lookups::open(pins)?,
+            programs,
+            clock,
+            readers: Readers::new()?,
         };
-        result.map_err(|error| refused("neighbours", error))
+        Ok((parts, hz))
     }
-}
 
-fn absent_is_fine(result: Result<(), MapError>) -> Result<(), MapError> {
-    match result {
-        Err(MapError::SyscallError(error))
-            if error.io_error.raw_os_error() == Some(libc::ENOENT) =>
-        {
-            Ok(())
+    fn with(self, pins: Pins) -> Plane {
+        Plane {
+            pins,
+            tables: self.tables,
+            lookups: self.lookups,
+            programs: self.programs,
+            clock: self.clock,
+            readers: self.readers,
         }
-        Err(MapError::KeyNotFound) => Ok(()),
-        other => other,
     }
 }
 
-fn refused(table: &'static str, error: MapError) -> PlaneError {
-    match error {
-        MapError::SyscallError(error) if error.io_error.raw_os_error() == Some(libc::ENOSPC) => {
-            PlaneError::Full {
-                table,
-                hint: "fewer routes and neighbours, by narrower interfaces",
-            }
-        }
-        MapError::SyscallError(error) => PlaneError::Refused {
-            table,
-            source: error.io_error,
-        },
-        error => PlaneError::Refused {
-            table,
-            source: io::Error::other(error),
-        },
-    }
-}
-
-/// Nothing in here leaves what a lock guards half changed.
-fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// A seed that nobody outside can guess.
+fn seed() -> Result<u32, Error> {
+    const SOURCE: &str = "/dev/urandom";
+    let mut bytes = [0; 4];
+    let mut source = File::open(SOURCE).map_err(Error::file("no random numbers", SOURCE))?;
+    source
+        .read_exact(&mut bytes)
+        .map_err(Error::file("no random numbers", SOURCE))?;
+    Ok(u32::from_ne_bytes(bytes))
 }

@@ -65,7 +65,12 @@ pub fn create_link(program: BorrowedFd<'_>, ifindex: u32, place: Place) -> io::R
         Place::XdpGeneric => (BPF_XDP, XDP_FLAGS_SKB_MODE),
         Place::TcIngress => (BPF_TCX_INGRESS, BPF_F_BEFORE),
     };
-    let mut attributes = Attributes { program: program.as_raw_fd(), ifindex, attach_type, flags };
+    let mut attributes = Attributes {
+        program: program.as_raw_fd(),
+        ifindex,
+        attach_type,
+        flags,
+    };
     // SAFETY: numbers only.
     unsafe { call_for_file(BPF_LINK_CREATE, &mut attributes) }
 }
@@ -77,7 +82,10 @@ pub fn update_link(link: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::Result<
         link: i32,
         program: i32,
     }
-    let mut attributes = Attributes { link: link.as_raw_fd(), program: program.as_raw_fd() };
+    let mut attributes = Attributes {
+        link: link.as_raw_fd(),
+        program: program.as_raw_fd(),
+    };
     // SAFETY: numbers only.
     unsafe { call(BPF_LINK_UPDATE, &mut attributes) }.map(drop)
 }
@@ -112,7 +120,11 @@ pub fn link_info(link: BorrowedFd<'_>) -> io::Result<LinkInfo> {
 /// Gives an object a name in a BPF file system.
 pub fn pin(object: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
     let path = c_string(path)?;
-    let mut attributes = PathAttributes { path: path.as_ptr() as u64, file: object.as_raw_fd() };
+    let mut attributes = PathAttributes {
+        path: path.as_ptr() as u64,
+        file: object.as_raw_fd(),
+        flags: 0,
+    };
     // SAFETY: `path` points to a string with a zero at its end, which outlives the call.
     unsafe { call(BPF_OBJ_PIN, &mut attributes) }.map(drop)
 }
@@ -120,7 +132,11 @@ pub fn pin(object: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
 /// Opens a pinned object.
 pub fn open_pin(path: &Path) -> io::Result<OwnedFd> {
     let path = c_string(path)?;
-    let mut attributes = PathAttributes { path: path.as_ptr() as u64, file: 0 };
+    let mut attributes = PathAttributes {
+        path: path.as_ptr() as u64,
+        file: 0,
+        flags: 0,
+    };
     // SAFETY: as in `pin`.
     unsafe { call_for_file(BPF_OBJ_GET, &mut attributes) }
 }
@@ -146,8 +162,14 @@ fn create_map(kind: u32, inner: Option<BorrowedFd<'_>>) -> io::Result<OwnedFd> {
         inner: i32,
     }
     let inner = inner.map_or(0, |inner| inner.as_raw_fd());
-    let mut attributes =
-        Attributes { kind, key_size: 4, value_size: 4, max_entries: 1, flags: 0, inner };
+    let mut attributes = Attributes {
+        kind,
+        key_size: 4,
+        value_size: 4,
+        max_entries: 1,
+        flags: 0,
+        inner,
+    };
     // SAFETY: numbers only.
     unsafe { call_for_file(BPF_MAP_CREATE, &mut attributes) }
 }
@@ -157,6 +179,7 @@ fn create_map(kind: u32, inner: Option<BorrowedFd<'_>>) -> io::Result<OwnedFd> {
 struct PathAttributes {
     path: u64,
     file: i32,
+    flags: u32,
 }
 
 fn c_string(path: &Path) -> io::Result<CString> {
@@ -164,8 +187,7 @@ fn c_string(path: &Path) -> io::Result<CString> {
 }
 
 /// # Safety
-/// Addresses in `attributes` point to what the command reads and writes there. `T` has no padding
-/// but at its end.
+/// Addresses in `attributes` point to what the command reads and writes there. `T` has no padding.
 unsafe fn call<T>(command: libc::c_int, attributes: &mut T) -> io::Result<i32> {
     let size = size_of::<T>() as libc::c_uint;
     // SAFETY: the kernel reads and writes `size` bytes of `attributes`, which outlives the call;

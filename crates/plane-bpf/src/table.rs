@@ -3,12 +3,14 @@
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, AsRawFd};
 
-use aya::maps::MapData;
 use memmap2::{MmapOptions, MmapRaw};
 
 use crate::error::Error;
+use crate::object;
+use crate::pins::Pins;
 
 /// The values of an array map, shared with the kernel.
+#[derive(Debug)]
 pub struct Table<T> {
     memory: MmapRaw,
     length: usize,
@@ -16,33 +18,38 @@ pub struct Table<T> {
 }
 
 impl<T: Sync> Table<T> {
-    /// Maps all values of a map into memory. The map keeps them as long as this lives.
+    /// Maps all values of a pinned map into memory. The map keeps them as long as this lives.
     ///
-    /// `T` consists of shared cells only, for which every bit pattern is a value, and has the
-    /// map's value size and a layout that the ABI's version guards.
-    pub fn map(data: &MapData, what: &'static str) -> Result<Self, Error> {
-        // The kernel lays the values out at multiples of eight bytes.
+    /// `T` consists of shared cells only, for which every bit pattern is a value.
+    pub fn open(pins: &Pins, name: &'static str) -> Result<Self, Error> {
+        // The kernel lays values out at multiples of 8 bytes.
         const { assert!(size_of::<T>().is_multiple_of(8)) };
-        let length = data
-            .info()
-            .map_err(|source| Error::Map { name: what, source })?
-            .max_entries();
-        let bytes = length as usize * size_of::<T>();
+        let map = object::map(pins, name)?;
+        let info = map.info().map_err(|source| Error::Map { name, source })?;
+        if info.value_size() as usize != size_of::<T>() {
+            return Err(Error::Layout {
+                name,
+                found: info.value_size(),
+                expected: size_of::<T>(),
+            });
+        }
+        let length = info.max_entries() as usize;
         let memory = MmapOptions::new()
-            .len(bytes)
-            .map_raw(data.fd().as_fd().as_raw_fd())
-            .map_err(Error::file("a table cannot be mapped into memory", what))?;
+            .len(length * size_of::<T>())
+            .map_raw(map.fd().as_fd().as_raw_fd())
+            .map_err(pins.failed("a table cannot be mapped into memory", name))?;
         Ok(Self {
             memory,
-            length: length as usize,
+            length,
             kind: PhantomData,
         })
     }
 
     /// All values.
     pub fn all(&self) -> &[T] {
-        // SAFETY: the memory is as long as `length` values and page-aligned; it stays mapped as
-        // long as `self`. Others write it too, but only through the cells that `T` consists of.
+        // SAFETY: the memory holds `length` values of `T`'s size, as `open` has checked, and is
+        // page-aligned; it stays mapped as long as `self`. Others write it too, but only through
+        // the cells that `T` consists of.
         unsafe { std::slice::from_raw_parts(self.memory.as_ptr().cast(), self.length) }
     }
 

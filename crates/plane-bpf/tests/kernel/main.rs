@@ -1,0 +1,10 @@
+//! The data plane in real network namespaces, on the real kernel. Needs root.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod attaching;
+mod ending;
+mod namespaces;
+mod sharing;
+mod support;
+mod surviving;

@@ -1,0 +1,165 @@
+//! Programs and the daemon see the same tables, clock and frames.
+
+use std::time::{Duration, Instant};
+
+use abi::{AddressCell, Reason, address_flags};
+use control::Plane as _;
+use etherparse::PacketBuilder;
+use plane_bpf::{Hook, Plane};
+
+use crate::support::{Namespace, Root, create, sizes};
+
+/// What TC and XDP do with a packet that is not ours.
+const TC_ACT_OK: u32 = 0;
+const XDP_PASS: u32 = 2;
+
+/// A segment that opens a connection to port 80 of 10.0.0.1, by the loopback interface.
+fn opening_segment() -> Vec<u8> {
+    let mut frame = Vec::new();
+    PacketBuilder::ethernet2([2, 0, 0, 0, 0, 1], [0; 6])
+        .ipv4([10, 0, 0, 2], [10, 0, 0, 1], 64)
+        .tcp(4000, 80, 1, 1024)
+        .syn()
+        .write(&mut frame, &[])
+        .unwrap();
+    frame
+}
+
+fn counted(plane: &Plane, reason: Reason) -> u64 {
+    let processors = plane.view().reasons.iter();
+    processors
+        .map(|counters| counters.0[reason as usize].load())
+        .sum()
+}
+
+#[test]
+fn tables_have_the_sizes_that_were_asked_for() {
+    let (root, namespace) = (Root::new(), Namespace::new());
+    let plane = create(&root.state(&namespace));
+    assert_eq!(plane.sizes(), sizes());
+    let globals = plane.view().globals;
+    assert_eq!(globals.abi_version.load(), abi::ABI_VERSION);
+    let buckets = plane.connections().len() as u32;
+    assert_eq!(globals.bucket_mask.load() + 1, buckets);
+}
+
+#[test]
+fn what_a_program_counts_is_seen_in_the_tables() {
+    let (root, namespace) = (Root::new(), Namespace::new());
+    let plane = create(&root.state(&namespace));
+    let ran = namespace.enter(|| plane.run(Hook::Ingress, &opening_segment(), 3).unwrap());
+    assert_eq!(ran.code, TC_ACT_OK);
+    assert_eq!(ran.frame, opening_segment());
+    assert_eq!(counted(&plane, Reason::NotOurs), 3);
+}
+
+#[test]
+fn what_is_written_to_the_tables_is_seen_by_a_program() {
+    let (root, namespace) = (Root::new(), Namespace::new());
+    let plane = create(&root.state(&namespace));
+    let run = || namespace.enter(|| plane.run(Hook::Ingress, &opening_segment(), 1).unwrap());
+    run();
+    assert_eq!(counted(&plane, Reason::NoService), 0);
+
+    let address = u32::from_ne_bytes([10, 0, 0, 1]);
+    let mask = plane.view().globals.address_mask.load();
+    let index = abi::hash_address(address) & mask;
+    let cell: &AddressCell = &plane.view().addresses_of(0)[index as usize];
+    cell.flags
+        .store(address_flags::VIRTUAL | address_flags::LOCAL);
+    cell.address.publish(address);
+    run();
+    assert_eq!(counted(&plane, Reason::NoService), 1);
+}
+
+#[test]
+fn a_program_sees_the_interface_that_a_frame_came_in_by() {
+    let (root, namespace) = (Root::new(), Namespace::with_interfaces());
+    let plane = create(&root.state(&namespace));
+    let ifindex = namespace.ifindex("veth0");
+    // It is for the loopback interface, not for this one.
+    let ran = namespace.enter(|| plane.run_on(Hook::Ingress, ifindex, &opening_segment(), 1));
+    assert_eq!(ran.unwrap().code, TC_ACT_OK);
+    assert_eq!(counted(&plane, Reason::NotForThisHost), 1);
+
+    let ran = namespace.enter(|| plane.run(Hook::Xdp, &opening_segment(), 1));
+    assert_eq!(ran.unwrap().code, XDP_PASS);
+}
+
+#[test]
+fn ticks_pass_as_the_kernel_counts_them() {
+    let (root, namespace) = (Root::new(), Namespace::new());
+    let state = root.state(&namespace);
+    let plane = create(&state);
+    let hz = plane.hz();
+    // What kernels of distributions are built with.
+    assert!([100, 250, 300, 1000].contains(&hz), "{hz}");
+
+    let start = (plane.now(), Instant::now());
+    std::thread::sleep(Duration::from_millis(300));
+    let passed = plane.now().wrapping_sub(start.0);
+    let expected = start.1.elapsed().as_millis() as u32 * hz / 1000;
+    assert!(
+        passed.abs_diff(expected) <= 2,
+        "{passed} of {expected} ticks"
+    );
+
+    // Another one reads the kernel's tick anew and must come to the same.
+    drop(plane);
+    let again = crate::support::adopt(&state);
+    let passed = again.now().wrapping_sub(start.0);
+    let expected = start.1.elapsed().as_millis() as u32 * hz / 1000;
+    assert!(
+        passed.abs_diff(expected) <= 2,
+        "{passed} of {expected} ticks"
+    );
+}
+
+#[test]
+fn time_moves_with_the_offset() {
+    let (root, namespace) = (Root::new(), Namespace::new());
+    let plane = create(&root.state(&namespace));
+    let before = plane.now();
+    plane.view().globals.clock_offset.store(1_000_000);
+    assert!(plane.now().wrapping_sub(before) >= 1_000_000);
+}
+
+#[test]
+fn routes_and_neighbours_are_set_listed_and_removed() {
+    let (root, namespace) = (Root::new(), Namespace::new());
+    let plane = create(&root.state(&namespace));
+    let way = abi::RouteValue {
+        ifindex: 2,
+        gateway: 0,
+    };
+    let prefix = u32::from_ne_bytes([10, 1, 0, 0]);
+    plane.set_route(prefix, 16, Some(way)).unwrap();
+    plane.set_route(0, 0, Some(way)).unwrap();
+    let mut routes = plane.known_routes().unwrap();
+    routes.sort_unstable();
+    assert_eq!(routes, [(0, 0), (prefix, 16)]);
+    plane.set_route(prefix, 16, None).unwrap();
+    plane.set_route(prefix, 16, None).unwrap();
+    assert_eq!(plane.known_routes().unwrap(), [(0, 0)]);
+
+    let key = abi::NeighbourKey {
+        ifindex: 2,
+        address: prefix,
+    };
+    plane.set_neighbour(key, Some(7)).unwrap();
+    assert_eq!(plane.known_neighbours().unwrap(), [key]);
+    plane.set_neighbour(key, None).unwrap();
+    plane.set_neighbour(key, None).unwrap();
+    assert!(plane.known_neighbours().unwrap().is_empty());
+}
+
+#[test]
+fn waiting_for_packets_ends() {
+    let (root, namespace) = (Root::new(), Namespace::new());
+    let plane = create(&root.state(&namespace));
+    let start = Instant::now();
+    for _ in 0..3 {
+        plane.wait_for_readers();
+    }
+    assert!(start.elapsed() < Duration::from_secs(5));
+}
