@@ -35,34 +35,46 @@ pub enum Error {
          hint: a container's seccomp profile or a security module may forbid it, and a user \
          namespace does"
     )]
-    Refused(#[source] io::Error),
+    Refused(io::Error),
     /// The kernel has no BPF.
     #[error(
         "the kernel has no bpf system call\n\
          hint: run a kernel that is built with CONFIG_BPF_SYSCALL"
     )]
     NoBpf,
+    /// There is no place for pins, and none can be made.
+    #[error(
+        "the BPF file system cannot be mounted ({}): {cause}\n\
+         hint: mount it beforehand: mount -t bpf -o mode=0700 bpf {}",
+        mount_point.display(), mount_point.display()
+    )]
+    NoFileSystem {
+        /// Where it is to be.
+        mount_point: PathBuf,
+        /// What the kernel said.
+        cause: io::Error,
+    },
     /// There is not memory enough for the tables.
     #[error("there is not enough memory for the tables\nhint: choose smaller ones (--connections)")]
     NoMemory,
     /// The tables cannot be made.
-    #[error("the tables cannot be made: {0}")]
-    Load(#[source] EbpfError),
+    #[error("the tables cannot be made: {}", whole(.0))]
+    Load(EbpfError),
     /// A program is not accepted, or cannot be run.
-    #[error("program {name} is not accepted by the kernel: {source}")]
+    #[error("program {name} is not accepted by the kernel: {}", whole(cause))]
     Program {
         /// The program.
         name: &'static str,
         /// What the kernel said.
-        source: ProgramError,
+        cause: ProgramError,
     },
     /// A map is missing or of the wrong kind.
-    #[error("table {name} cannot be used: {source}")]
+    #[error("table {name} cannot be used: {}", whole(cause))]
     Map {
         /// The map.
         name: &'static str,
         /// What is wrong.
-        source: MapError,
+        cause: MapError,
     },
     /// A map's values are not as this program knows them.
     #[error(
@@ -100,14 +112,14 @@ pub enum Error {
         expected: u32,
     },
     /// A file operation failed.
-    #[error("{what} ({}): {source}", path.display())]
+    #[error("{what} ({}): {cause}", path.display())]
     File {
         /// What was tried.
         what: &'static str,
         /// Where.
         path: PathBuf,
         /// What the kernel said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// An interface does not take the program.
     #[error("interface {interface}: {refusal}")]
@@ -121,8 +133,8 @@ pub enum Error {
     #[error("there is no interface with index {0}")]
     NoInterface(u32),
     /// The kernel's ticks cannot be read.
-    #[error("the kernel's clock cannot be read: {0}")]
-    Clock(#[source] ProgramError),
+    #[error("the kernel's clock cannot be read: {}", whole(.0))]
+    Clock(ProgramError),
 }
 
 /// Why an interface does not take a program.
@@ -161,6 +173,14 @@ impl Error {
         path: impl Into<PathBuf>,
     ) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |source| Self::File { what, path, source }
+        move |cause| Self::File { what, path, cause }
     }
+}
+
+/// What an error says, and everything that it comes from: a hint may stand behind it, and not
+/// everybody who prints it asks for the rest.
+fn whole(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let texts: Vec<String> = causes.map(ToString::to_string).collect();
+    texts.join(": ")
 }

@@ -31,7 +31,7 @@ impl fmt::Debug for Lookups {
 impl Lookups {
     /// Opens them by their pins.
     pub fn open(pins: &Pins) -> Result<Self, Error> {
-        let unusable = |name| move |source| Error::Map { name, source };
+        let unusable = |name| move |cause| Error::Map { name, cause };
         let routes = Map::LpmTrie(object::map(pins, "ROUTES")?);
         let neighbours = Map::HashMap(object::map(pins, "NEIGHBOURS")?);
         let routes = LpmTrie::try_from(routes).map_err(unusable("ROUTES"))?;

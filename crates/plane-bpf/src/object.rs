@@ -141,7 +141,7 @@ const OPEN: &str = "a program from a pin is an open file";
 
 /// A pinned map.
 pub fn map(pins: &Pins, name: &'static str) -> Result<MapData, Error> {
-    MapData::from_pin(pins.path(map_pin(name))).map_err(|source| Error::Map { name, source })
+    MapData::from_pin(pins.path(map_pin(name))).map_err(|cause| Error::Map { name, cause })
 }
 
 /// Whether there are maps at all.
@@ -170,7 +170,7 @@ fn pin(name: &str) -> String {
 }
 
 fn failed(name: &'static str) -> impl Fn(ProgramError) -> Error {
-    move |source| Error::Program { name, source }
+    move |cause| Error::Program { name, cause }
 }
 
 /// Makes or opens the maps, and pins them.

@@ -36,16 +36,14 @@ impl Pins {
     pub fn make(state: &Path) -> Result<Self, Error> {
         let (mount_point, name) = place(state);
         let held = BpfFs::find_or_mount(&mount_point);
-        let (file_system, _lock) = held.map_err(Error::file(
-            "the BPF file system cannot be mounted",
-            mount_point,
-        ))?;
+        let (file_system, _lock) =
+            held.map_err(|cause| Error::NoFileSystem { mount_point, cause })?;
         let pins = Self { file_system, name };
-        fs::create_dir(pins.path("")).map_err(|source| match source.kind() {
+        fs::create_dir(pins.path("")).map_err(|cause| match cause.kind() {
             io::ErrorKind::AlreadyExists => Error::Exists {
                 pins: pins.shown(""),
             },
-            _ => pins.failed("a folder of pins cannot be made", "")(source),
+            _ => pins.failed("a folder of pins cannot be made", "")(cause),
         })?;
         for folder in FOLDERS {
             pins.make_folder(folder)?;

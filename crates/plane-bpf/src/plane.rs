@@ -43,10 +43,10 @@ pub struct Plane {
 /// # Errors
 /// When the kernel does not tell.
 pub fn processors() -> Result<u32, Error> {
-    let number = aya::util::nr_cpus().map_err(|(path, source)| Error::File {
+    let number = aya::util::nr_cpus().map_err(|(path, cause)| Error::File {
         what: "cannot tell the number of processors",
         path: path.into(),
-        source,
+        cause,
     })?;
     Ok(number as u32)
 }

@@ -34,7 +34,7 @@ impl fmt::Debug for Readers {
 impl Readers {
     /// Makes the two maps.
     pub fn new() -> Result<Self, Error> {
-        let unusable = |source| Error::Map { name: NAME, source };
+        let unusable = |cause| Error::Map { name: NAME, cause };
         let refused = |io_error| {
             let name = NAME.to_owned();
             unusable(MapError::CreateError { name, io_error })

@@ -59,7 +59,7 @@ pub fn run(
         Hook::Xdp => ("xvs_xdp", programs.xdp().test_run(options)),
         Hook::Ingress => ("xvs_ingress", programs.ingress().test_run(options)),
     };
-    let result = result.map_err(|source| Error::Program { name, source })?;
+    let result = result.map_err(|cause| Error::Program { name, cause })?;
     let (code, duration) = (result.return_value, result.duration);
     out.truncate(result.data_size_out as usize);
     Ok(Ran {

@@ -25,7 +25,7 @@ impl<T: Sync> Table<T> {
         // The kernel lays values out at multiples of 8 bytes.
         const { assert!(size_of::<T>().is_multiple_of(8)) };
         let map = object::map(pins, name)?;
-        let info = map.info().map_err(|source| Error::Map { name, source })?;
+        let info = map.info().map_err(|cause| Error::Map { name, cause })?;
         if info.value_size() as usize != size_of::<T>() {
             return Err(Error::Layout {
                 name,
