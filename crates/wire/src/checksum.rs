@@ -24,6 +24,15 @@ impl Delta {
         Self((old & 0xffff) + (old >> 16) + (new & 0xffff) + (new >> 16))
     }
 
+    /// An IPv6 address changed from `old` to `new`; both as words in network order.
+    #[inline(always)]
+    pub const fn of_address(old: [u32; 4], new: [u32; 4]) -> Self {
+        // Eight words of 16 bits out and eight in: far from what 32 bits hold.
+        let high = Self::of_u32(old[0], new[0]).0 + Self::of_u32(old[1], new[1]).0;
+        let low = Self::of_u32(old[2], new[2]).0 + Self::of_u32(old[3], new[3]).0;
+        Self(high + low)
+    }
+
     /// Both changes.
     #[inline(always)]
     pub const fn and(self, other: Self) -> Self {
