@@ -21,6 +21,8 @@ use crate::checksum::{self, Delta};
 pub const HEADER: u32 = 20;
 /// Protocol: ICMP.
 pub const ICMP: u8 = 1;
+/// Protocol: an IPv4 packet (RFC 2003).
+pub const IPIP: u8 = 4;
 /// Protocol: TCP.
 pub const TCP: u8 = 6;
 /// Protocol: UDP.
@@ -169,6 +171,14 @@ impl Header {
         self.change_checksum(delta);
         delta
     }
+}
+
+/// The pseudo-header's sum (RFC 793, section 3.1; RFC 768), unfolded: 6 words of 16 bits as they
+/// stand in memory. `length` counts the bytes from the transport header on.
+#[inline(always)]
+pub const fn pseudo_header_sum(from: u32, to: u32, length: u16, protocol: u8) -> u32 {
+    let addresses = (from & 0xffff) + (from >> 16) + (to & 0xffff) + (to >> 16);
+    addresses + length.to_be() as u32 + (protocol as u16).to_be() as u32
 }
 
 #[cfg(test)]

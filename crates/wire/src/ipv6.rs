@@ -151,6 +151,15 @@ impl Header {
         delta
     }
 
+    /// The sum of the header's words as they stand in memory, unfolded: 20 words of 16 bits.
+    #[inline(always)]
+    pub const fn sum(&self) -> u32 {
+        let b = &self.0;
+        let first = words(u32::from_ne_bytes([b[0], b[1], b[2], b[3]]));
+        let second = words(u32::from_ne_bytes([b[4], b[5], b[6], b[7]]));
+        first + second + sum_of(self.source()) + sum_of(self.destination())
+    }
+
     /// The address at byte `AT`, which is 8 or 24.
     #[inline(always)]
     const fn read<const AT: usize>(&self) -> Address {
@@ -182,15 +191,20 @@ impl Header {
     }
 }
 
-/// The pseudo-header's sum (RFC 8200, section 8.1), unfolded: 20 words of 16 bits as they
-/// stand in memory, so that there is room to add more before [`fold`](crate::checksum::fold). `length` counts
-/// the bytes from the transport header on; `next` is the transport's number, not an extension's.
+/// The pseudo-header's sum (RFC 8200, section 8.1), unfolded: 20 words of 16 bits as they stand in
+/// memory, so that there is room to add more before [`fold`](crate::checksum::fold). `length`
+/// counts the bytes from the transport header on; `next` is the transport's number, not an
+/// extension's.
 #[inline(always)]
 pub const fn pseudo_header_sum(from: Address, to: Address, length: u32, next: u8) -> u32 {
     let numbers = words(length.to_be()) + words((next as u32).to_be());
-    let from = words(from[0]) + words(from[1]) + words(from[2]) + words(from[3]);
-    let to = words(to[0]) + words(to[1]) + words(to[2]) + words(to[3]);
-    from + to + numbers
+    sum_of(from) + sum_of(to) + numbers
+}
+
+/// The sum of an address's eight words of 16 bits.
+#[inline(always)]
+const fn sum_of(address: Address) -> u32 {
+    words(address[0]) + words(address[1]) + words(address[2]) + words(address[3])
 }
 
 /// The sum of a 32-bit word's two halves.

@@ -10,8 +10,12 @@
 #![forbid(unsafe_code)]
 
 pub mod checksum;
+pub mod ecn;
 pub mod ethernet;
+pub mod gre;
+pub mod gue;
 pub mod icmp;
+pub mod icmpv6;
 pub mod ipv4;
 pub mod ipv6;
 pub mod tcp;
