@@ -18,17 +18,13 @@ use crate::table::Table;
 /// One reading of the kernel's clocks: the map `CLOCK`.
 #[repr(C)]
 #[derive(Debug, Default)]
-pub struct Reading {
+struct Reading {
     /// Ticks (jiffies).
     tick: Cell64,
-    /// CLOCK_MONOTONIC in nanoseconds.
+    /// CLOCK_MONOTONIC in nanoseconds. In a namespace of time, processes see another one.
     nanoseconds: Cell64,
 }
 
-/// The frequencies that kernels are usually built with.
-const USUAL: [u64; 4] = [100, 250, 300, 1000];
-/// Between two edges that tell the frequency.
-const MEASURE: Duration = Duration::from_millis(50);
 /// The longest that a tick may keep us waiting: ten times the usual longest one.
 const PATIENCE: Duration = Duration::from_millis(100);
 /// How long a reading is relied on.
@@ -54,25 +50,24 @@ struct Anchor {
 }
 
 impl Clock {
-    /// A clock that goes by ticks of this many in a second, or by as many as are found.
-    pub fn open(pins: &Pins, programs: &Programs, hz: Option<u32>) -> Result<(Self, u32), Error> {
+    /// A clock that shows the kernel's tick.
+    pub fn open(pins: &Pins, programs: &Programs) -> Result<Self, Error> {
         let reading = Table::open(pins, "CLOCK")?;
-        let program = programs.clock();
-        let hz = match hz {
-            Some(hz) if hz > 0 => hz,
-            _ => measure(program, &reading).map_err(Error::Clock)?,
-        };
-        let hz_long = u64::from(hz);
-        let (seen, began) = edge(program, &reading).map_err(Error::Clock)?;
+        let (tick, began) = edge(programs.clock(), &reading).map_err(Error::Clock)?;
         let anchor = Anchor {
-            tick: seen.tick,
+            tick,
             began,
             checked: began,
-            // As the kernel's TICK_NSEC, with its rounding.
-            length: (SECOND + hz_long / 2) / hz_long,
+            length: tick_length(),
         };
         let anchor = Mutex::new(anchor);
-        Ok((Self { reading, anchor }, hz))
+        Ok(Self { reading, anchor })
+    }
+
+    /// Ticks in a second.
+    pub fn hz(&self) -> u32 {
+        let length = self.guard().length;
+        ((SECOND + length / 2) / length) as u32
     }
 
     /// The tick now.
@@ -82,7 +77,7 @@ impl Clock {
         if now - anchor.checked > RELIANCE {
             anchor.checked = now;
             // A reading that fails, for want of memory, is repeated the next time.
-            if let Ok(Seen { tick, .. }) = read(programs.clock(), &self.reading)
+            if let Ok(tick) = read(programs.clock(), &self.reading)
                 && anchor.at(Instant::now()).abs_diff(tick) > 1
             {
                 anchor.tick = tick;
@@ -105,68 +100,45 @@ impl Anchor {
     }
 }
 
-/// What a reading showed.
-#[derive(Debug, Clone, Copy)]
-struct Seen {
-    tick: u64,
-    nanoseconds: u64,
+/// Length of a tick in nanoseconds: the resolution of the clock that goes by ticks.
+fn tick_length() -> u64 {
+    let mut resolution = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the call writes to `resolution` only, which outlives it.
+    let result = unsafe { libc::clock_getres(libc::CLOCK_MONOTONIC_COARSE, &raw mut resolution) };
+    assert_eq!(result, 0, "every Linux since 2.6.32 has this clock");
+    (resolution.tv_nsec as u64).max(1)
 }
 
-/// Reads the kernel's clocks.
-fn read(program: &Xdp, reading: &Table<Reading>) -> Result<Seen, ProgramError> {
+/// Reads the kernel's tick.
+fn read(program: &Xdp, reading: &Table<Reading>) -> Result<u64, ProgramError> {
     // The smallest frame that the kernel takes.
     let frame = [0u8; 14];
     program.test_run(TestRunOptions {
         data_in: Some(&frame),
         ..TestRunOptions::default()
     })?;
-    let reading = reading.one();
-    Ok(Seen {
-        tick: reading.tick.load(),
-        nanoseconds: reading.nanoseconds.load(),
-    })
+    Ok(reading.one().tick.load())
 }
 
 /// Waits until a tick begins, and returns it with the time.
-fn edge(program: &Xdp, reading: &Table<Reading>) -> Result<(Seen, Instant), ProgramError> {
+fn edge(program: &Xdp, reading: &Table<Reading>) -> Result<(u64, Instant), ProgramError> {
     let start = Instant::now();
     let first = read(program, reading)?;
     loop {
-        let seen = read(program, reading)?;
+        let tick = read(program, reading)?;
         let now = Instant::now();
-        if seen.tick != first.tick || now - start > PATIENCE {
-            return Ok((seen, now));
+        if tick != first || now - start > PATIENCE {
+            return Ok((tick, now));
         }
     }
-}
-
-/// Ticks in a second.
-fn measure(program: &Xdp, reading: &Table<Reading>) -> Result<u32, ProgramError> {
-    let (first, _) = edge(program, reading)?;
-    std::thread::sleep(MEASURE);
-    let (last, _) = edge(program, reading)?;
-    let nanoseconds = (last.nanoseconds - first.nanoseconds).max(1);
-    Ok(nearest((last.tick - first.tick) * SECOND / nanoseconds))
-}
-
-/// The frequency that was meant, where one of the usual ones is near.
-fn nearest(measured: u64) -> u32 {
-    let is_near = |usual: &u64| usual.abs_diff(measured) * 20 <= *usual;
-    USUAL.into_iter().find(is_near).unwrap_or(measured.max(1)) as u32
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_measured_frequency_becomes_the_usual_one_that_is_near() {
-        assert_eq!(nearest(99), 100);
-        assert_eq!(nearest(253), 250);
-        assert_eq!(nearest(296), 300);
-        assert_eq!(nearest(1012), 1000);
-        assert_eq!(nearest(500), 500);
-    }
 
     #[test]
     fn ticks_pass_with_the_time() {

@@ -88,12 +88,12 @@ impl Plane {
 
     fn make(pins: &Pins, sizes: &Sizes) -> Result<Parts, Error> {
         let programs = Programs::load(pins, sizes)?;
-        let (parts, hz) = Parts::open(pins, programs, None)?;
+        let parts = Parts::open(pins, programs)?;
         let view = parts.tables.view();
         view.globals.icmp_per_second.store(ICMP_PER_SECOND);
         view.globals.icmp_burst.store(ICMP_BURST);
         view.globals.conn_reuse_mode.store(CONN_REUSE_MODE);
-        control::initialise(&view, sizes, hz, seed()?);
+        control::initialise(&view, sizes, parts.clock.hz(), seed()?);
         Ok(parts)
     }
 
@@ -125,9 +125,7 @@ impl Plane {
         let sizes = Tables::open(&pins)?.sizes();
         let programs = Programs::load(&pins, &sizes)?;
         attach::renew(&pins, &programs)?;
-        let hz = Tables::open(&pins)?.view().globals.ticks_per_second.load();
-        let (parts, _) = Parts::open(&pins, programs, Some(hz))?;
-        Ok(Some(parts.with(pins)))
+        Ok(Some(Parts::open(&pins, programs)?.with(pins)))
     }
 
     /// The sizes of its tables.
@@ -251,17 +249,15 @@ struct Parts {
 }
 
 impl Parts {
-    /// Opens what is pinned, and finds the ticks in a second where they are not known.
-    fn open(pins: &Pins, programs: Programs, hz: Option<u32>) -> Result<(Self, u32), Error> {
-        let (clock, hz) = Clock::open(pins, &programs, hz)?;
-        let parts = Self {
+    /// Opens what is pinned.
+    fn open(pins: &Pins, programs: Programs) -> Result<Self, Error> {
+        Ok(Self {
             tables: Tables::open(pins)?,
             lookups: Lookups::open(pins)?,
-            programs,
-            clock,
+            clock: Clock::open(pins, &programs)?,
             readers: Readers::new()?,
-        };
-        Ok((parts, hz))
+            programs,
+        })
     }
 
     fn with(self, pins: Pins) -> Plane {

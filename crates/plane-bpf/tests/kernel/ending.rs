@@ -5,7 +5,7 @@ use std::fs;
 use aya::programs::{loaded_links, loaded_programs};
 use plane_bpf::{Mode, TcMeans};
 
-use crate::attaching::linked;
+use crate::attaching::on_tc;
 use crate::support::{Namespace, Root, create, until};
 
 #[test]
@@ -20,12 +20,12 @@ fn the_end_leaves_nothing_on_interfaces_or_in_the_file_system() {
     namespace
         .enter(|| plane.attach_by(second, Mode::Tc, TcMeans::Filter))
         .unwrap();
-    let own = linked(&namespace, "veth0");
+    let own = on_tc(&namespace, "veth0");
     drop(plane);
 
     namespace.enter(|| plane_bpf::remove(&state)).unwrap();
     assert!(!namespace.ip("link show").contains("xdp"));
-    assert!(linked(&namespace, "veth0").is_empty());
+    assert!(on_tc(&namespace, "veth0").is_empty());
     assert_eq!(namespace.tc("filter show dev veth1 ingress"), "");
     assert!(!namespace.tc("qdisc show").contains("clsact"));
     assert!(!root.pins().exists(), "the BPF file system is still there");
@@ -48,7 +48,7 @@ fn the_end_comes_while_a_daemon_holds_the_tables() {
         .enter(|| plane.attach(ifindex, Mode::XdpGeneric))
         .unwrap();
     namespace.enter(|| plane_bpf::remove(&state)).unwrap();
-    assert!(linked(&namespace, "veth0").is_empty());
+    assert!(on_tc(&namespace, "veth0").is_empty());
     assert!(!namespace.ip("link show").contains("xdp"));
     assert!(!root.pins().exists(), "the BPF file system is still there");
     // Tables that are mapped stay readable.
@@ -74,7 +74,7 @@ fn the_end_of_one_data_plane_leaves_the_others() {
     other.enter(|| plane.attach(ifindex, Mode::Tc)).unwrap();
     drop(create(&root.state(&one)));
     one.enter(|| plane_bpf::remove(&root.state(&one))).unwrap();
-    assert_eq!(linked(&other, "veth0").len(), 1);
+    assert_eq!(on_tc(&other, "veth0").len(), 1);
     let folders = fs::read_dir(root.pins()).unwrap().flatten();
     let folders = folders.filter(|entry| entry.file_type().unwrap().is_dir());
     assert_eq!(folders.count(), 1);

@@ -2,7 +2,7 @@
 
 use plane_bpf::{Mode, netns_cookie, remove_stale};
 
-use crate::attaching::linked;
+use crate::attaching::on_tc;
 use crate::support::{Namespace, Root, adopt, create, until};
 
 #[test]
@@ -26,7 +26,7 @@ fn what_a_vanished_namespace_left_is_removed_and_the_rest_stays() {
     }
     remove_stale(root.path()).unwrap();
     assert!(gone_state.exists());
-    assert_eq!(linked(&gone, "veth0").len(), 1);
+    assert_eq!(on_tc(&gone, "veth0").len(), 1);
 
     drop(gone);
     // The kernel takes a namespace down in its own time, and what still has interfaces stays.
@@ -38,7 +38,7 @@ fn what_a_vanished_namespace_left_is_removed_and_the_rest_stays() {
     });
     assert!(!of(&gone_state).exists());
     assert!(living_state.exists() && of(&living_state).exists());
-    assert_eq!(linked(&living, "veth0").len(), 1);
+    assert_eq!(on_tc(&living, "veth0").len(), 1);
     adopt(&living_state);
 }
 

@@ -9,7 +9,7 @@ use conntable::NewConnection;
 use control::Plane as _;
 use plane_bpf::{Error, Mode, Plane, Point};
 
-use crate::attaching::linked;
+use crate::attaching::{on_tc, tc_point};
 use crate::support::{Namespace, Root, adopt, create, until};
 
 fn connection() -> NewConnection {
@@ -85,7 +85,7 @@ fn tables_of_another_version_are_refused_and_left_alone() {
     };
     assert_eq!((found, expected), (abi::ABI_VERSION + 1, abi::ABI_VERSION));
     assert!(error.to_string().contains("--fresh"), "{error}");
-    assert_eq!(linked(&namespace, "veth0").len(), 1);
+    assert_eq!(on_tc(&namespace, "veth0").len(), 1);
 
     version.store(abi::ABI_VERSION);
     assert!(is_marked(&adopt(&state)));
@@ -113,7 +113,7 @@ fn programs_of_another_object_are_replaced_where_they_are_attached() {
         .unwrap();
     mark(&plane);
     drop(plane);
-    let before = linked(&namespace, "veth0");
+    let before = on_tc(&namespace, "veth0");
 
     // As if they came from another object.
     let programs = root
@@ -129,17 +129,17 @@ fn programs_of_another_object_are_replaced_where_they_are_attached() {
     fs::rename(programs.join(&own), programs.join("object-another")).unwrap();
 
     let plane = namespace.enter(|| adopt(&state));
-    let after = linked(&namespace, "veth0");
+    let after = on_tc(&namespace, "veth0");
     assert_eq!((before.len(), after.len()), (1, 1));
     assert_ne!(before, after);
     assert_eq!(mark(), own);
     assert!(is_marked(&plane));
     let attached = namespace.enter(|| plane.attached());
     let points: Vec<Point> = attached.iter().map(|attached| attached.point).collect();
-    assert_eq!(points, [Point::XdpNative, Point::TcLink]);
+    assert_eq!(points, [Point::XdpNative, tc_point()]);
 
     let plane = namespace.enter(|| adopt(&state));
-    assert_eq!(linked(&namespace, "veth0"), after);
+    assert_eq!(on_tc(&namespace, "veth0"), after);
     drop(plane);
 }
 
@@ -192,7 +192,7 @@ fn a_killed_daemon_in_ip_netns_exec_leaves_everything_as_it_was() {
     let (root, namespace) = (Root::new(), Namespace::with_interfaces());
     let state = root.state(&namespace);
     kill(start_daemon(&namespace, &state));
-    let programs = linked(&namespace, "veth0");
+    let programs = on_tc(&namespace, "veth0");
     assert_eq!(programs.len(), 1);
 
     let plane = namespace.enter(|| adopt(&state));
@@ -203,5 +203,5 @@ fn a_killed_daemon_in_ip_netns_exec_leaves_everything_as_it_was() {
 
     // The next daemon has a mount namespace of its own, too.
     kill(start_daemon(&namespace, &state));
-    assert_eq!(linked(&namespace, "veth0"), programs);
+    assert_eq!(on_tc(&namespace, "veth0"), programs);
 }
