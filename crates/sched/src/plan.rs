@@ -124,7 +124,7 @@ impl Plan {
             return Err(TooManyMembers { needed, allowed });
         }
         distinct.dedup();
-        let step = distinct.iter().copied().fold(0, gcd).max(1);
+        let step = distinct.iter().copied().fold(0, crate::gcd).max(1);
         let mut blocks = Vec::with_capacity(distinct.len());
         let mut start = 0;
         for (i, &weight) in distinct.iter().enumerate() {
@@ -175,11 +175,4 @@ fn at_least(weights: &[u32], least: u32) -> Vec<u32> {
         .filter(|&(_, &w)| w >= least)
         .map(|(index, _)| index)
         .collect()
-}
-
-fn gcd(mut a: u32, mut b: u32) -> u32 {
-    while b != 0 {
-        (a, b) = (b, a % b);
-    }
-    a
 }
