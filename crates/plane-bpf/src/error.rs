@@ -8,6 +8,8 @@ use aya::maps::MapError;
 use aya::programs::ProgramError;
 use thiserror::Error;
 
+use crate::verifier;
+
 /// Why the kernel's side is not as it should be.
 #[derive(Debug, Error)]
 pub enum Error {
@@ -58,10 +60,15 @@ pub enum Error {
     #[error("there is not enough memory for the tables\nhint: choose smaller ones (--connections)")]
     NoMemory,
     /// The tables cannot be made.
-    #[error("the tables cannot be made: {}", whole(.0))]
+    #[error("the tables cannot be made: {}", verifier::chain(.0))]
     Load(EbpfError),
     /// A program is not accepted, or cannot be run.
-    #[error("program {name} is not accepted by the kernel: {}", whole(cause))]
+    #[error(
+        "program {name} is not accepted by the kernel: {}\n\
+         hint: docs/kernels.md says which kernels take it; the verifier's whole log is in the \
+         daemon's at level debug (RUST_LOG=debug)",
+        verifier::reason(cause)
+    )]
     Program {
         /// The program.
         name: &'static str,
@@ -69,7 +76,7 @@ pub enum Error {
         cause: ProgramError,
     },
     /// A map is missing or of the wrong kind.
-    #[error("table {name} cannot be used: {}", whole(cause))]
+    #[error("table {name} cannot be used: {}", verifier::chain(cause))]
     Map {
         /// The map.
         name: &'static str,
@@ -133,7 +140,7 @@ pub enum Error {
     #[error("there is no interface with index {0}")]
     NoInterface(u32),
     /// The kernel's ticks cannot be read.
-    #[error("the kernel's clock cannot be read: {}", whole(.0))]
+    #[error("the kernel's clock cannot be read: {}", verifier::chain(.0))]
     Clock(ProgramError),
 }
 
@@ -168,6 +175,14 @@ impl Refusal {
 }
 
 impl Error {
+    /// The error when something fails with a program; logs what the verifier said of it.
+    pub(crate) fn program(name: &'static str, cause: ProgramError) -> Self {
+        if let ProgramError::LoadError { verifier_log, .. } = &cause {
+            tracing::debug!(program = name, "the verifier's log:\n{verifier_log}");
+        }
+        Self::Program { name, cause }
+    }
+
     pub(crate) fn file(
         what: &'static str,
         path: impl Into<PathBuf>,
@@ -175,12 +190,4 @@ impl Error {
         let path = path.into();
         move |cause| Self::File { what, path, cause }
     }
-}
-
-/// What an error says, and everything that it comes from: a hint may stand behind it, and not
-/// everybody who prints it asks for the rest.
-fn whole(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    let texts: Vec<String> = causes.map(ToString::to_string).collect();
-    texts.join(": ")
 }

@@ -56,6 +56,7 @@ mod stale;
 mod sys;
 mod table;
 mod tables;
+mod verifier;
 
 pub use attach::{Attachment, Mode, Point, TcMeans};
 pub use error::{Error, Refusal};

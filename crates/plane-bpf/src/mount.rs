@@ -219,7 +219,12 @@ fn mount_and_hold(mount_point: &Path) -> io::Result<Held> {
     if open_mounted(mount_point).is_err() {
         fs::create_dir_all(mount_point)?;
         let bpf = Some("bpf");
-        mount(bpf, mount_point, bpf, MsFlags::empty(), Some("mode=0700"))?;
+        let mounted = mount(bpf, mount_point, bpf, MsFlags::empty(), Some("mode=0700"));
+        if mounted.is_err() {
+            // A folder that holds anything stays.
+            let _left = fs::remove_dir(mount_point);
+        }
+        mounted?;
     }
     Ok((open_mounted(mount_point)?, lock))
 }

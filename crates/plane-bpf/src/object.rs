@@ -170,7 +170,7 @@ fn pin(name: &str) -> String {
 }
 
 fn failed(name: &'static str) -> impl Fn(ProgramError) -> Error {
-    move |cause| Error::Program { name, cause }
+    move |cause| Error::program(name, cause)
 }
 
 /// Makes or opens the maps, and pins them.

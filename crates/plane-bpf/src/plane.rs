@@ -102,12 +102,14 @@ impl Plane {
     /// daemon's, this daemon's take their places, between two packets.
     ///
     /// # Errors
-    /// When its tables are of another version ([`Error::OtherVersion`]), pins are missing, or the
-    /// kernel refuses the programs. Nothing has changed then.
+    /// When this process may not use BPF, its tables are of another version
+    /// ([`Error::OtherVersion`]), pins are missing, or the kernel refuses the programs. Nothing has
+    /// changed then.
     pub fn adopt(state: &Path) -> Result<Option<Self>, Error> {
         let Some(pins) = Pins::find(state) else {
             return Ok(None);
         };
+        probe::probe()?;
         let found = match object::has_maps(&pins) {
             true => tables::version(&pins)?,
             false => 0,

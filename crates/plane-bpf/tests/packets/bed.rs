@@ -1,6 +1,7 @@
 //! Four directors that get the same packets and must do the same.
 
-use std::path::PathBuf;
+use std::env;
+use std::fs;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
@@ -252,10 +253,13 @@ pub struct Bed {
 fn kernel(name: &'static str, sizes: Sizes, xdp_first: bool) -> World<Plane> {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::SeqCst);
-    let state = PathBuf::from(format!("/run/xvs-test/{}-{number}", std::process::id()));
+    // A name by which the tests of the kernel's side find what a killed run left.
+    let root = env::temp_dir().join(format!("xvspl-{}-bed{number}", std::process::id()));
+    let state = root.join("1");
     let plane = Plane::create(&state, &sizes).expect("the data plane loads; tests of it need root");
     // It lives on by what this process holds of it, and ends with it, however that ends.
     plane_bpf::remove(&state).expect("what was just pinned can be removed");
+    fs::remove_dir(root).expect("the file system of the pins was all that was in it");
     World::new(name, plane, sizes, xdp_first)
 }
 
