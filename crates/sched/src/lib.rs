@@ -1,15 +1,15 @@
 //! Who gets the next connection: the arithmetic of IPVS's schedulers, and one of our own.
 //!
 //! A scheduler's work is split in two. What needs lists and loops is laid out in user space, as a
-//! [`plan::Plan`] or a table of slots (feature `alloc`). What a packet does is constant or bounded
+//! `plan::Plan` or a table of slots (feature `alloc`). What a packet does is constant or bounded
 //! work on plain numbers. Nothing here reads a table, a clock or a source of randomness; the caller
 //! passes the numbers in.
 //!
 //! | scheduler | module | laid out ahead | a packet |
 //! |---|---|---|---|
-//! | rr, wrr | [`sequence`] | [`plan::Plan`] | finds its place in the sequence |
+//! | rr, wrr | [`sequence`] | `plan::Plan` | finds its place in the sequence |
 //! | lc, wlc, sed, nq, fo, ovf | [`least`] | | compares the list's loads |
-//! | twos | [`twos`] | | draws two of the list, and compares them |
+//! | twos | [`twos`] | `plan::Plan` | draws two places in the sequence, and compares them |
 //! | dh | [`dh`] | 256 slots | hashes the virtual address |
 //! | sh | [`sh`] | 256 slots | hashes the client's address (and port) |
 //! | mh | [`mh`] | 4,093 slots | hashes the client's address (and port) |

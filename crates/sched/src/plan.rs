@@ -1,4 +1,5 @@
-//! Laying out the sequences of rr and wrr, in the kernel's own order.
+//! Laying out the sequences of rr and wrr, in the kernel's own order, and the one that twos draws
+//! from.
 //!
 //! wrr (`ip_vs_wrr.c`) goes through the list in rounds of a falling *current weight*; in each round
 //! every destination of at least that weight is picked once. The current weight starts at the
@@ -34,7 +35,8 @@ pub struct PlannedBlock {
 pub struct Plan {
     /// Picks until the sequence begins anew. 0 where no weight is above 0.
     pub picks: u64,
-    /// The sequence. One block for each distinct weight in wrr, one in rr.
+    /// The sequence. One block in rr, one for each distinct weight in wrr, one for each destination
+    /// with a weight in twos.
     pub blocks: Vec<PlannedBlock>,
     rule: Rule,
     /// Where picking began in this plan.
@@ -46,6 +48,7 @@ pub struct Plan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rule {
     RoundRobin,
+    Lottery,
     Weighted {
         /// Greatest common divisor of the weights above 0: what one level is worth.
         step: u32,
@@ -146,6 +149,28 @@ impl Plan {
             began: 0,
             after: None,
         })
+    }
+
+    /// twos: a stretch for each destination, as long as its weight, in list order. It is not gone
+    /// through in order, but [drawn from](crate::twos).
+    pub fn lottery(weights: &[u32]) -> Self {
+        let mut picks = 0;
+        let mut blocks = Vec::new();
+        for (index, &weight) in (0..).zip(weights).filter(|&(_, &weight)| weight > 0) {
+            blocks.push(PlannedBlock {
+                start: picks,
+                members: alloc::vec![index],
+                level: 1,
+            });
+            picks += u64::from(weight);
+        }
+        Self {
+            picks,
+            blocks,
+            rule: Rule::Lottery,
+            began: 0,
+            after: None,
+        }
     }
 
     /// The index into the list of weights that the pick at `position` goes to; positions beyond the
