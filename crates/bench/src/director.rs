@@ -7,7 +7,7 @@ use std::{fs, process};
 
 use abi::Reason;
 use control::interfaces::{self, Interface};
-use control::nexthops::{Hop, Neighbour, Network, Prefix};
+use control::nexthops::{Hop, Neighbour, Network, OwnAddresses, Prefix, Way};
 use control::{Director, Plane as _, Sizes};
 use model::{
     Command, Destination, DestinationKey, Forwarding, Protocol, ServiceKey, ServiceRequest,
@@ -42,21 +42,29 @@ pub struct Surroundings {
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 2);
 
 impl Network for Surroundings {
-    fn hop_towards(&self, _address: Ipv4Addr) -> Hop {
+    fn hop_towards(&self, _address: IpAddr) -> Hop {
         self.to_servers
     }
 
-    fn is_local(&self, address: Ipv4Addr) -> bool {
+    fn source_towards(&self, _address: IpAddr) -> Option<IpAddr> {
+        Some(VIRTUAL.0.into())
+    }
+
+    fn own_addresses(&self, _ifindex: u32) -> OwnAddresses {
+        OwnAddresses::default()
+    }
+
+    fn is_local(&self, address: IpAddr) -> bool {
         address == VIRTUAL.0
     }
 
-    fn routes(&self) -> BTreeMap<Prefix, (u32, Option<Ipv4Addr>)> {
-        let everybody = (Ipv4Addr::UNSPECIFIED, 0);
-        BTreeMap::from([(everybody, (self.clients.ifindex, Some(GATEWAY)))])
+    fn routes(&self) -> BTreeMap<Prefix, Way> {
+        let everybody = (Ipv4Addr::UNSPECIFIED.into(), 0);
+        BTreeMap::from([(everybody, (self.clients.ifindex, Some(GATEWAY.into())))])
     }
 
     fn neighbours(&self) -> BTreeMap<Neighbour, Hop> {
-        BTreeMap::from([((self.clients.ifindex, GATEWAY), self.to_clients)])
+        BTreeMap::from([((self.clients.ifindex, GATEWAY.into()), self.to_clients)])
     }
 }
 

@@ -65,7 +65,7 @@ impl<N: Network> Surroundings for Around<'_, N> {
     }
 
     fn is_local(&self, address: Ipv4Addr) -> bool {
-        self.network.is_local(address)
+        self.network.is_local(address.into())
     }
 }
 

@@ -6,7 +6,7 @@
 //! count for one routing generation.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use abi::{NeighbourKey, NextHopCell, RouteValue, View, hop_state};
 
@@ -76,22 +76,75 @@ impl Hop {
     }
 }
 
-/// An IPv4 prefix: address and length in bits.
-pub type Prefix = (Ipv4Addr, u8);
+/// A prefix: address and length in bits.
+pub type Prefix = (IpAddr, u8);
 
 /// A neighbour: interface and address.
-pub type Neighbour = (u32, Ipv4Addr);
+pub type Neighbour = (u32, IpAddr);
+
+/// A way: interface, and the gateway on it; none where each address is its own neighbour. The
+/// gateway of an IPv4 route may have an IPv6 address (RFC 8950).
+pub type Way = (u32, Option<IpAddr>);
+
+/// The addresses by which an interface speaks for this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OwnAddresses {
+    /// Its first IPv4 address that means something beyond the link.
+    pub v4: Option<Ipv4Addr>,
+    /// A global IPv6 address, or else its link-local one.
+    pub v6: Option<Ipv6Addr>,
+}
 
 /// The network, as far as packets need it.
 pub trait Network {
     /// The way to a destination.
-    fn hop_towards(&self, address: Ipv4Addr) -> Hop;
+    fn hop_towards(&self, address: IpAddr) -> Hop;
+    /// The source address of packets that this machine itself sends to an address: outer headers
+    /// of tunnels. None where there is no route, or no address that may be used.
+    fn source_towards(&self, address: IpAddr) -> Option<IpAddr>;
+    /// The addresses that ICMP errors about packets of an interface come from.
+    fn own_addresses(&self, ifindex: u32) -> OwnAddresses;
     /// Whether packets for an address are delivered to this machine.
-    fn is_local(&self, address: Ipv4Addr) -> bool;
-    /// All routes: interface and gateway by prefix. Interface 0 where packets must not go.
-    fn routes(&self) -> BTreeMap<Prefix, (u32, Option<Ipv4Addr>)>;
-    /// All neighbours whose MAC is known.
+    fn is_local(&self, address: IpAddr) -> bool;
+    /// All routes of both families. Interface 0 where packets must not go.
+    fn routes(&self) -> BTreeMap<Prefix, Way>;
+    /// All neighbours of both families whose MAC is known.
     fn neighbours(&self) -> BTreeMap<Neighbour, Hop>;
+}
+
+type PrefixV4 = (Ipv4Addr, u8);
+type NeighbourV4 = (u32, Ipv4Addr);
+type WayV4 = (u32, Option<Ipv4Addr>);
+
+/// The routes that the table of IPv4 routes can hold. Those with an IPv6 gateway lead nowhere:
+/// the neighbours of IPv4 packets are looked up by IPv4 addresses.
+fn routes_v4(network: &impl Network) -> BTreeMap<PrefixV4, WayV4> {
+    let routes = network.routes().into_iter();
+    routes
+        .filter_map(|((prefix, length), (ifindex, gateway))| {
+            let way = match gateway {
+                None => (ifindex, None),
+                Some(IpAddr::V4(gateway)) => (ifindex, Some(gateway)),
+                Some(IpAddr::V6(_)) => (0, None),
+            };
+            Some(((v4(prefix)?, length), way))
+        })
+        .collect()
+}
+
+/// The neighbours that the table of IPv4 neighbours can hold.
+fn neighbours_v4(network: &impl Network) -> BTreeMap<NeighbourV4, Hop> {
+    let neighbours = network.neighbours().into_iter();
+    neighbours
+        .filter_map(|((ifindex, address), hop)| Some(((ifindex, v4(address)?), hop)))
+        .collect()
+}
+
+fn v4(address: IpAddr) -> Option<Ipv4Addr> {
+    match address {
+        IpAddr::V4(address) => Some(address),
+        IpAddr::V6(_) => None,
+    }
 }
 
 /// The next hops in use.
@@ -100,8 +153,8 @@ pub struct NextHops {
     numbers: Numbers,
     indices: HashMap<Hop, Shared>,
     destinations: HashMap<Ipv4Addr, Hop>,
-    neighbours: BTreeMap<Neighbour, Hop>,
-    routes: BTreeMap<Prefix, (u32, Option<Ipv4Addr>)>,
+    neighbours: BTreeMap<NeighbourV4, Hop>,
+    routes: BTreeMap<PrefixV4, WayV4>,
     /// Indices that nothing points to any more, but a packet may still be using.
     released: Vec<u32>,
     /// Routes of an earlier daemon.
@@ -159,7 +212,7 @@ impl NextHops {
         if self.destinations.contains_key(&address) {
             return Ok(());
         }
-        let hop = network.hop_towards(address);
+        let hop = network.hop_towards(address.into());
         self.take(view, hop).ok_or(CapacityError::Full {
             what: "next hops",
             limit: self.numbers.limit(),
@@ -219,7 +272,7 @@ impl NextHops {
         let changed: Vec<(Ipv4Addr, Hop, Hop)> = self
             .destinations
             .iter()
-            .map(|(address, before)| (*address, *before, network.hop_towards(*address)))
+            .map(|(address, before)| (*address, *before, network.hop_towards((*address).into())))
             .filter(|(_, before, after)| before != after)
             .collect();
         let mut moved = HashMap::new();
@@ -244,7 +297,7 @@ impl NextHops {
         plane: &impl Plane,
         network: &impl Network,
     ) -> (bool, Result<(), PlaneError>) {
-        let (routes, neighbours) = (network.routes(), network.neighbours());
+        let (routes, neighbours) = (routes_v4(network), neighbours_v4(network));
         let leftovers = self.remove_found(plane, &routes, &neighbours);
         let routes = self.follow_routes(plane, routes);
         let neighbours = self.follow_neighbours(plane, neighbours);
@@ -258,8 +311,8 @@ impl NextHops {
     fn remove_found(
         &mut self,
         plane: &impl Plane,
-        routes: &BTreeMap<Prefix, (u32, Option<Ipv4Addr>)>,
-        neighbours: &BTreeMap<Neighbour, Hop>,
+        routes: &BTreeMap<PrefixV4, WayV4>,
+        neighbours: &BTreeMap<NeighbourV4, Hop>,
     ) -> Result<(), PlaneError> {
         let mut outcome = Ok(());
         for (prefix, length) in self.found_routes.drain(..) {
@@ -278,9 +331,9 @@ impl NextHops {
     fn follow_routes(
         &mut self,
         plane: &impl Plane,
-        wanted: BTreeMap<Prefix, (u32, Option<Ipv4Addr>)>,
+        wanted: BTreeMap<PrefixV4, WayV4>,
     ) -> (bool, Result<(), PlaneError>) {
-        let gone: Vec<Prefix> = self
+        let gone: Vec<PrefixV4> = self
             .routes
             .keys()
             .filter(|prefix| !wanted.contains_key(prefix))
@@ -312,11 +365,11 @@ impl NextHops {
     fn follow_neighbours(
         &mut self,
         plane: &impl Plane,
-        wanted: BTreeMap<Neighbour, Hop>,
+        wanted: BTreeMap<NeighbourV4, Hop>,
     ) -> (bool, Result<(), PlaneError>) {
         let view = plane.view();
         let (mut changed, mut outcome) = (false, Ok(()));
-        let gone: Vec<(Neighbour, Hop)> = self
+        let gone: Vec<(NeighbourV4, Hop)> = self
             .neighbours
             .iter()
             .filter(|(neighbour, hop)| wanted.get(neighbour) != Some(hop))
@@ -386,7 +439,7 @@ impl NextHops {
     }
 }
 
-fn key((ifindex, address): Neighbour) -> NeighbourKey {
+fn key((ifindex, address): NeighbourV4) -> NeighbourKey {
     NeighbourKey {
         ifindex,
         address: network_order(address),

@@ -165,6 +165,18 @@ impl Snapshot {
         }
     }
 
+    /// The source address that this machine's own packets to `destination` carry: the one that the
+    /// route prefers, or else the one that the kernel would choose of the interface's (IPv4) or by
+    /// RFC 6724 (IPv6). Packets to an address of this machine itself come from that address.
+    #[must_use]
+    pub fn source_towards(&self, destination: IpAddr) -> Option<IpAddr> {
+        match self.route(destination) {
+            Lookup::Unicast(route) => route.source,
+            Lookup::Local => Some(destination),
+            Lookup::Rejected(_) | Lookup::NoRoute => None,
+        }
+    }
+
     /// Whether packets for `address` are delivered to this machine: it is set on an interface, or
     /// a `local` route covers it.
     #[must_use]

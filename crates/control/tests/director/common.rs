@@ -1,9 +1,9 @@
 //! A director on tables of the heap, and a network made up.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use control::nexthops::{Hop, HopState, Neighbour, Network, Prefix};
+use control::nexthops::{Hop, HopState, Neighbour, Network, OwnAddresses, Prefix, Way};
 use control::wanted::Effect;
 use control::{CommandError, Director, Saved, Sizes};
 use model::{Command, Destination, Forwarding, ServiceKey, ServiceRequest, ServiceStatus};
@@ -12,21 +12,21 @@ use plane_user::Memory;
 /// A network of one interface, in which every address is a neighbour.
 #[derive(Debug, Clone, Default)]
 pub struct Lan {
-    pub local: BTreeSet<Ipv4Addr>,
-    pub failed: BTreeSet<Ipv4Addr>,
-    pub moved: BTreeSet<Ipv4Addr>,
-    pub routes: BTreeMap<Prefix, (u32, Option<Ipv4Addr>)>,
-    pub neighbours: BTreeSet<Ipv4Addr>,
+    pub local: BTreeSet<IpAddr>,
+    pub failed: BTreeSet<IpAddr>,
+    pub moved: BTreeSet<IpAddr>,
+    pub routes: BTreeMap<Prefix, Way>,
+    pub neighbours: BTreeSet<IpAddr>,
 }
 
 pub const IFINDEX: u32 = 7;
 
 impl Network for Lan {
-    fn hop_towards(&self, address: Ipv4Addr) -> Hop {
+    fn hop_towards(&self, address: IpAddr) -> Hop {
         if self.failed.contains(&address) {
             return Hop::without_mac(HopState::Failed, IFINDEX);
         }
-        let [a, b, c, d] = address.octets();
+        let [a, b, c, d] = last_octets(address);
         let vendor = if self.moved.contains(&address) { 6 } else { 2 };
         Hop {
             state: HopState::Resolved,
@@ -38,11 +38,21 @@ impl Network for Lan {
         }
     }
 
-    fn is_local(&self, address: Ipv4Addr) -> bool {
+    fn source_towards(&self, address: IpAddr) -> Option<IpAddr> {
+        let own = self.local.iter().copied();
+        own.into_iter()
+            .find(|own| own.is_ipv4() == address.is_ipv4())
+    }
+
+    fn own_addresses(&self, _ifindex: u32) -> OwnAddresses {
+        OwnAddresses::default()
+    }
+
+    fn is_local(&self, address: IpAddr) -> bool {
         self.local.contains(&address)
     }
 
-    fn routes(&self) -> BTreeMap<Prefix, (u32, Option<Ipv4Addr>)> {
+    fn routes(&self) -> BTreeMap<Prefix, Way> {
         self.routes.clone()
     }
 
@@ -51,6 +61,17 @@ impl Network for Lan {
             .iter()
             .map(|&address| ((IFINDEX, address), self.hop_towards(address)))
             .collect()
+    }
+}
+
+/// The last four octets of an address of either family.
+fn last_octets(address: IpAddr) -> [u8; 4] {
+    match address {
+        IpAddr::V4(address) => address.octets(),
+        IpAddr::V6(address) => {
+            let [.., a, b, c, d] = address.octets();
+            [a, b, c, d]
+        }
     }
 }
 

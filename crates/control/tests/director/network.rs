@@ -1,6 +1,6 @@
 //! What packets see of the network.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use abi::{NeighbourKey, NextHopCell, RouteValue, hop_state};
 use control::{Director, Plane};
@@ -12,7 +12,7 @@ use crate::common::{
 
 const WEB: &str = "TCP 10.0.0.1:80";
 
-fn ip(text: &str) -> Ipv4Addr {
+fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 

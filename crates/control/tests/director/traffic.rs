@@ -1,7 +1,7 @@
 //! Connections made by real packets: counted, swept, listed, and kept by destinations that come
 //! back. The forwarding function runs on the heap's tables.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use abi::Reason;
 use control::interfaces::Interface;
@@ -55,8 +55,8 @@ pub fn lan() -> Lan {
     let mut lan = Lan::default();
     lan.local.insert("10.0.0.1".parse().unwrap());
     lan.routes
-        .insert((Ipv4Addr::UNSPECIFIED, 0), (IFINDEX, None));
-    lan.neighbours.insert(CLIENT.into());
+        .insert((Ipv4Addr::UNSPECIFIED.into(), 0), (IFINDEX, None));
+    lan.neighbours.insert(IpAddr::from(CLIENT));
     lan
 }
 

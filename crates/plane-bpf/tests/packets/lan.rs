@@ -1,9 +1,9 @@
 //! The network that the directors under test believe in, and their services.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use control::nexthops::{Hop, HopState, Neighbour, Network, Prefix};
+use control::nexthops::{Hop, HopState, Neighbour, Network, OwnAddresses, Prefix, Way};
 use model::{Command, Destination, Forwarding, ServiceRequest};
 
 /// The loopback interface, by which frames that are run by hand come in.
@@ -46,7 +46,10 @@ pub const fn mac_of(address: [u8; 4]) -> [u8; 6] {
 pub struct Lan;
 
 impl Network for Lan {
-    fn hop_towards(&self, address: Ipv4Addr) -> Hop {
+    fn hop_towards(&self, address: IpAddr) -> Hop {
+        let IpAddr::V4(address) = address else {
+            return Hop::without_mac(HopState::NoRoute, 0);
+        };
         let octets = address.octets();
         match octets {
             DEAD => return Hop::without_mac(HopState::Failed, IFINDEX),
@@ -63,11 +66,19 @@ impl Network for Lan {
         }
     }
 
-    fn is_local(&self, address: Ipv4Addr) -> bool {
-        address == Ipv4Addr::from(VIRTUAL)
+    fn source_towards(&self, _address: IpAddr) -> Option<IpAddr> {
+        Some(VIRTUAL.into())
     }
 
-    fn routes(&self) -> BTreeMap<Prefix, (u32, Option<Ipv4Addr>)> {
+    fn own_addresses(&self, _ifindex: u32) -> OwnAddresses {
+        OwnAddresses::default()
+    }
+
+    fn is_local(&self, address: IpAddr) -> bool {
+        address == IpAddr::from(VIRTUAL)
+    }
+
+    fn routes(&self) -> BTreeMap<Prefix, Way> {
         let prefixes = [[198, 51, 100, 0], [192, 168, 0, 0]];
         prefixes
             .into_iter()

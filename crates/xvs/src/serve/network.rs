@@ -1,10 +1,10 @@
 //! The network as netlink tells it, in the terms of `control`.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use control::interfaces::Interface;
-use control::nexthops::{Hop, HopState, Neighbour, Network, Prefix};
+use control::nexthops::{Hop, HopState, Neighbour, Network, OwnAddresses, Prefix, Way};
 use net::{Lookup, MacAddress, NextHop, Snapshot, VlanPath};
 
 /// The EtherType of the VLAN tags that the data plane writes (IEEE 802.1Q).
@@ -20,51 +20,75 @@ impl Kernel<'_> {
     /// An interface as the data plane's table of interfaces has it.
     pub fn interface(&self, ifindex: u32, xdp: bool) -> Option<Interface> {
         let link = self.0.link(ifindex)?;
-        let address = self.0.addresses().find_map(|held| match held.address {
+        let mac = link.mac.map(MacAddress::octets);
+        Some(Interface {
+            ifindex,
+            xdp,
+            mac,
+            address: self.own_addresses(ifindex).v4,
+            mtu: link.mtu,
+        })
+    }
+}
+
+impl Kernel<'_> {
+    fn first_v4(&self, ifindex: u32) -> Option<Ipv4Addr> {
+        self.0.addresses().find_map(|held| match held.address {
             IpAddr::V4(address)
                 if held.ifindex == ifindex && !held.secondary && held.scope < SCOPE_LINK =>
             {
                 Some(address)
             }
             _ => None,
-        });
-        let mac = link.mac.map(MacAddress::octets);
-        Some(Interface {
-            ifindex,
-            xdp,
-            mac,
-            address,
-            mtu: link.mtu,
         })
+    }
+
+    fn best_v6(&self, ifindex: u32) -> Option<Ipv6Addr> {
+        let usable = self.0.addresses().filter_map(|held| match held.address {
+            IpAddr::V6(address) if held.ifindex == ifindex && !held.unusable => {
+                Some((held, address))
+            }
+            _ => None,
+        });
+        usable
+            .filter(|(held, _)| held.scope <= SCOPE_LINK)
+            .min_by_key(|(held, _)| (held.scope, held.secondary))
+            .map(|(_, address)| address)
     }
 }
 
 impl Network for Kernel<'_> {
-    fn hop_towards(&self, address: Ipv4Addr) -> Hop {
-        hop(&self.0.next_hop(address.into()))
+    fn hop_towards(&self, address: IpAddr) -> Hop {
+        hop(&self.0.next_hop(address))
     }
 
-    fn is_local(&self, address: Ipv4Addr) -> bool {
-        self.0.is_local(address.into())
+    fn source_towards(&self, address: IpAddr) -> Option<IpAddr> {
+        self.0.source_towards(address)
     }
 
-    fn routes(&self) -> BTreeMap<Prefix, (u32, Option<Ipv4Addr>)> {
+    fn own_addresses(&self, ifindex: u32) -> OwnAddresses {
+        OwnAddresses {
+            v4: self.first_v4(ifindex),
+            v6: self.best_v6(ifindex),
+        }
+    }
+
+    fn is_local(&self, address: IpAddr) -> bool {
+        self.0.is_local(address)
+    }
+
+    fn routes(&self) -> BTreeMap<Prefix, Way> {
         let mut routes = BTreeMap::new();
         for prefix in self.0.routes().map(|entry| entry.prefix) {
-            if let IpAddr::V4(address) = prefix.address() {
-                routes
-                    .entry((address, prefix.length()))
-                    .or_insert_with(|| way(&self.0.lookup(prefix.address(), prefix.length())));
-            }
+            routes
+                .entry((prefix.address(), prefix.length()))
+                .or_insert_with(|| way(&self.0.lookup(prefix.address(), prefix.length())));
         }
         routes
     }
 
     fn neighbours(&self) -> BTreeMap<Neighbour, Hop> {
         let known = self.0.neighbours().filter_map(|neighbour| {
-            let IpAddr::V4(address) = neighbour.address else {
-                return None;
-            };
             let route = net::Route {
                 prefix: net::Prefix::host(neighbour.address),
                 ifindex: neighbour.ifindex,
@@ -73,7 +97,8 @@ impl Network for Kernel<'_> {
                 mtu: self.0.link(neighbour.ifindex)?.mtu,
             };
             let hop = hop(&self.0.next_hop_of(&route, neighbour.address));
-            (hop.state == HopState::Resolved).then_some(((neighbour.ifindex, address), hop))
+            let key = (neighbour.ifindex, neighbour.address);
+            (hop.state == HopState::Resolved).then_some((key, hop))
         });
         known.collect()
     }
@@ -81,14 +106,9 @@ impl Network for Kernel<'_> {
 
 /// Interface and gateway of a route. Interface 0 for addresses that packets must not be sent to:
 /// local ones, and those that a route rejects.
-fn way(lookup: &Lookup) -> (u32, Option<Ipv4Addr>) {
+fn way(lookup: &Lookup) -> Way {
     match lookup {
-        Lookup::Unicast(route) => match route.gateway {
-            None => (route.ifindex, None),
-            Some(IpAddr::V4(gateway)) => (route.ifindex, Some(gateway)),
-            // The next hops of IPv4 packets are looked up by IPv4 addresses.
-            Some(IpAddr::V6(_)) => (0, None),
-        },
+        Lookup::Unicast(route) => (route.ifindex, route.gateway),
         Lookup::Local | Lookup::Rejected(_) | Lookup::NoRoute => (0, None),
     }
 }
@@ -145,7 +165,7 @@ mod tests {
     const ETH0: u32 = 2;
     const VLAN: u32 = 3;
 
-    fn ip(text: &str) -> Ipv4Addr {
+    fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
     }
 
@@ -215,8 +235,8 @@ mod tests {
             link(VLAN, LinkKind::Vlan(tag), Some(ETH0)),
             Event::Address(InterfaceAddress {
                 ifindex: ETH0,
-                address: ip("192.0.2.1").into(),
-                subnet: net::Prefix::new(ip("192.0.2.0").into(), 24),
+                address: ip("192.0.2.1"),
+                subnet: net::Prefix::new(ip("192.0.2.0"), 24),
                 scope: 0,
                 secondary: false,
                 unusable: false,
@@ -292,7 +312,7 @@ mod tests {
     #[test]
     fn an_interface_is_known_by_its_mac_and_its_first_address() {
         let interface = Kernel(&machine()).interface(ETH0, true).unwrap();
-        assert_eq!(interface.address, Some(ip("192.0.2.1")));
+        assert_eq!(interface.address, Some("192.0.2.1".parse().unwrap()));
         assert_eq!(
             (interface.mac, interface.mtu),
             (Some([2, 0, 0, 0, 0, 1]), 1400)
