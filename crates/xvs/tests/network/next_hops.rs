@@ -1,9 +1,14 @@
 //! The way to a real server changes while traffic runs.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::time::{Duration, Instant};
 
-use crate::support::{Director, Hook, Network, RS1, SOON, VIP, WebServer, eventually, get};
+use crate::support::{
+    CLIENT, Director, Hook, Network, RS1, SOON, VIP, WebServer, connect, eventually, get,
+};
+
+/// Long enough for the daemon to follow a change of the network.
+const FOLLOWED: Duration = Duration::from_secs(1);
 
 /// A network with one real server, and its director.
 fn one_server(network: &Network, hook: Hook) -> (WebServer, Director<'_>) {
@@ -56,6 +61,28 @@ fn a_real_server_that_silently_gets_another_mac_address_is_found_when_the_old_on
         .client
         .within(|| get(port))
         .expect("and stays found");
+}
+
+#[test]
+fn a_clients_link_that_narrows_while_a_connection_lives_is_told_to_the_real_server() {
+    let network = Network::new(Hook::Tc);
+    let (server, _director) = one_server(&network, Hook::Tc);
+    std::fs::write(server.file("body"), [b'y'; 4000]).unwrap();
+    let address = format!("{VIP}:80").parse().unwrap();
+    let answer = network.client.within(|| {
+        let mut connection = connect(10_000, address).unwrap();
+        network.director.ip("link set eth0 mtu 1200");
+        std::thread::sleep(FOLLOWED);
+        connection
+            .write_all(b"GET /files/body HTTP/1.0\r\n\r\n")
+            .unwrap();
+        let mut answer = Vec::new();
+        connection.read_to_end(&mut answer).unwrap();
+        answer
+    });
+    assert!(answer.ends_with(&[b'y'; 4000]), "the answer is whole");
+    let route = network.rs1.run(&format!("ip route get {CLIENT}"));
+    assert!(route.contains("mtu 1200"), "{route}");
 }
 
 #[test]
