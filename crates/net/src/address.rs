@@ -19,6 +19,9 @@ pub struct InterfaceAddress {
     /// Not the first address of its subnet on the interface (IPv4), or a temporary one (IPv6):
     /// never chosen as a source of its own accord.
     pub secondary: bool,
-    /// Not to be used as a source: still tentative, a duplicate, or deprecated (RFC 4862).
+    /// Not to be used at all: still tentative, or a duplicate (RFC 4862 section 5.4).
     pub unusable: bool,
+    /// To be used where there is no other: deprecated (RFC 4862 section 5.5.4), or used before the
+    /// search for duplicates has ended (RFC 4429). Counts for IPv6 alone, as in the kernel.
+    pub last_resort: bool,
 }

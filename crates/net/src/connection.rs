@@ -21,11 +21,12 @@ use crate::Error;
 const DUMP_ATTEMPTS: u32 = 10;
 
 /// What is followed.
-const GROUPS: [MulticastGroup; 6] = [
+const GROUPS: [MulticastGroup; 7] = [
     MulticastGroup::Link,
     MulticastGroup::Neigh,
     MulticastGroup::Ipv4Ifaddr,
     MulticastGroup::Ipv6Ifaddr,
+    MulticastGroup::Ipv6Ifinfo,
     MulticastGroup::Ipv4Route,
     MulticastGroup::Ipv6Route,
 ];
@@ -159,11 +160,17 @@ impl Requests {
         Err(closed)
     }
 
-    /// Gives an order that creates something or uses what is there, and waits until it is carried
-    /// out.
-    pub(crate) async fn order(&mut self, order: RouteNetlinkMessage) -> Result<(), OrderError> {
+    /// Gives an order and waits until it is carried out.
+    pub(crate) async fn order(
+        &mut self,
+        order: RouteNetlinkMessage,
+        missing: Missing,
+    ) -> Result<(), OrderError> {
         let mut request = NetlinkMessage::from(order);
-        request.header.flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE;
+        request.header.flags = NLM_F_REQUEST | NLM_F_ACK;
+        if missing == Missing::IsMade {
+            request.header.flags |= NLM_F_CREATE;
+        }
         let closed = || {
             OrderError::Closed(Error::Closed {
                 purpose: self.purpose,
@@ -177,6 +184,15 @@ impl Requests {
         }
         Ok(())
     }
+}
+
+/// What becomes of an order about something that is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// It is made.
+    IsMade,
+    /// The order is refused.
+    IsRefused,
 }
 
 /// Why an order was not carried out.

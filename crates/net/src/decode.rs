@@ -8,7 +8,7 @@ mod route;
 use std::net::IpAddr;
 
 use netlink_packet_core::{NLM_F_APPEND, NLM_F_REPLACE, NetlinkMessage, NetlinkPayload};
-use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::{Event, Insertion};
 
@@ -40,6 +40,13 @@ pub(crate) fn event(message: NetlinkMessage<RouteNetlinkMessage>) -> Option<Even
         }
         _ => None,
     }
+}
+
+/// Whether a message tells that IPv6's settings of an interface changed, without the settings that
+/// matter here.
+pub(crate) fn is_about_ipv6_settings(message: &NetlinkMessage<RouteNetlinkMessage>) -> bool {
+    matches!(&message.payload, NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link))
+        if link.header.interface_family == AddressFamily::Inet6)
 }
 
 /// Where a new route goes. In its notifications the kernel repeats the flags of the request.

@@ -5,26 +5,13 @@ use netlink_packet_route::route::RouteMessage;
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage as Message};
 
 use crate::connection::Requests;
-use crate::{Error, Event, RouteEntry, Snapshot, decode};
+use crate::{Error, Event, Link, RouteEntry, Snapshot, decode};
 
 /// The network as it is now. Changes while it is read may be in it or not: they are in the events
 /// of a subscription that was opened before.
 pub(crate) async fn snapshot(requests: &mut Requests) -> Result<Snapshot, Error> {
     let mut snapshot = Snapshot::default();
-    let mut question = LinkMessage::default();
-    // Leaves out the counters, most of the answer.
-    question
-        .attributes
-        .push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
-    let links = requests.dump(
-        "interfaces",
-        Message::GetLink(question),
-        |answer| match answer {
-            Message::NewLink(link) => decode::link(&link),
-            _ => None,
-        },
-    );
-    for link in links.await? {
+    for link in links(requests).await? {
         snapshot.apply(Event::Link(link));
     }
     let question = Message::GetAddress(Default::default());
@@ -45,6 +32,21 @@ pub(crate) async fn snapshot(requests: &mut Requests) -> Result<Snapshot, Error>
         snapshot.apply(Event::Neighbour(neighbour));
     }
     Ok(snapshot)
+}
+
+/// All interfaces.
+pub(crate) async fn links(requests: &mut Requests) -> Result<Vec<Link>, Error> {
+    let mut question = LinkMessage::default();
+    // Leaves out the counters, most of the answer.
+    question
+        .attributes
+        .push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
+    let question = Message::GetLink(question);
+    let links = requests.dump("interfaces", question, |answer| match answer {
+        Message::NewLink(link) => decode::link(&link),
+        _ => None,
+    });
+    links.await
 }
 
 /// All routes of the tables that are followed, in the kernel's order.

@@ -61,10 +61,10 @@ pub struct Effect {
     /// A neighbour's Ethernet address appeared, changed or went: answers of
     /// [`Snapshot::next_hop`] may differ. Merely growing old is no such change.
     pub neighbours: bool,
-    /// The kernel may have dropped or changed routes without a word (IPv4 routes go silently when
-    /// their interface or source address does): the tables must be read anew. the watcher
-    /// does so itself.
-    pub routes_in_doubt: bool,
+    /// The kernel may have changed links or routes without a word: IPv4 routes go silently when
+    /// their interface or source address does, and the MTUs of IPv6 follow their interface's. They
+    /// must be read anew; the watcher does so itself.
+    pub in_doubt: bool,
 }
 
 impl Effect {
@@ -72,7 +72,7 @@ impl Effect {
     pub(crate) const NONE: Self = Self {
         routing: false,
         neighbours: false,
-        routes_in_doubt: false,
+        in_doubt: false,
     };
 
     /// The effect of a change of links, addresses or routes.
@@ -93,7 +93,7 @@ impl Effect {
         Self {
             routing: self.routing | other.routing,
             neighbours: self.neighbours | other.neighbours,
-            routes_in_doubt: self.routes_in_doubt | other.routes_in_doubt,
+            in_doubt: self.in_doubt | other.in_doubt,
         }
     }
 }

@@ -1,25 +1,54 @@
 //! Which neighbours to ask for, and when: the rules behind [`crate::Resolver`], without a socket
 //! or a clock.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::{Lookup, NeighbourState, NextHop, Snapshot};
 
-/// How long to wait before the same neighbour is asked for again. The kernel sends one request per
-/// second itself; asking more often changes nothing.
+/// How long to wait before a neighbour that is not known is asked for again. The kernel sends one
+/// request per second itself; asking more often changes nothing.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// When to look again when nothing is to be asked: a safety net below the 30 s after which a
-/// neighbour becomes stale (`base_reachable_time`).
+/// How old a confirmation of a known neighbour may be. With the three seconds in which the kernel
+/// gives an Ethernet address up, one that changed silently is found within five.
+const CONFIRM: Duration = Duration::from_secs(2);
+
+/// Known neighbours are asked for at most this many at a time, …
+const BATCH: usize = 20;
+/// … and with this pause between.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// When to look again when nothing is to be asked: a safety net.
 const REVIEW: Duration = Duration::from_secs(10);
 
-/// A neighbour to ask for.
+/// A neighbour: interface and address.
+pub(crate) type Whom = (u32, IpAddr);
+
+/// What the kernel is to do about a neighbour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Question {
-    pub(crate) ifindex: u32,
-    pub(crate) address: IpAddr,
+pub(crate) enum Question {
+    /// To find one that is not known, by asking everybody on the link.
+    Find(Whom),
+    /// To ask one that is known whether it still is where it was. Packets go there meanwhile.
+    Confirm(Whom),
+}
+
+impl Question {
+    pub(crate) const fn whom(self) -> Whom {
+        match self {
+            Self::Find(whom) | Self::Confirm(whom) => whom,
+        }
+    }
+
+    /// How long to wait before it is asked again.
+    const fn interval(self) -> Duration {
+        match self {
+            Self::Find(_) => RETRY,
+            Self::Confirm(_) => CONFIRM,
+        }
+    }
 }
 
 /// What is to be done now, and how things stand.
@@ -30,13 +59,17 @@ pub(crate) struct Plan {
     pub(crate) wakeup: Instant,
 }
 
-/// The destinations whose next hops matter.
+/// The destinations and neighbours that matter.
 #[derive(Debug, Default)]
 pub(crate) struct Interests {
-    /// Each with its next hop as last reported.
+    /// Destinations, each with its next hop as last reported.
     wanted: BTreeMap<IpAddr, Option<NextHop>>,
+    /// Neighbours that matter whatever leads to them.
+    kept: BTreeSet<Whom>,
     /// When a neighbour was last asked for.
-    asked: HashMap<Question, Instant>,
+    asked: HashMap<Whom, Instant>,
+    /// When known neighbours were last asked for.
+    confirmed: Option<Instant>,
 }
 
 impl Interests {
@@ -52,6 +85,10 @@ impl Interests {
         self.wanted.retain(|destination, _| keep(*destination));
     }
 
+    pub(crate) fn keep_neighbours(&mut self, neighbours: &BTreeSet<Whom>) {
+        self.kept.clone_from(neighbours);
+    }
+
     /// Looks at all destinations. Nothing counts as reported or asked before
     /// [`carried_out`](Self::carried_out) says so.
     pub(crate) fn plan(&self, snapshot: &Snapshot, now: Instant) -> Plan {
@@ -60,33 +97,58 @@ impl Interests {
             changed: Vec::new(),
             wakeup: now + REVIEW,
         };
+        let mut open = BTreeSet::new();
         for (destination, reported) in &self.wanted {
-            let (next_hop, question) = look(snapshot, *destination);
+            let (next_hop, neighbour) = look(snapshot, *destination);
             if *reported != Some(next_hop) {
                 plan.changed.push((*destination, next_hop));
             }
-            let Some(question) = question else { continue };
-            let due = self
-                .asked
-                .get(&question)
-                .map_or(now, |asked| *asked + RETRY);
-            if due > now {
-                plan.wakeup = plan.wakeup.min(due);
-            } else {
-                plan.wakeup = plan.wakeup.min(now + RETRY);
-                plan.questions.push(question);
+            open.extend(neighbour.and_then(|whom| question(snapshot, whom)));
+        }
+        open.extend(
+            self.kept
+                .iter()
+                .filter_map(|whom| question(snapshot, *whom)),
+        );
+        self.schedule(open, now, &mut plan);
+        plan
+    }
+
+    /// Picks the questions whose time has come, the longest overdue first.
+    fn schedule(&self, open: BTreeSet<Question>, now: Instant, plan: &mut Plan) {
+        let mut due = Vec::new();
+        for question in open {
+            let asked = self.asked.get(&question.whom());
+            match asked.map_or(now, |asked| *asked + question.interval()) {
+                at if at <= now => due.push((at, question)),
+                at => plan.wakeup = plan.wakeup.min(at),
             }
         }
-        plan.questions.sort_unstable();
-        plan.questions.dedup();
-        plan
+        due.sort_unstable();
+        let pausing = self.confirmed.map(|at| at + PAUSE).filter(|end| *end > now);
+        let mut room = if pausing.is_some() { 0 } else { BATCH };
+        for (_, question) in due {
+            let again = match question {
+                Question::Confirm(_) if room == 0 => pausing.unwrap_or(now + PAUSE),
+                _ => {
+                    room -= usize::from(matches!(question, Question::Confirm(_)));
+                    plan.questions.push(question);
+                    now + question.interval()
+                }
+            };
+            plan.wakeup = plan.wakeup.min(again);
+        }
     }
 
     /// Notes that the plan made at `now` was carried out.
     pub(crate) fn carried_out(&mut self, plan: &Plan, now: Instant) {
-        self.asked.retain(|_, asked| *asked + RETRY > now);
-        self.asked
-            .extend(plan.questions.iter().map(|question| (*question, now)));
+        self.asked.retain(|_, asked| *asked + CONFIRM > now);
+        for question in &plan.questions {
+            self.asked.insert(question.whom(), now);
+            if matches!(question, Question::Confirm(_)) {
+                self.confirmed = Some(now);
+            }
+        }
         for (destination, next_hop) in &plan.changed {
             if let Some(reported) = self.wanted.get_mut(destination) {
                 *reported = Some(*next_hop);
@@ -95,35 +157,45 @@ impl Interests {
     }
 }
 
-/// The next hop of a destination, and the neighbour to ask for: one that is not known, or that is
-/// known but growing stale. Permanent ones are left alone: asking would end their permanence.
-fn look(snapshot: &Snapshot, destination: IpAddr) -> (NextHop, Option<Question>) {
+/// The next hop of a destination, and the neighbour that leads to it.
+fn look(snapshot: &Snapshot, destination: IpAddr) -> (NextHop, Option<Whom>) {
     let Lookup::Unicast(route) = snapshot.route(destination) else {
         return (snapshot.next_hop(destination), None);
     };
-    let next_hop = snapshot.next_hop_of(&route, destination);
-    let address = route.gateway.unwrap_or(destination);
-    let question = Question {
-        ifindex: route.ifindex,
-        address,
+    let whom = (route.ifindex, route.gateway.unwrap_or(destination));
+    (snapshot.next_hop_of(&route, destination), Some(whom))
+}
+
+/// What to ask about a neighbour. Nothing while the kernel is at it already, nothing about those
+/// that somebody else keeps or that never change: asking would take them away from there. Nothing
+/// where nobody can answer.
+fn question(snapshot: &Snapshot, whom: Whom) -> Option<Question> {
+    let (ifindex, address) = whom;
+    let link = snapshot.link(ifindex)?;
+    if !link.is_up() || !link.ethernet || link.no_arp {
+        return None;
+    }
+    let Some(known) = snapshot.neighbour(ifindex, address) else {
+        return Some(Question::Find(whom));
     };
-    let state = snapshot
-        .neighbour(route.ifindex, address)
-        .map(|neighbour| neighbour.state);
-    let ask = match next_hop {
-        NextHop::Unresolved { .. } | NextHop::Failed { .. } => true,
-        NextHop::Resolved { .. } => state == Some(NeighbourState::Stale),
-        _ => false,
-    };
-    (next_hop, ask.then_some(question))
+    match known.state {
+        _ if known.kept => None,
+        NeighbourState::None | NeighbourState::Incomplete | NeighbourState::Failed => {
+            Some(Question::Find(whom))
+        }
+        NeighbourState::Reachable | NeighbourState::Stale | NeighbourState::Delay => {
+            Some(Question::Confirm(whom))
+        }
+        NeighbourState::Probe | NeighbourState::Permanent => None,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
-        Event, Insertion, Leg, Link, LinkKind, MacAddress, Neighbour, Prefix, RouteEntry,
-        RouteKind, Table,
+        Event, Insertion, Leg, Link, LinkKind, MacAddress, Neighbour, Preference, Prefix,
+        RouteEntry, RouteKind, Table,
     };
 
     const ETH0: u32 = 2;
@@ -142,6 +214,7 @@ mod tests {
             ethernet: true,
             mac: Some(MacAddress::new([2, 0, 0, 0, 0, 1])),
             mtu: 1500,
+            mtu_v6: None,
             admin_up: true,
             carrier: true,
             no_arp: false,
@@ -167,6 +240,7 @@ mod tests {
                 from: None,
                 preferred_source: None,
                 mtu: None,
+                preference: Preference::Medium,
                 legs: vec![leg],
             };
             snapshot.apply(Event::Route(route, Insertion::Front));
@@ -181,6 +255,7 @@ mod tests {
             address: ip(address),
             mac,
             state,
+            kept: false,
         };
         snapshot.apply(Event::Neighbour(neighbour));
     }
@@ -196,7 +271,7 @@ mod tests {
     fn asked_for(plan: &Plan) -> Vec<IpAddr> {
         plan.questions
             .iter()
-            .map(|question| question.address)
+            .map(|question| question.whom().1)
             .collect()
     }
 
@@ -233,24 +308,97 @@ mod tests {
     }
 
     #[test]
-    fn only_missing_failed_and_stale_neighbours_are_asked_for() {
+    fn what_is_not_known_is_looked_for_and_what_is_known_confirmed() {
         use NeighbourState::{Delay, Failed, Incomplete, None, Permanent, Probe, Reachable, Stale};
         let (interests, mut snapshot) = (caring_for(&["10.0.0.2"]), network());
-        let now = Instant::now();
+        let whom = (ETH0, ip("10.0.0.2"));
+        let (find, confirm) = (Question::Find(whom), Question::Confirm(whom));
         for (state, asks) in [
-            (None, true),
-            (Incomplete, true),
-            (Failed, true),
-            (Stale, true),
-            (Reachable, false),
-            (Delay, false),
-            (Probe, false),
-            (Permanent, false),
+            (None, Some(find)),
+            (Incomplete, Some(find)),
+            (Failed, Some(find)),
+            (Stale, Some(confirm)),
+            (Reachable, Some(confirm)),
+            (Delay, Some(confirm)),
+            (Probe, Option::None),
+            (Permanent, Option::None),
         ] {
             learn(&mut snapshot, "10.0.0.2", state);
-            let plan = interests.plan(&snapshot, now);
-            assert_eq!(!plan.questions.is_empty(), asks, "{state:?}");
+            let plan = interests.plan(&snapshot, Instant::now());
+            assert_eq!(plan.questions.first().copied(), asks, "{state:?}");
         }
+    }
+
+    #[test]
+    fn what_somebody_else_keeps_is_left_to_them() {
+        let (interests, mut snapshot) = (caring_for(&["10.0.0.2"]), network());
+        learn(&mut snapshot, "10.0.0.2", NeighbourState::Stale);
+        let known = *snapshot.neighbour(ETH0, ip("10.0.0.2")).unwrap();
+        snapshot.apply(Event::Neighbour(Neighbour {
+            kept: true,
+            ..known
+        }));
+        assert_eq!(interests.plan(&snapshot, Instant::now()).questions, []);
+    }
+
+    #[test]
+    fn a_known_neighbour_is_confirmed_every_two_seconds() {
+        let (mut interests, mut snapshot) = (caring_for(&["10.0.0.2"]), network());
+        learn(&mut snapshot, "10.0.0.2", NeighbourState::Reachable);
+        let start = Instant::now();
+        let mut now = start;
+        for round in 0..5 {
+            let plan = interests.plan(&snapshot, now);
+            assert_eq!(asked_for(&plan), [ip("10.0.0.2")], "round {round}");
+            interests.carried_out(&plan, now);
+            now = interests.plan(&snapshot, now).wakeup;
+        }
+        assert_eq!(now - start, Duration::from_secs(10));
+    }
+
+    #[test]
+    fn many_known_neighbours_are_confirmed_little_by_little_and_none_is_left_out() {
+        let addresses: Vec<String> = (1..=250).map(|host| format!("10.0.0.{host}")).collect();
+        let (mut interests, mut snapshot) = (Interests::default(), network());
+        for address in &addresses {
+            interests.add(ip(address));
+            learn(&mut snapshot, address, NeighbourState::Stale);
+        }
+        let start = Instant::now();
+        let (mut now, mut next, mut asked) = (start, start, BTreeSet::new());
+        while asked.len() < addresses.len() {
+            now = next;
+            let plan = interests.plan(&snapshot, now);
+            assert!(plan.questions.len() <= BATCH && plan.wakeup > now);
+            asked.extend(asked_for(&plan));
+            interests.carried_out(&plan, now);
+            next = plan.wakeup;
+        }
+        assert!(now - start < CONFIRM, "{:?}", now - start);
+    }
+
+    #[test]
+    fn one_that_fails_while_it_is_confirmed_is_looked_for_at_once() {
+        let (mut interests, mut snapshot) = (caring_for(&["10.0.0.2"]), network());
+        learn(&mut snapshot, "10.0.0.2", NeighbourState::Reachable);
+        let start = Instant::now();
+        let plan = interests.plan(&snapshot, start);
+        interests.carried_out(&plan, start);
+        learn(&mut snapshot, "10.0.0.2", NeighbourState::Failed);
+        let plan = interests.plan(&snapshot, start + Duration::from_secs(3));
+        assert_eq!(plan.questions, [Question::Find((ETH0, ip("10.0.0.2")))]);
+    }
+
+    #[test]
+    fn neighbours_that_are_kept_are_asked_for_without_a_destination() {
+        let mut interests = Interests::default();
+        let gateways = network().gateways();
+        interests.keep_neighbours(&gateways);
+        let plan = interests.plan(&network(), Instant::now());
+        assert_eq!(asked_for(&plan), [ip("10.0.0.254")]);
+        interests.keep_neighbours(&BTreeSet::new());
+        let plan = interests.plan(&network(), Instant::now());
+        assert_eq!(plan.questions, []);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //!
 //! - **[`Snapshot`]** is plain data: what the kernel said about the network, and the questions one
 //!   asks of it ([`route`](Snapshot::route), [`next_hop`](Snapshot::next_hop),
-//!   [`ways`](Snapshot::ways), [`interfaces_towards`](Snapshot::interfaces_towards)). It opens no socket and reads no clock,
+//!   [`interfaces_towards`](Snapshot::interfaces_towards)). It opens no socket and reads no clock,
 //!   and changes only by [`apply`](Snapshot::apply).
 //! - **[`Watcher`]**, **[`Resolver`]** and [`offloads`] are the sockets: the first keeps a
 //!   snapshot true, the second makes the kernel resolve the neighbours one cares for, the third
@@ -44,6 +44,12 @@
 //! - Routes with a lightweight tunnel (`encap mpls`, `seg6`, …) are recognised and refused
 //!   ([`Lookup::Rejected`]): such packets are the kernel's to send.
 //! - Learned exceptions (redirects, path MTU) are not followed.
+//! - A route that an IPv6 router advertised for a time counts until the kernel removes it, up to
+//!   half a minute after its time; a router that is gone without a word fails within seconds, and
+//!   is passed over.
+//! - `net.ipv6.conf.*.mtu` set by hand is seen with the next change of the interface or its routes:
+//!   the kernel tells nobody.
+//! - IPv6 temporary addresses are never preferred, as `use_tempaddr` below 2 has it.
 
 #![forbid(unsafe_code)]
 
@@ -66,7 +72,6 @@ mod route_table;
 mod snapshot;
 mod source;
 mod watcher;
-mod ways;
 
 pub use address::InterfaceAddress;
 pub use error::Error;
@@ -78,7 +83,6 @@ pub use neighbour::{Neighbour, NeighbourState};
 pub use offloads::{Offloads, offloads};
 pub use prefix::Prefix;
 pub use resolver::{Resolver, Review};
-pub use route::{Leg, RouteEntry, RouteKind, Table};
+pub use route::{Leg, Preference, RouteEntry, RouteKind, Table};
 pub use snapshot::Snapshot;
 pub use watcher::{Settings, Watcher};
-pub use ways::Way;

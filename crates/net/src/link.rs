@@ -1,6 +1,7 @@
 //! Network interfaces.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use crate::MacAddress;
 
@@ -19,6 +20,9 @@ pub struct Link {
     pub mac: Option<MacAddress>,
     /// The largest network-layer packet it sends, in bytes.
     pub mtu: u32,
+    /// The largest IPv6 packet, in bytes, where IPv6 has a setting of its own: a router may
+    /// advertise less than the link carries (RFC 4861 section 4.6.4).
+    pub mtu_v6: Option<u32>,
     /// Set up by the administrator (`IFF_UP`).
     pub admin_up: bool,
     /// It has a carrier: a cable, a peer that is up (`IFF_LOWER_UP`).
@@ -76,6 +80,15 @@ impl Link {
     #[must_use]
     pub const fn is_up(&self) -> bool {
         self.admin_up && self.carrier
+    }
+
+    /// The largest packet of the family of `destination`, in bytes.
+    #[must_use]
+    pub fn mtu_towards(&self, destination: IpAddr) -> u32 {
+        match (destination, self.mtu_v6) {
+            (IpAddr::V6(_), Some(mtu)) => mtu.min(self.mtu),
+            _ => self.mtu,
+        }
     }
 
     /// The VLAN it is, if it is one.

@@ -1,5 +1,6 @@
 //! What one asks of a snapshot: where a packet goes.
 
+use std::cmp::Reverse;
 use std::net::IpAddr;
 
 use crate::{
@@ -94,10 +95,16 @@ pub struct VlanPath {
     pub lower: Option<u32>,
 }
 
+/// A route, and the leg of it to take; none where it has none.
+type Found<'a> = (&'a RouteEntry, Option<&'a Leg>);
+
 impl Snapshot {
     /// Where a packet for `destination` goes: by the local table, then the main one; longest
-    /// prefix first, then lowest metric. Of a multipath route the first leg whose interface is up
-    /// is taken, or else the first at all.
+    /// prefix first, then lowest metric, then the router's preference. Of a multipath route the
+    /// first leg whose interface is up is taken, or else the first at all.
+    ///
+    /// An IPv6 router that does not answer is passed over as long as another route leads to the
+    /// destination (RFC 4861 section 6.3.6), as on a host that does not forward.
     #[must_use]
     pub fn route(&self, destination: IpAddr) -> Lookup {
         self.lookup(destination, u8::MAX)
@@ -226,36 +233,83 @@ impl Snapshot {
     fn default_interfaces(&self, address: IpAddr) -> Vec<u32> {
         self.main
             .candidates(address)
+            .flatten()
             .filter(|entry| entry.prefix.is_default() && entry.kind == RouteKind::Unicast)
             .flat_map(|entry| entry.legs.iter().map(|leg| leg.ifindex))
             .collect()
     }
 
     /// The route that the kernel's default rules find, and the leg of it to take.
-    fn find_route(&self, destination: IpAddr, longest: u8) -> Option<(&RouteEntry, Option<&Leg>)> {
+    fn find_route(&self, destination: IpAddr, longest: u8) -> Option<Found<'_>> {
+        let found = self.find_among(destination, longest, |_| true)?;
+        if !found.1.is_some_and(|leg| self.is_silent(leg)) {
+            return Some(found);
+        }
+        let other = self.find_among(destination, longest, |leg| !self.is_silent(leg));
+        let other = other.filter(|(entry, _)| entry.kind == RouteKind::Unicast);
+        Some(other.unwrap_or(found))
+    }
+
+    /// As [`find_route`](Self::find_route), by legs alone that are `fit`.
+    fn find_among(
+        &self,
+        destination: IpAddr,
+        longest: u8,
+        fit: impl Fn(&Leg) -> bool,
+    ) -> Option<Found<'_>> {
         [&self.local, &self.main].into_iter().find_map(|table| {
             table
                 .candidates(destination)
-                .filter(|entry| entry.is_plain() && entry.prefix.length() <= longest)
-                .take_while(|entry| entry.kind != RouteKind::Throw)
-                .find_map(|entry| self.choose_leg(entry).map(|leg| (entry, leg)))
+                .filter_map(|equals| self.best_of(equals, longest, &fit))
+                .take_while(|(entry, _)| entry.kind != RouteKind::Throw)
+                .next()
         })
     }
 
-    /// The leg of a route to take. `None`: all are dead, the route is none. `Some(None)`: it has
-    /// and needs none.
-    fn choose_leg<'a>(&self, entry: &'a RouteEntry) -> Option<Option<&'a Leg>> {
+    /// The best of routes for one prefix with one metric: the first of the most preferred.
+    fn best_of<'a>(
+        &self,
+        equals: &'a [RouteEntry],
+        longest: u8,
+        fit: impl Fn(&Leg) -> bool,
+    ) -> Option<Found<'a>> {
+        equals
+            .iter()
+            .filter(|entry| entry.is_plain() && entry.prefix.length() <= longest)
+            .filter_map(|entry| Some((entry, self.choose_leg(entry, &fit)?)))
+            .min_by_key(|(entry, _)| Reverse(entry.preference))
+    }
+
+    /// The leg of a route to take. `None`: none is alive and fit, the route is none. `Some(None)`:
+    /// it has and needs none.
+    fn choose_leg<'a>(
+        &self,
+        entry: &'a RouteEntry,
+        fit: impl Fn(&Leg) -> bool,
+    ) -> Option<Option<&'a Leg>> {
         if entry.legs.is_empty() {
             return Some(None);
         }
         let is_up = |leg: &&Leg| self.link(leg.ifindex).is_some_and(Link::is_up);
-        let mut alive = entry.legs.iter().filter(|leg| !leg.dead);
+        let mut alive = entry.legs.iter().filter(|leg| !leg.dead && fit(leg));
         let first = alive.clone().next()?;
         Some(Some(alive.find(is_up).unwrap_or(first)))
     }
 
+    /// Whether a leg leads to an IPv6 router that was asked for and does not answer.
+    fn is_silent(&self, leg: &Leg) -> bool {
+        let Some(gateway @ IpAddr::V6(_)) = leg.gateway else {
+            return false;
+        };
+        self.neighbour(leg.ifindex, gateway)
+            .is_some_and(|neighbour| neighbour.state == NeighbourState::Failed)
+    }
+
     fn route_through(&self, entry: &RouteEntry, leg: &Leg, destination: IpAddr) -> Route {
-        let link_mtu = self.link(leg.ifindex).map_or(u32::MAX, |link| link.mtu);
+        let mtu = self.link(leg.ifindex).map(|link| match entry.mtu {
+            Some(mtu) => mtu.min(link.mtu),
+            None => link.mtu_towards(destination),
+        });
         Route {
             prefix: entry.prefix,
             ifindex: leg.ifindex,
@@ -263,7 +317,7 @@ impl Snapshot {
             source: entry
                 .preferred_source
                 .or_else(|| source::choose(&self.addresses, leg, destination)),
-            mtu: entry.mtu.map_or(link_mtu, |mtu| mtu.min(link_mtu)),
+            mtu: mtu.unwrap_or(u32::MAX),
         }
     }
 }

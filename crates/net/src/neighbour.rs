@@ -16,6 +16,9 @@ pub struct Neighbour {
     pub mac: Option<MacAddress>,
     /// How far the kernel trusts it.
     pub state: NeighbourState,
+    /// Whether somebody else keeps it: a routing daemon (`NTF_EXT_LEARNED`), or the kernel itself
+    /// (`NTF_EXT_MANAGED`). Whoever asks for such a neighbour takes it away from them.
+    pub kept: bool,
 }
 
 /// The state of a neighbour entry (RFC 4861 section 7.3.2, and the kernel's own additions).

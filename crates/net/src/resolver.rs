@@ -1,5 +1,6 @@
 //! Making the kernel resolve neighbours before packets need them.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
 use std::time::Instant;
@@ -11,7 +12,7 @@ use netlink_packet_route::route::RouteType;
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use tracing::debug;
 
-use crate::connection::{OrderError, Requests};
+use crate::connection::{Missing, OrderError, Requests};
 use crate::interests::{Interests, Question};
 use crate::{Error, NextHop, Snapshot};
 
@@ -19,10 +20,21 @@ use crate::{Error, NextHop, Snapshot};
 ///
 /// Frames that an XDP or TC program sends do not pass the kernel's neighbour code, so the kernel
 /// neither resolves their receivers nor notices that they are in use. The resolver does both in
-/// their stead: it *uses* the neighbours (`NTF_USE`, as `ip neigh replace … use` does), whereupon
-/// the kernel sends ARP requests or neighbour solicitations to those it does not know, and confirms
-/// those that have grown stale; the old Ethernet address stays in use meanwhile. One that does not
-/// answer is asked for again, once a second.
+/// their stead, by the kernel's means, so that neighbour entries are always the kernel's own:
+///
+/// - A neighbour that is not known is *used* (`NTF_USE`, as `ip neigh replace … use` does), once a
+///   second. The kernel then asks everybody on the link, by ARP or neighbour solicitation.
+/// - A neighbour that is known is *probed* every two seconds (`NUD_PROBE`, as `ip neigh change …
+///   nud probe` does). The kernel asks it at the Ethernet address that is known, which stays in use
+///   meanwhile. After three questions without an answer, a second apart, it fails, is used, and
+///   found again if it answers at another address.
+///
+/// So a real server that silently got another Ethernet address is found within five seconds. Left
+/// to itself the kernel would ask half a minute after the last answer at the earliest, and only if
+/// it saw that the neighbour is in use. This costs one question and one answer of some 50 bytes per
+/// neighbour, to it alone, every two seconds; and never more than 200 of them a second: from 400
+/// neighbours on they are confirmed less often, 2,000 every ten seconds. Entries that others keep
+/// (permanent ones, a routing daemon's, `managed` ones) are left alone.
 ///
 /// It does not look at the network itself: [`drive`](Self::drive) is handed the snapshot, after
 /// every change and whenever the time has come that it returned. The answers arrive as changes of
@@ -68,7 +80,7 @@ impl Resolver {
     }
 
     /// Cares for these destinations, and no others.
-    pub fn resolve_only(&mut self, destinations: &std::collections::BTreeSet<IpAddr>) {
+    pub fn resolve_only(&mut self, destinations: &BTreeSet<IpAddr>) {
         self.interests
             .keep(|destination| destinations.contains(&destination));
         for destination in destinations {
@@ -76,7 +88,13 @@ impl Resolver {
         }
     }
 
-    /// Looks at the network and asks for the neighbours that are missing or growing stale.
+    /// Keeps these neighbours resolved, and no others but those on the way to destinations: each by
+    /// the interface it is on, such as [`Snapshot::gateways`] names.
+    pub fn keep_neighbours(&mut self, neighbours: &BTreeSet<(u32, IpAddr)>) {
+        self.interests.keep_neighbours(neighbours);
+    }
+
+    /// Looks at the network and asks for the neighbours whose time has come.
     ///
     /// # Errors
     /// When the kernel lets nobody ask (the capability `CAP_NET_ADMIN` is missing), or the socket
@@ -96,12 +114,13 @@ impl Resolver {
     }
 
     async fn ask(&mut self, question: Question) -> Result<(), Error> {
-        let mut answer = self.requests.order(use_neighbour(question)).await;
+        let (order, missing) = order(question);
+        let mut answer = self.requests.order(order.clone(), missing).await;
         if let Err(OrderError::Closed(_)) = answer {
             self.requests = Requests::open(PURPOSE)?;
-            answer = self.requests.order(use_neighbour(question)).await;
+            answer = self.requests.order(order, missing).await;
         }
-        let Question { ifindex, address } = question;
+        let (ifindex, address) = question.whom();
         match answer {
             Ok(()) => Ok(()),
             Err(OrderError::Closed(error)) => Err(error),
@@ -111,8 +130,8 @@ impl Resolver {
                 let request = format!("resolve {address} on interface {ifindex}");
                 Err(Error::Refused { request, source })
             }
-            // The interface went meanwhile, or the neighbour table is full: a change of the
-            // snapshot or the next attempt tells.
+            // The interface or the neighbour went meanwhile, or the neighbour table is full: a
+            // change of the snapshot or the next attempt tells.
             Err(OrderError::Refused(error)) => {
                 debug!(%address, ifindex, %error, "the neighbour cannot be asked for now");
                 Ok(())
@@ -121,14 +140,16 @@ impl Resolver {
     }
 }
 
-/// The order that makes the kernel act as if a packet were sent to a neighbour.
-fn use_neighbour(question: Question) -> RouteNetlinkMessage {
+/// The order that makes the kernel ask.
+///
+/// That to confirm names no Ethernet address and replaces nothing: the kernel keeps what it has,
+/// be it the address or that an IPv6 neighbour is a router.
+fn order(question: Question) -> (RouteNetlinkMessage, Missing) {
+    let (ifindex, address) = question.whom();
     let mut message = NeighbourMessage::default();
-    message.header.ifindex = question.ifindex;
-    message.header.state = NeighbourState::None;
-    message.header.flags = NeighbourFlags::Use;
+    message.header.ifindex = ifindex;
     message.header.kind = RouteType::Unspec;
-    let (family, address) = match question.address {
+    let (family, address) = match address {
         IpAddr::V4(address) => (AddressFamily::Inet, NeighbourAddress::Inet(address)),
         IpAddr::V6(address) => (AddressFamily::Inet6, NeighbourAddress::Inet6(address)),
     };
@@ -136,5 +157,15 @@ fn use_neighbour(question: Question) -> RouteNetlinkMessage {
     message
         .attributes
         .push(NeighbourAttribute::Destination(address));
-    RouteNetlinkMessage::NewNeighbour(message)
+    let missing = match question {
+        Question::Find(_) => {
+            message.header.flags = NeighbourFlags::Use;
+            Missing::IsMade
+        }
+        Question::Confirm(_) => {
+            message.header.state = NeighbourState::Probe;
+            Missing::IsRefused
+        }
+    };
+    (RouteNetlinkMessage::NewNeighbour(message), missing)
 }

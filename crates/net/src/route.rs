@@ -30,8 +30,10 @@ pub struct RouteEntry {
     pub from: Option<Prefix>,
     /// The source address that this machine's own packets should have.
     pub preferred_source: Option<IpAddr>,
-    /// An MTU of its own, in bytes, below that of the interface.
+    /// An MTU of its own, in bytes.
     pub mtu: Option<u32>,
+    /// How much its router wants to be chosen among those of the same metric (IPv6 only).
+    pub preference: Preference,
     /// Where packets go: one leg, or several for a multipath route. None for those that reject.
     pub legs: Vec<Leg>,
 }
@@ -48,6 +50,18 @@ pub struct Leg {
     pub dead: bool,
     /// A lightweight tunnel wraps what is sent here (`RTA_ENCAP`).
     pub encapsulated: bool,
+}
+
+/// A router's preference (RFC 4191 section 2.1), as it advertises it or the administrator says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Preference {
+    /// Only when there is no other.
+    Low,
+    /// As usual.
+    #[default]
+    Medium,
+    /// Before others.
+    High,
 }
 
 /// What a route does with its packets (rtnetlink's `RTN_*`).

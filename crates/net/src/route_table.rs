@@ -74,15 +74,16 @@ impl RouteTable {
             .any(|known| known.same_key(route))
     }
 
-    /// The routes whose prefix holds `address`, the best first.
-    pub(crate) fn candidates(&self, address: IpAddr) -> impl Iterator<Item = &RouteEntry> {
+    /// The routes whose prefixes hold `address`, the longest prefix first; those of one prefix and
+    /// metric together, the lowest metric first.
+    pub(crate) fn candidates(&self, address: IpAddr) -> impl Iterator<Item = &[RouteEntry]> {
         self.lengths(address)
             .iter()
             .rev()
             .filter_map(move |(length, prefixes)| {
                 prefixes.get(&Prefix::new(address, *length).address())
             })
-            .flatten()
+            .flat_map(|same_prefix| same_prefix.chunk_by(|one, other| one.metric == other.metric))
     }
 
     /// All routes, in no particular order.

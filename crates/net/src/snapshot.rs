@@ -1,11 +1,12 @@
 //! The network as the kernel described it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use crate::route_table::RouteTable;
 use crate::{
-    Change, Effect, Event, Insertion, InterfaceAddress, Link, Neighbour, RouteEntry, Table,
+    Change, Effect, Event, Insertion, InterfaceAddress, Link, Neighbour, RouteEntry, RouteKind,
+    Table,
 };
 
 /// Links, addresses, routes and neighbours of one network namespace.
@@ -34,7 +35,7 @@ impl Snapshot {
                 Effect {
                     routing: true,
                     neighbours: true,
-                    routes_in_doubt: false,
+                    in_doubt: false,
                 }
             }
         }
@@ -95,6 +96,21 @@ impl Snapshot {
         self.neighbours.values()
     }
 
+    /// The routers that unicast routes of the main table lead through, each with the interface it
+    /// is on.
+    #[must_use]
+    pub fn gateways(&self) -> BTreeSet<(u32, IpAddr)> {
+        let unicast = self
+            .main
+            .iter()
+            .filter(|route| route.kind == RouteKind::Unicast);
+        unicast
+            .flat_map(|route| &route.legs)
+            .filter(|leg| !leg.encapsulated)
+            .filter_map(|leg| Some((leg.ifindex, leg.gateway?)))
+            .collect()
+    }
+
     /// The entry for a neighbour on an interface.
     #[must_use]
     pub fn neighbour(&self, ifindex: u32, address: IpAddr) -> Option<&Neighbour> {
@@ -102,14 +118,16 @@ impl Snapshot {
     }
 
     fn set_link(&mut self, link: Link) -> Effect {
-        let went_down = !link.admin_up;
         let before = self.links.insert(link.ifindex, link.clone());
         if before.as_ref() == Some(&link) {
             return Effect::NONE;
         }
-        let was_up = before.is_some_and(|before| before.admin_up);
+        let in_doubt = before.is_some_and(|before| {
+            let went_down = before.admin_up && !link.admin_up;
+            went_down || before.mtu != link.mtu || before.mtu_v6 != link.mtu_v6
+        });
         Effect {
-            routes_in_doubt: was_up && went_down,
+            in_doubt,
             ..Effect::ROUTING
         }
     }
@@ -125,7 +143,7 @@ impl Snapshot {
         self.main.retain(stays);
         Effect {
             neighbours: true,
-            routes_in_doubt: true,
+            in_doubt: true,
             ..Effect::ROUTING
         }
     }
@@ -148,7 +166,7 @@ impl Snapshot {
             return Effect::NONE;
         }
         Effect {
-            routes_in_doubt: true,
+            in_doubt: true,
             ..Effect::ROUTING
         }
     }
@@ -161,7 +179,7 @@ impl Snapshot {
             return Effect::NONE;
         }
         Effect {
-            routes_in_doubt: joins,
+            in_doubt: joins,
             ..Effect::ROUTING
         }
     }
@@ -172,7 +190,7 @@ impl Snapshot {
         }
         // Either it went earlier, with its interface, or it is part of a multipath route.
         Effect {
-            routes_in_doubt: self.table(route.table).has_key_of(route),
+            in_doubt: self.table(route.table).has_key_of(route),
             ..Effect::NONE
         }
     }

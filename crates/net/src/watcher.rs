@@ -9,8 +9,8 @@ use tracing::{debug, warn};
 use crate::connection::{Report, Requests, Subscription};
 use crate::{Change, Effect, Error, Event, Snapshot, decode, dump};
 
-/// After the kernel said something that may have changed routes silently, they are read at once,
-/// and once more this much later: it says so before it does so.
+/// After the kernel said something that may have changed links or routes silently, they are read
+/// at once, and once more this much later: it says so before it does so.
 const SETTLING: Duration = Duration::from_millis(250);
 
 /// How long to wait before another attempt when reading everything anew failed.
@@ -47,8 +47,9 @@ impl Default for Settings {
 /// It subscribes first and reads after, so that no change is missed between the two, and reads
 /// everything anew when reports were lost. It holds a snapshot of its own to know when the
 /// kernel's word is not enough: IPv4 routes vanish without a report when their interface goes
-/// down, and multipath routes change in ways that reports do not tell; then it reads the routes
-/// again and reports them all ([`Event::Routes`]).
+/// down, multipath routes change in ways that reports do not tell, and IPv6's MTUs change after the
+/// interface was reported, or by a router's advertisement; then it reads links and routes again and
+/// reports those links that differ and all routes ([`Event::Routes`]).
 #[derive(Debug)]
 pub struct Watcher;
 
@@ -105,9 +106,9 @@ struct Pending {
     due: Option<Instant>,
     /// Reports were lost: all is to be read anew.
     lost: bool,
-    /// The routes may not be what the events say.
-    routes_in_doubt: bool,
-    /// When to read the routes once more.
+    /// Links and routes may not be what the events say.
+    in_doubt: bool,
+    /// When to read them once more.
     settled: Option<Instant>,
 }
 
@@ -141,6 +142,10 @@ impl Follower {
     fn take_in(&mut self, report: Report) {
         match report {
             Report::Message(message) => {
+                if decode::is_about_ipv6_settings(&message) {
+                    self.pending.doubt(self.settings.coalesce);
+                    return;
+                }
                 let Some(event) = decode::event(message) else {
                     return;
                 };
@@ -151,7 +156,7 @@ impl Follower {
         }
     }
 
-    /// Puts the routes in doubt once more when it is time.
+    /// Puts links and routes in doubt once more when it is time.
     fn settle(&mut self) {
         if self
             .pending
@@ -159,15 +164,15 @@ impl Follower {
             .is_some_and(|settled| settled <= Instant::now())
         {
             self.pending.settled = None;
-            self.pending.routes_in_doubt = true;
+            self.pending.in_doubt = true;
             self.pending.due.get_or_insert_with(Instant::now);
         }
     }
 
     /// What is to be reported now. None: on a second look nothing changed.
     async fn change(&mut self) -> Option<Change> {
-        if self.pending.routes_in_doubt && !self.pending.lost {
-            self.reread_routes().await;
+        if self.pending.in_doubt && !self.pending.lost {
+            self.reread().await;
         }
         if self.pending.lost {
             if !self.resync().await {
@@ -181,20 +186,24 @@ impl Follower {
         (!events.is_empty()).then_some(Change::Events(events))
     }
 
-    async fn reread_routes(&mut self) {
-        self.pending.routes_in_doubt = false;
-        match dump::routes(&mut self.requests).await {
-            Ok(routes) => {
-                let event = Event::Routes(routes);
-                if !self.snapshot.apply(event.clone()).is_none() {
-                    self.pending.events.push(event);
-                }
-            }
-            Err(error) => {
-                warn!(%error, "cannot read the routes anew, reading everything");
-                self.pending.give_up();
+    async fn reread(&mut self) {
+        self.pending.in_doubt = false;
+        if let Err(error) = self.try_reread().await {
+            warn!(%error, "cannot read links and routes anew, reading everything");
+            self.pending.give_up();
+        }
+    }
+
+    async fn try_reread(&mut self) -> Result<(), Error> {
+        let links = dump::links(&mut self.requests).await?;
+        let routes = dump::routes(&mut self.requests).await?;
+        let events = links.into_iter().map(Event::Link);
+        for event in events.chain([Event::Routes(routes)]) {
+            if !self.snapshot.apply(event.clone()).is_none() {
+                self.pending.events.push(event);
             }
         }
+        Ok(())
     }
 
     /// Reads everything anew, with new sockets: what the old one still holds may be older than
@@ -223,13 +232,20 @@ impl Pending {
     fn add(&mut self, event: Event, effect: Effect, coalesce: Duration) {
         self.events.push(event);
         self.due.get_or_insert_with(|| Instant::now() + coalesce);
-        if effect.routes_in_doubt {
-            self.routes_in_doubt = true;
-            self.settled = Some(Instant::now() + SETTLING);
+        if effect.in_doubt {
+            self.doubt(coalesce);
         }
         if self.events.len() > PENDING_LIMIT {
             self.give_up();
         }
+    }
+
+    /// Has links and routes read anew.
+    fn doubt(&mut self, coalesce: Duration) {
+        let now = Instant::now();
+        self.due.get_or_insert(now + coalesce);
+        self.in_doubt = true;
+        self.settled = Some(now + SETTLING);
     }
 
     /// Forgets the events: all will be read anew.
@@ -266,11 +282,11 @@ mod tests {
     fn doubt_about_routes_is_looked_into_at_once_and_once_more_later() {
         let mut pending = Pending::default();
         let doubt = Effect {
-            routes_in_doubt: true,
+            in_doubt: true,
             ..Effect::NONE
         };
         pending.add(Event::LinkGone(3), doubt, Duration::from_millis(10));
-        assert!(pending.routes_in_doubt);
+        assert!(pending.in_doubt);
         let (due, settled) = (pending.due.unwrap(), pending.settled.unwrap());
         assert!(due < settled && pending.wakeup() == Some(due));
     }

@@ -21,13 +21,16 @@ pub(crate) fn address(message: &AddressMessage) -> Option<InterfaceAddress> {
     // IFA_LOCAL is this end and IFA_ADDRESS the other end's of a point-to-point link. Elsewhere
     // they are the same, and IPv6 leaves the former out.
     let address = local.or(remote)?;
-    let unusable = AddressFlags::Tentative | AddressFlags::Dadfailed | AddressFlags::Deprecated;
+    let tentative = flags.contains(AddressFlags::Tentative);
+    let optimistic = flags.contains(AddressFlags::Optimistic);
+    let duplicate = flags.contains(AddressFlags::Dadfailed);
     Some(InterfaceAddress {
         ifindex: header.index,
         address,
         subnet: Prefix::new(remote.unwrap_or(address), header.prefix_len),
         scope: header.scope.into(),
         secondary: flags.contains(AddressFlags::Secondary),
-        unusable: flags.intersects(unusable),
+        unusable: duplicate || (tentative && !optimistic),
+        last_resort: optimistic || flags.contains(AddressFlags::Deprecated),
     })
 }

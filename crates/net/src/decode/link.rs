@@ -2,8 +2,8 @@
 
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::link::{
-    InfoData, InfoKind, InfoVlan, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage,
-    LinkXdp, XdpAttached,
+    AfSpecInet6, AfSpecUnspec, InfoData, InfoKind, InfoVlan, LinkAttribute, LinkFlags, LinkInfo,
+    LinkLayerType, LinkMessage, LinkXdp, XdpAttached,
 };
 
 use crate::{Link, LinkKind, MacAddress, Vlan};
@@ -23,6 +23,7 @@ pub(crate) fn link(message: &LinkMessage) -> Option<Link> {
         ethernet: header.link_layer_type == LinkLayerType::Ether,
         mac: None,
         mtu: 0,
+        mtu_v6: None,
         admin_up: header.flags.contains(LinkFlags::Up),
         carrier: header.flags.contains(LinkFlags::LowerUp),
         no_arp: header.flags.contains(LinkFlags::Noarp),
@@ -38,6 +39,7 @@ pub(crate) fn link(message: &LinkMessage) -> Option<Link> {
             LinkAttribute::IfName(name) => link.name.clone_from(name),
             LinkAttribute::Address(bytes) => link.mac = MacAddress::from_bytes(bytes),
             LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
+            LinkAttribute::AfSpecUnspec(families) => link.mtu_v6 = mtu_v6(families),
             LinkAttribute::Controller(master) => link.master = (*master != 0).then_some(*master),
             LinkAttribute::Link(lower) => link.lower = (*lower != 0).then_some(*lower),
             LinkAttribute::LinkNetNsId(id) => link.peer_netns = Some(*id),
@@ -53,6 +55,17 @@ pub(crate) fn link(message: &LinkMessage) -> Option<Link> {
     }
     link.parent_device = bus.zip(device);
     Some(link)
+}
+
+fn mtu_v6(families: &[AfSpecUnspec]) -> Option<u32> {
+    let settings = families.iter().find_map(|family| match family {
+        AfSpecUnspec::Inet6(settings) => Some(settings),
+        _ => None,
+    })?;
+    settings.iter().find_map(|setting| match setting {
+        AfSpecInet6::DevConf(conf) => u32::try_from(conf.mtu6).ok().filter(|mtu| *mtu != 0),
+        _ => None,
+    })
 }
 
 fn kind(info: &[LinkInfo]) -> LinkKind {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use netlink_packet_route::neighbour::{
-    NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage,
+    NeighbourAddress, NeighbourAttribute, NeighbourExtFlags, NeighbourFlags, NeighbourMessage,
     NeighbourState as KernelState,
 };
 
@@ -17,6 +17,7 @@ pub(crate) fn neighbour(message: &NeighbourMessage) -> Option<Neighbour> {
         return None;
     }
     let (mut address, mut mac) = (None, None);
+    let mut kept = message.header.flags.contains(NeighbourFlags::ExtLearned);
     for attribute in &message.attributes {
         match attribute {
             NeighbourAttribute::Destination(NeighbourAddress::Inet(v4)) => {
@@ -26,6 +27,9 @@ pub(crate) fn neighbour(message: &NeighbourMessage) -> Option<Neighbour> {
                 address = Some(IpAddr::V6(*v6));
             }
             NeighbourAttribute::LinkLayerAddress(bytes) => mac = MacAddress::from_bytes(bytes),
+            NeighbourAttribute::ExtFlags(flags) => {
+                kept |= flags.contains(NeighbourExtFlags::Managed);
+            }
             _ => {}
         }
     }
@@ -34,6 +38,7 @@ pub(crate) fn neighbour(message: &NeighbourMessage) -> Option<Neighbour> {
         address: address?,
         mac,
         state: state(message.header.state),
+        kept,
     })
 }
 

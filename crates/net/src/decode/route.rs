@@ -5,11 +5,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteMetric, RouteNextHopFlags,
-    RouteType, RouteVia,
+    RoutePreference, RouteType, RouteVia,
 };
 
 use super::unspecified_like;
-use crate::{Leg, Prefix, RouteEntry, RouteKind, Table};
+use crate::{Leg, Preference, Prefix, RouteEntry, RouteKind, Table};
 
 /// The route that a message is about. None for tables that are not followed, for families other
 /// than IP, and for cached answers (`RTM_F_CLONED`), which are no rows of a table.
@@ -32,6 +32,7 @@ pub(crate) fn route(message: &RouteMessage) -> Option<RouteEntry> {
         from: None,
         preferred_source: None,
         mtu: None,
+        preference: Preference::Medium,
         legs: Vec::new(),
     };
     for attribute in &message.attributes {
@@ -47,6 +48,9 @@ pub(crate) fn route(message: &RouteMessage) -> Option<RouteEntry> {
             RouteAttribute::Priority(metric) => route.metric = *metric,
             RouteAttribute::PrefSource(source) => route.preferred_source = ip(source),
             RouteAttribute::Metrics(metrics) => route.mtu = mtu(metrics),
+            RouteAttribute::Preference(preference) => {
+                route.preference = self::preference(*preference)
+            }
             RouteAttribute::MultiPath(hops) => {
                 route.legs = hops
                     .iter()
@@ -114,6 +118,15 @@ fn mtu(metrics: &[RouteMetric]) -> Option<u32> {
         RouteMetric::Mtu(mtu) if *mtu != 0 => Some(*mtu),
         _ => None,
     })
+}
+
+/// An invalid preference counts as medium (RFC 4191 section 2.1).
+const fn preference(preference: RoutePreference) -> Preference {
+    match preference {
+        RoutePreference::High => Preference::High,
+        RoutePreference::Low => Preference::Low,
+        _ => Preference::Medium,
+    }
 }
 
 const fn kind(kind: RouteType) -> RouteKind {

@@ -2,7 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod addresses;
+mod interfaces;
 mod kernel;
+mod mtus;
+mod neighbours;
 mod resolving;
+mod routers;
+mod routes;
 mod support;
 mod watching;

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::future::Future;
-use std::net::UdpSocket;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,6 +12,66 @@ use net::{Change, Event, Resolver, Review, Settings, Snapshot, Watcher};
 use nix::sched::{CloneFlags, setns};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
+
+/// The network of [`pair`] in one of its address families.
+#[derive(Debug, Clone, Copy)]
+pub struct Family {
+    /// As in the names of settings: `ipv4`, `ipv6`.
+    pub name: &'static str,
+    /// The director's address.
+    pub own: &'static str,
+    /// The peer's.
+    pub peer: &'static str,
+    /// Another address of their subnet.
+    pub third: &'static str,
+    /// The length of their subnet.
+    pub length: u8,
+    /// An address elsewhere.
+    pub behind: &'static str,
+    /// A subnet that it is in.
+    pub behind_wide: &'static str,
+    /// A smaller one.
+    pub behind_narrow: &'static str,
+    /// The length of a whole address.
+    pub whole: u8,
+}
+
+const V4: Family = Family {
+    name: "ipv4",
+    own: "10.0.0.1",
+    peer: "10.0.0.2",
+    third: "10.0.0.3",
+    length: 24,
+    behind: "203.0.113.7",
+    behind_wide: "203.0.113.0/24",
+    behind_narrow: "203.0.113.0/25",
+    whole: 32,
+};
+
+const V6: Family = Family {
+    name: "ipv6",
+    own: "fd00::1",
+    peer: "fd00::2",
+    third: "fd00::3",
+    length: 64,
+    behind: "2001:db8:113::7",
+    behind_wide: "2001:db8:113::/48",
+    behind_narrow: "2001:db8:113::/64",
+    whole: 128,
+};
+
+/// Runs a test for IPv4, then for IPv6.
+pub fn in_both_families(test: impl Fn(Family)) {
+    for family in [V4, V6] {
+        // Shown where the test fails.
+        println!("in {}", family.name);
+        test(family);
+    }
+}
+
+pub fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
 
 /// How long a test waits for something that should happen.
 pub const PATIENCE: Duration = Duration::from_secs(15);
@@ -80,12 +140,14 @@ impl Namespace {
 
     /// Sends a packet from the namespace, to the discard port of an address.
     pub fn send_to(&self, address: &str) {
-        let port = (address, 9);
+        let address: IpAddr = address.parse().unwrap();
+        let any: IpAddr = match address {
+            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
         self.enter(|| {
-            UdpSocket::bind("0.0.0.0:0")
-                .unwrap()
-                .send_to(b"packet", port)
-                .unwrap()
+            let socket = UdpSocket::bind((any, 0)).unwrap();
+            socket.send_to(b"packet", (address, 9)).unwrap()
         });
     }
 
@@ -99,7 +161,7 @@ impl Namespace {
         });
     }
 
-    fn enter<T: Send>(&self, action: impl FnOnce() -> T + Send) -> T {
+    pub fn enter<T: Send>(&self, action: impl FnOnce() -> T + Send) -> T {
         let path = Path::new("/run/netns").join(&self.name);
         let in_namespace = || {
             setns(File::open(path).unwrap(), CloneFlags::CLONE_NEWNET).unwrap();
@@ -234,6 +296,31 @@ impl Following {
         }
         reviews.push(resolver.drive(&self.snapshot).await.unwrap());
         reviews
+    }
+
+    /// Follows the changes for a while, driving a resolver meanwhile and looking after each step.
+    /// Returns the events.
+    pub async fn resolve_for(
+        &mut self,
+        resolver: &mut Resolver,
+        time: Duration,
+        look: impl Fn(&Snapshot),
+    ) -> Vec<Event> {
+        let deadline = Instant::now() + time;
+        let mut seen = Vec::new();
+        while Instant::now() < deadline {
+            let review = resolver.drive(&self.snapshot).await.unwrap();
+            let wakeup = Instant::from_std(review.wakeup).min(deadline);
+            if let Ok(change) = timeout_at(wakeup, self.changes.recv()).await {
+                let change = change.unwrap();
+                if let Change::Events(events) = &change {
+                    seen.extend(events.iter().cloned());
+                }
+                self.apply(change);
+            }
+            look(&self.snapshot);
+        }
+        seen
     }
 
     async fn next(&mut self, deadline: Instant, what: &str) {

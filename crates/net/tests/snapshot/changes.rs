@@ -14,7 +14,7 @@ fn an_address_that_is_taken_away_is_no_longer_local_once_its_route_is_gone() {
         "192.0.2.0/24",
         OUTSIDE,
     )));
-    assert!(effect.routing && effect.routes_in_doubt);
+    assert!(effect.routing && effect.in_doubt);
     snapshot.apply(Event::RouteGone(local("192.0.2.1", OUTSIDE)));
     assert!(!snapshot.is_local(ip("192.0.2.1")));
 }
@@ -61,7 +61,7 @@ fn an_interface_that_is_gone_takes_its_addresses_routes_and_neighbours_along() {
         NeighbourState::Reachable,
     )));
     let effect = snapshot.apply(Event::LinkGone(INSIDE));
-    assert!(effect.routing && effect.neighbours && effect.routes_in_doubt);
+    assert!(effect.routing && effect.neighbours && effect.in_doubt);
     assert_eq!(
         way(&snapshot, "10.0.0.2"),
         Some((OUTSIDE, Some(ip("192.0.2.254"))))

@@ -6,4 +6,3 @@ mod changes;
 mod network;
 mod next_hops;
 mod routes;
-mod ways;

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use net::{
     Effect, Event, Insertion, InterfaceAddress, Leg, Link, LinkKind, Lookup, MacAddress, Neighbour,
-    NeighbourState, Prefix, RouteEntry, RouteKind, Snapshot, Table,
+    NeighbourState, Preference, Prefix, RouteEntry, RouteKind, Snapshot, Table,
 };
 
 pub const LO: u32 = 1;
@@ -32,6 +32,7 @@ pub fn link(ifindex: u32, name: &str) -> Link {
         ethernet: true,
         mac: Some(MacAddress::new([2, 0, 0, 0, 0, ifindex as u8])),
         mtu: 1500,
+        mtu_v6: None,
         admin_up: true,
         carrier: true,
         no_arp: false,
@@ -63,6 +64,7 @@ pub fn route(to: &str, ifindex: u32, gateway: Option<&str>) -> RouteEntry {
         from: None,
         preferred_source: None,
         mtu: None,
+        preference: Preference::Medium,
         legs: vec![leg(ifindex, gateway)],
     }
 }
@@ -80,7 +82,7 @@ pub fn local(address: &str, ifindex: u32) -> RouteEntry {
     RouteEntry {
         table: Table::Local,
         kind: RouteKind::Local,
-        ..route(&format!("{address}/32"), ifindex, None)
+        ..route(&Prefix::host(ip(address)).to_string(), ifindex, None)
     }
 }
 
@@ -92,6 +94,7 @@ pub fn held(address: &str, subnet: &str, ifindex: u32) -> InterfaceAddress {
         scope: 0,
         secondary: false,
         unusable: false,
+        last_resort: false,
     }
 }
 
@@ -101,6 +104,7 @@ pub fn neighbour(address: &str, ifindex: u32, state: NeighbourState) -> Neighbou
         address: ip(address),
         mac: Some(mac("02:00:00:00:ff:01")),
         state,
+        kept: false,
     }
 }
 

@@ -97,7 +97,7 @@ fn a_link_that_is_down_or_without_carrier_leads_nowhere() {
         carrier: false,
         ..link(INSIDE, "inside")
     };
-    assert!(!snapshot.apply(Event::Link(unplugged)).routes_in_doubt);
+    assert!(!snapshot.apply(Event::Link(unplugged)).in_doubt);
     assert_eq!(snapshot.next_hop(ip("10.0.0.2")), down);
     snapshot.apply(Event::Link(link(INSIDE, "inside")));
     assert_ne!(snapshot.next_hop(ip("10.0.0.2")), down);
@@ -106,7 +106,7 @@ fn a_link_that_is_down_or_without_carrier_leads_nowhere() {
         carrier: false,
         ..link(INSIDE, "inside")
     };
-    assert!(snapshot.apply(Event::Link(switched_off)).routes_in_doubt);
+    assert!(snapshot.apply(Event::Link(switched_off)).in_doubt);
     assert_eq!(snapshot.next_hop(ip("10.0.0.2")), down);
 }
 

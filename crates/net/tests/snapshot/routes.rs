@@ -288,7 +288,7 @@ fn ipv6_routes_and_neighbours_are_looked_up_as_ipv4_ones() {
     ));
     let joining = route("2001:db8:1::/48", OUTSIDE, Some("fe80::9"));
     assert!(
-        add(&mut snapshot, joining).routes_in_doubt,
+        add(&mut snapshot, joining).in_doubt,
         "it may have become a leg"
     );
 }

@@ -167,6 +167,7 @@ mod tests {
             ethernet: true,
             mac: None,
             mtu: 1500,
+            mtu_v6: None,
             admin_up: true,
             carrier: true,
             no_arp: false,

@@ -52,7 +52,7 @@ impl Kernel<'_> {
         });
         usable
             .filter(|(held, _)| held.scope <= SCOPE_LINK)
-            .min_by_key(|(held, _)| (held.scope, held.secondary))
+            .min_by_key(|(held, _)| (held.scope, held.last_resort, held.secondary))
             .map(|(_, address)| address)
     }
 }
@@ -94,7 +94,10 @@ impl Network for Kernel<'_> {
                 ifindex: neighbour.ifindex,
                 gateway: None,
                 source: None,
-                mtu: self.0.link(neighbour.ifindex)?.mtu,
+                mtu: self
+                    .0
+                    .link(neighbour.ifindex)?
+                    .mtu_towards(neighbour.address),
             };
             let hop = hop(&self.0.next_hop_of(&route, neighbour.address));
             let key = (neighbour.ifindex, neighbour.address);
@@ -156,8 +159,8 @@ fn through(ifindex: u32, vlan: Option<VlanPath>) -> (u32, u16) {
 #[cfg(test)]
 mod tests {
     use net::{
-        Event, Insertion, InterfaceAddress, Leg, Link, LinkKind, NeighbourState, RouteEntry,
-        RouteKind, Table, Vlan,
+        Event, Insertion, InterfaceAddress, Leg, Link, LinkKind, NeighbourState, Preference,
+        RouteEntry, RouteKind, Table, Vlan,
     };
 
     use super::*;
@@ -177,6 +180,7 @@ mod tests {
             ethernet: true,
             mac: MacAddress::from_bytes(&[2, 0, 0, 0, 0, 1]),
             mtu: 1400,
+            mtu_v6: None,
             admin_up: true,
             carrier: true,
             no_arp: false,
@@ -205,6 +209,7 @@ mod tests {
             from: None,
             preferred_source: None,
             mtu: None,
+            preference: Preference::Medium,
             legs: if kind == RouteKind::Blackhole {
                 Vec::new()
             } else {
@@ -220,6 +225,7 @@ mod tests {
             address: address.parse().unwrap(),
             mac: MacAddress::from_bytes(&[2, 0, 0, 0, 0, 9]),
             state,
+            kept: false,
         })
     }
 
@@ -240,6 +246,7 @@ mod tests {
                 scope: 0,
                 secondary: false,
                 unusable: false,
+                last_resort: false,
             }),
             route(Table::Local, "192.0.2.1/32", RouteKind::Local, ETH0, ""),
             route(Table::Main, "192.0.2.0/24", RouteKind::Unicast, ETH0, ""),
