@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use toml::Spanned;
 
-use crate::definition::{Host, Interface, Lab, Serve};
+use crate::definition::{Family, Host, Interface, Lab, Serve};
 use crate::file::{Gateway, HostFile, InterfaceFile, LabFile, Mistake, Setting};
 use crate::notation::{Mac, Prefixed};
 
@@ -16,39 +16,54 @@ const LONGEST_INTERFACE_NAME: usize = 15;
 /// Name of the namespace that holds the bridges, thus of no host.
 pub(crate) const SEGMENTS: &str = "segments";
 
-/// Checks a whole file.
-pub(crate) fn check(raw: LabFile) -> Result<Lab, Mistake> {
-    let name = lab_name(&raw.name)?;
-    let mut segments = Vec::new();
+/// Checks a whole file, and takes what is for a family.
+pub(crate) fn check(raw: LabFile, family: Family) -> Result<Lab, Mistake> {
+    let mut lab = named(&raw, family)?;
     for segment in raw.segments {
         interface_name(&segment, "segment")?;
-        if segments.contains(segment.get_ref()) {
+        if lab.segments.contains(segment.get_ref()) {
             return Err(Mistake::at(
                 &segment,
                 format!("segment `{}` is there twice", segment.get_ref()),
             ));
         }
-        segments.push(segment.into_inner());
+        lab.segments.push(segment.into_inner());
     }
     if raw.host.is_empty() {
         return Err(Mistake::at(&raw.name, "the lab has no hosts"));
     }
     let mut unique = Unique::default();
-    let mut hosts = Vec::new();
     for host in raw.host {
-        hosts.push(check_host(host, &segments, &mut unique)?);
+        lab.hosts
+            .push(check_host(host, &lab.segments, &mut unique)?);
     }
-    let mut lab = Lab {
-        name,
-        title: raw.title,
-        about: raw.about,
-        segments,
-        hosts,
-        steps: Vec::new(),
-    };
-    lab.steps = crate::check_steps::check_steps(raw.step, &lab)?;
+    lab.steps = crate::check_steps::check_steps(raw.step, &lab, family)?;
     Ok(lab)
 }
+
+/// A lab of which nothing more is known than what it is called and shows.
+fn named(raw: &LabFile, family: Family) -> Result<Lab, Mistake> {
+    let name = lab_name(&raw.name)?;
+    let mut lab = Lab {
+        name,
+        title: raw.title.clone(),
+        about: raw.about.clone(),
+        segments: Vec::new(),
+        hosts: Vec::new(),
+        steps: Vec::new(),
+    };
+    if family == Family::Ipv6 {
+        lab.name.push_str(TWIN_SUFFIX);
+        lab.title.push_str(", over IPv6");
+        if let Some(twin) = raw.twin.as_ref().filter(|twin| !twin.about.is_empty()) {
+            lab.about.clone_from(&twin.about);
+        }
+    }
+    Ok(lab)
+}
+
+/// What the name of a lab's twin ends in.
+pub(crate) const TWIN_SUFFIX: &str = "-v6";
 
 /// What may be there once in a whole lab.
 #[derive(Default)]
@@ -92,14 +107,9 @@ fn check_host(raw: HostFile, segments: &[String], unique: &mut Unique) -> Result
             &name, interface, segments, defaults, unique,
         )?);
     }
-    let mut routes = Vec::new();
-    for route in &raw.routes {
-        routes.push(parsed(route)?);
-    }
-    let mut setup = Vec::new();
-    for command in &raw.setup {
-        setup.push(parsed(command)?);
-    }
+    let loopback = all_parsed(&raw.loopback)?;
+    let routes = all_parsed(&raw.routes)?;
+    let setup = all_parsed(&raw.setup)?;
     let gateways = raw.gateway.map_or(Ok(Vec::new()), |gateway| {
         check_gateways(&gateway, &interfaces)
     })?;
@@ -116,7 +126,9 @@ fn check_host(raw: HostFile, segments: &[String], unique: &mut Unique) -> Result
     Ok(Host {
         name,
         director: raw.director,
+        router: raw.router,
         interfaces,
+        loopback,
         gateways,
         routes,
         sysctls,
@@ -206,7 +218,18 @@ fn check_interface(
         segment: raw.segment.into_inner(),
         mac,
         addresses,
+        mtu: check_mtu(&raw.mtu)?,
     })
+}
+
+/// From the least that IPv4 hosts must take (RFC 791) to the most that its header can say.
+fn check_mtu(raw: &Option<Spanned<u32>>) -> Result<Option<u32>, Mistake> {
+    match raw {
+        Some(mtu) if !(576..=65_535).contains(mtu.get_ref()) => {
+            Err(Mistake::at(mtu, "an MTU is 576 to 65535 bytes"))
+        }
+        mtu => Ok(mtu.as_ref().map(|mtu| *mtu.get_ref())),
+    }
 }
 
 /// Name of the bridge port that a host's interface is plugged into.
@@ -310,6 +333,11 @@ pub(crate) fn parsed<T: FromStr<Err = String>>(text: &Spanned<String>) -> Result
     text.get_ref()
         .parse()
         .map_err(|message: String| Mistake::at(text, message))
+}
+
+/// Parses texts of the file.
+fn all_parsed<T: FromStr<Err = String>>(texts: &[Spanned<String>]) -> Result<Vec<T>, Mistake> {
+    texts.iter().map(parsed).collect()
 }
 
 /// Names for a hint: `a, b and c`.

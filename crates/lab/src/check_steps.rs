@@ -5,32 +5,40 @@ use std::time::Duration;
 use toml::Spanned;
 
 use crate::check::{list, parsed};
-use crate::definition::{
-    Action, AnswersExpected, Host, Lab, LinesExpected, PacketPattern, PacketsExpected, Request,
-    Serve, Step,
-};
-use crate::file::{ActionFile, DEFAULT_TIMEOUT, ExpectFile, Mistake, PatternFile, StepFile};
-use crate::notation::LinePattern;
+use crate::check_expect::{expect_answers, expect_lines, expect_packets};
+use crate::check_pattern::check_pattern;
+use crate::definition::{Action, Family, Host, Lab, Request, Step, Transfer};
+use crate::file::{ActionFile, DEFAULT_TIMEOUT, Mistake, StepFile};
 
 /// The kinds of action, as the file names them.
-const VERBS: &str = "one of `change`, `show`, `get`, `close` and `captured`";
+const VERBS: &str = "one of `change`, `show`, `get`, `download`, `upload`, `close` and `captured`";
 
 /// Longest time that a request may be given, in seconds.
 const LONGEST_TIMEOUT: f64 = 600.0;
 
-/// TCP flags in the order in which they are written.
-pub(crate) const TCP_FLAGS: [&str; 8] = ["SYN", "FIN", "RST", "PSH", "ACK", "URG", "ECE", "CWR"];
-
-/// Checks the steps of a lab whose hosts are known.
-pub(crate) fn check_steps(raw: Vec<StepFile>, lab: &Lab) -> Result<Vec<Step>, Mistake> {
-    raw.into_iter().map(|step| check_step(step, lab)).collect()
+/// Checks the steps of a lab whose hosts are known: those that are for its family.
+pub(crate) fn check_steps(
+    raw: Vec<StepFile>,
+    lab: &Lab,
+    family: Family,
+) -> Result<Vec<Step>, Mistake> {
+    raw.into_iter()
+        .filter(|step| is_for(&step.only, family))
+        .map(|step| check_step(step, lab, family))
+        .collect()
 }
 
-fn check_step(raw: StepFile, lab: &Lab) -> Result<Step, Mistake> {
+/// Whether something is for a family.
+fn is_for(only: &Option<Spanned<Family>>, family: Family) -> bool {
+    only.as_ref().is_none_or(|only| *only.get_ref() == family)
+}
+
+fn check_step(raw: StepFile, lab: &Lab, family: Family) -> Result<Step, Mistake> {
     let mut held = Vec::new();
     let actions = raw
         .actions
         .iter()
+        .filter(|action| is_for(&action.get_ref().only, family))
         .map(|action| check_action(action, lab, &mut held))
         .collect::<Result<_, _>>()?;
     let why = raw.why.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -51,6 +59,8 @@ fn check_action(
         raw.change.is_some(),
         raw.show.is_some(),
         raw.get.is_some(),
+        raw.download.is_some(),
+        raw.upload.is_some(),
         raw.close.is_some(),
         raw.captured.is_some(),
     ];
@@ -60,9 +70,32 @@ fn check_action(
             format!("an action has exactly {VERBS}"),
         ));
     }
-    if raw.get.is_none() {
-        only_with_get(action)?;
-    }
+    let request = [&raw.get, &raw.download, &raw.upload];
+    let Some(url) = request.into_iter().flatten().next() else {
+        only_with_requests(action)?;
+        return check_observation(action, lab, held);
+    };
+    let host = host_of(action, lab)?;
+    let request = check_request(raw, url, held)?;
+    let expect = raw
+        .expect
+        .as_ref()
+        .map(|expect| expect_answers(expect, lab))
+        .transpose()?;
+    Ok(Action::Get {
+        on: host.name.clone(),
+        request,
+        expect,
+    })
+}
+
+/// Checks an action that is no request.
+fn check_observation(
+    action: &Spanned<ActionFile>,
+    lab: &Lab,
+    held: &[String],
+) -> Result<Action, Mistake> {
+    let raw = action.get_ref();
     if let Some(name) = &raw.close {
         if !held.contains(name.get_ref()) {
             return Err(Mistake::at(
@@ -96,28 +129,19 @@ fn check_action(
             expect: expect_lines(raw.expect.as_ref())?,
         });
     }
-    if let Some(pattern) = &raw.captured {
-        return Ok(Action::Captured {
-            on,
-            pattern: check_pattern(pattern.get_ref(), host)?,
-            expect: expect_packets(action)?,
-        });
-    }
-    let request = check_request(raw, held)?;
-    let expect = raw
-        .expect
+    let pattern = raw
+        .captured
         .as_ref()
-        .map(|expect| expect_answers(expect, lab))
-        .transpose()?;
-    Ok(Action::Get {
+        .expect("the caller has found one of the kinds, and it was none of the others");
+    Ok(Action::Captured {
         on,
-        request,
-        expect,
+        pattern: check_pattern(pattern.get_ref(), host, lab)?,
+        expect: expect_packets(action)?,
     })
 }
 
 /// Refuses what only requests have on any other action.
-fn only_with_get(action: &Spanned<ActionFile>) -> Result<(), Mistake> {
+fn only_with_requests(action: &Spanned<ActionFile>) -> Result<(), Mistake> {
     let raw = action.get_ref();
     let given = [
         ("times", raw.times.is_some()),
@@ -125,9 +149,10 @@ fn only_with_get(action: &Spanned<ActionFile>) -> Result<(), Mistake> {
         ("concurrent", raw.concurrent),
         ("timeout_seconds", raw.timeout_seconds.is_some()),
         ("hold", raw.hold.is_some()),
+        ("bytes", raw.bytes.is_some()),
     ];
     match given.iter().find(|(_, given)| *given) {
-        Some((name, _)) => Err(Mistake::at(action, format!("`{name}` belongs to `get`"))),
+        Some((name, _)) => Err(Mistake::at(action, format!("`{name}` belongs to requests"))),
         None => Ok(()),
     }
 }
@@ -150,11 +175,11 @@ fn host_of<'lab>(action: &Spanned<ActionFile>, lab: &'lab Lab) -> Result<&'lab H
         })
 }
 
-fn check_request(raw: &ActionFile, held: &mut Vec<String>) -> Result<Request, Mistake> {
-    let url = raw
-        .get
-        .as_ref()
-        .expect("the caller has found that this action is a `get`");
+fn check_request(
+    raw: &ActionFile,
+    url: &Spanned<String>,
+    held: &mut Vec<String>,
+) -> Result<Request, Mistake> {
     let timeout = match &raw.timeout_seconds {
         Some(seconds) if !(*seconds.get_ref() > 0.0 && *seconds.get_ref() <= LONGEST_TIMEOUT) => {
             return Err(Mistake::at(
@@ -172,8 +197,7 @@ fn check_request(raw: &ActionFile, held: &mut Vec<String>) -> Result<Request, Mi
         Some(times) => *times.get_ref(),
         None => 1,
     };
-    let keep_alive = raw.keep_alive || raw.hold.is_some();
-    if keep_alive && raw.concurrent {
+    if raw.keep_alive && raw.concurrent {
         return Err(Mistake::at(
             url,
             "requests that share a connection cannot be concurrent",
@@ -185,141 +209,27 @@ fn check_request(raw: &ActionFile, held: &mut Vec<String>) -> Result<Request, Mi
     let hold = raw.hold.as_ref().map(|name| name.get_ref().clone());
     Ok(Request {
         url: parsed(url)?,
+        transfer: check_transfer(raw, url)?,
         times,
-        keep_alive,
+        keep_alive: raw.keep_alive || (hold.is_some() && !raw.concurrent),
         concurrent: raw.concurrent,
         timeout,
         hold,
     })
 }
 
-fn check_pattern(raw: &PatternFile, host: &Host) -> Result<PacketPattern, Mistake> {
-    if let Some(name) = &raw.interface {
-        let known: Vec<&str> = host
-            .interfaces
-            .iter()
-            .map(|interface| interface.name.as_str())
-            .collect();
-        if !known.contains(&name.get_ref().as_str()) {
-            return Err(Mistake::at(
-                name,
-                format!("host `{}` has no interface `{}`", host.name, name.get_ref()),
-            )
-            .hint(format!("it has {}", list(&known))));
-        }
+fn check_transfer(raw: &ActionFile, url: &Spanned<String>) -> Result<Transfer, Mistake> {
+    match (&raw.bytes, raw.download.is_some(), raw.upload.is_some()) {
+        (None, false, false) => Ok(Transfer::Page),
+        (Some(bytes), true, _) => Ok(Transfer::Download(*bytes.get_ref())),
+        (Some(bytes), _, true) => Ok(Transfer::Upload(*bytes.get_ref())),
+        (Some(bytes), ..) => Err(Mistake::at(
+            bytes,
+            "`bytes` belongs to `download` and `upload`",
+        )),
+        (None, ..) => Err(Mistake::at(
+            url,
+            "`bytes` is missing: how many are transferred",
+        )),
     }
-    if let Some(flags) = &raw.tcp {
-        let good = flags.get_ref() == "any"
-            || flags
-                .get_ref()
-                .split('+')
-                .all(|flag| TCP_FLAGS.contains(&flag));
-        if !good {
-            return Err(
-                Mistake::at(flags, format!("`{}` are not TCP flags", flags.get_ref())).hint(
-                    format!(
-                        "`any`, or flags joined by +, for instance SYN+ACK, of {}",
-                        list(&TCP_FLAGS)
-                    ),
-                ),
-            );
-        }
-    }
-    Ok(PacketPattern {
-        interface: raw.interface.as_ref().map(|name| name.get_ref().clone()),
-        direction: raw.direction,
-        tcp: raw.tcp.as_ref().map(|flags| flags.get_ref().clone()),
-        source: raw.source.as_ref().map(parsed).transpose()?,
-        destination: raw.destination.as_ref().map(parsed).transpose()?,
-    })
-}
-
-/// How many of the kinds of expectation are given: for answers, for lines, for packets.
-fn kinds(expect: &ExpectFile) -> [usize; 3] {
-    let answers = [
-        expect.answers.is_some(),
-        expect.servers.is_some(),
-        expect.hangs,
-        expect.refused,
-    ];
-    let lines = [expect.lines.is_some(), expect.no_lines.is_some()];
-    let packets = [expect.packets.is_some(), expect.packets_at_least.is_some()];
-    let count = |given: &[bool]| given.iter().filter(|given| **given).count();
-    [count(&answers), count(&lines), count(&packets)]
-}
-
-fn expect_lines(expect: Option<&Spanned<ExpectFile>>) -> Result<LinesExpected, Mistake> {
-    let Some(expect) = expect else {
-        return Ok(LinesExpected::default());
-    };
-    let [answers, _, packets] = kinds(expect.get_ref());
-    if answers + packets > 0 {
-        return Err(Mistake::at(
-            expect,
-            "what is shown is expected to have `lines` or `no_lines`",
-        ));
-    }
-    let patterns = |lines: &Option<Vec<String>>| {
-        lines
-            .iter()
-            .flatten()
-            .map(|line| LinePattern::from(line.clone()))
-            .collect()
-    };
-    let expect = expect.get_ref();
-    Ok(LinesExpected {
-        present: patterns(&expect.lines),
-        absent: patterns(&expect.no_lines),
-    })
-}
-
-fn expect_packets(action: &Spanned<ActionFile>) -> Result<PacketsExpected, Mistake> {
-    let wrong = || {
-        Mistake::at(
-            action,
-            "captured packets are expected as `packets` or `packets_at_least`",
-        )
-    };
-    let expect = action
-        .get_ref()
-        .expect
-        .as_ref()
-        .ok_or_else(wrong)?
-        .get_ref();
-    match (kinds(expect), expect.packets, expect.packets_at_least) {
-        ([0, 0, 1], Some(exactly), None) => Ok(PacketsExpected::Exactly(exactly)),
-        ([0, 0, 1], None, Some(least)) => Ok(PacketsExpected::AtLeast(least)),
-        _ => Err(wrong()),
-    }
-}
-
-fn expect_answers(expect: &Spanned<ExpectFile>, lab: &Lab) -> Result<AnswersExpected, Mistake> {
-    let raw = expect.get_ref();
-    if kinds(raw) != [1, 0, 0] {
-        return Err(Mistake::at(
-            expect,
-            "requests are expected to have one of `answers`, `servers`, `hangs` and `refused`",
-        ));
-    }
-    if let Some(answers) = &raw.answers {
-        let known: Vec<String> = lab
-            .hosts
-            .iter()
-            .filter_map(|host| host.serve.as_ref())
-            .map(Serve::identity)
-            .collect();
-        if let Some(unknown) = answers.keys().find(|name| !known.contains(name)) {
-            return Err(Mistake::at(
-                expect,
-                format!("no server here says that it is `{unknown}`"),
-            )
-            .hint(format!("servers here: {}", list(&known))));
-        }
-        return Ok(AnswersExpected::From(answers.clone()));
-    }
-    Ok(match raw.servers {
-        Some(servers) => AnswersExpected::Servers(servers),
-        None if raw.hangs => AnswersExpected::Hang,
-        None => AnswersExpected::Refused,
-    })
 }

@@ -12,13 +12,13 @@ use crate::check::{SEGMENTS, list};
 use crate::definition::Lab;
 use crate::error::LabError;
 use crate::interrupt::{Gate, Gated};
-use crate::lifecycle::{self, Hook, Options, Running};
+use crate::lifecycle::{self, Hook, Offloads, Options, Running};
 use crate::netns::{self, Namespace};
 use crate::notation::Words;
 use crate::process::Tools;
-use crate::report::Report;
+use crate::run_command::{self, RunArgs};
 use crate::state::{self, Purpose};
-use crate::{demo, http_server, library, lock, run};
+use crate::{demo, http_server, library, lock};
 
 /// Names another `xvs` than the running program, for the director and the web servers.
 const XVS_BIN: &str = "XVS_BIN";
@@ -34,7 +34,7 @@ pub enum LabCommand {
     },
     /// Bring a lab up and leave it up
     Up(UpArgs),
-    /// Bring a lab up, walk through its steps, compare with what is expected, take it down
+    /// Bring labs up, walk through their steps, compare with what is expected, take them down
     Run(RunArgs),
     /// Take a lab down, and whatever a crashed run has left of it
     Down {
@@ -65,25 +65,15 @@ pub enum LabCommand {
 pub struct UpArgs {
     /// Name of a lab, or path of a lab file
     lab: String,
+    /// The same lab with IPv6 addresses
+    #[arg(long)]
+    ipv6: bool,
     /// Where the director takes packets
     #[arg(long, value_enum, default_value_t)]
     hook: Hook,
-}
-
-/// Arguments of `run`.
-#[derive(Debug, Args)]
-pub struct RunArgs {
-    /// Name of a lab, or path of a lab file
-    lab: String,
-    /// Only this step, after the changes of those before it
-    #[arg(long)]
-    step: Option<usize>,
-    /// Where the director takes packets
+    /// What the hosts' interfaces leave to hardware
     #[arg(long, value_enum, default_value_t)]
-    hook: Hook,
-    /// Print JSON, at the end
-    #[arg(long)]
-    json: bool,
+    offloads: Offloads,
 }
 
 /// Arguments of `exec`.
@@ -114,13 +104,18 @@ fn perform(command: LabCommand) -> Result<ExitCode, LabError> {
     match command {
         LabCommand::List { json } => list_labs(json),
         LabCommand::Up(args) => up(&args, tools),
-        LabCommand::Run(args) => run_lab(&args, tools),
+        LabCommand::Run(args) => run_command::run(&args, &tools),
         LabCommand::Down { lab } => down(&lab, &tools),
         LabCommand::Exec(args) => exec(&args, &tools),
         LabCommand::Demo { hook } => {
-            let lab = library::find(demo::LAB)?;
-            let gate = gate(&lab, &tools)?;
-            let options = Options { hook, tools };
+            let lab = library::find(demo::LAB, false)?;
+            let gate = gate(std::slice::from_ref(&lab), &tools)?;
+            let offloads = Offloads::System;
+            let options = Options {
+                hook,
+                offloads,
+                tools,
+            };
             demo::demo(
                 &lab,
                 &options,
@@ -146,31 +141,32 @@ fn own_program() -> Result<PathBuf, LabError> {
     })
 }
 
-/// A gate that is shut by Ctrl-C and the like, after which the lab is removed.
-fn gate(lab: &Lab, tools: &Tools) -> Result<Gate, LabError> {
+/// A gate that is shut by Ctrl-C and the like, after which whichever of the labs is up is removed.
+pub(crate) fn gate(labs: &[Lab], tools: &Tools) -> Result<Gate, LabError> {
     let gate = Gate::default();
-    let (name, tools) = (lab.name.clone(), tools.clone());
+    let names: Vec<String> = labs.iter().map(|lab| lab.name.clone()).collect();
+    let tools = tools.clone();
     gate.shut_on_signals(move || {
-        if !lock::is_own(&name) {
-            return;
+        for name in names.iter().filter(|name| lock::is_own(name)) {
+            let end = match lifecycle::demolish(name, &tools) {
+                Ok(()) => format!("interrupted; lab {name} is removed"),
+                Err(error) => format!("interrupted; {error}"),
+            };
+            lock::abandon(name);
+            // Without a place to say it, there is nobody to hear it.
+            let _ = writeln!(io::stderr(), "{end}");
         }
-        let end = match lifecycle::demolish(&name, &tools) {
-            Ok(()) => format!("interrupted; lab {name} is removed"),
-            Err(error) => format!("interrupted; {error}"),
-        };
-        lock::abandon(&name);
-        // Without a place to say it, there is nobody to hear it.
-        let _ = writeln!(io::stderr(), "{end}");
     })?;
     Ok(gate)
 }
 
 fn up(args: &UpArgs, tools: Tools) -> Result<ExitCode, LabError> {
-    let lab = library::find(&args.lab)?;
-    let gate = gate(&lab, &tools)?;
+    let lab = library::find(&args.lab, args.ipv6)?;
+    let gate = gate(std::slice::from_ref(&lab), &tools)?;
     let mut out = Gated::new(gate.clone(), io::stdout());
     let options = Options {
         hook: args.hook,
+        offloads: args.offloads,
         tools,
     };
     let running = Running::up(&lab, &options, &gate)?;
@@ -188,57 +184,6 @@ fn up(args: &UpArgs, tools: Tools) -> Result<ExitCode, LabError> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn run_lab(args: &RunArgs, tools: Tools) -> Result<ExitCode, LabError> {
-    let lab = library::find(&args.lab)?;
-    let gate = gate(&lab, &tools)?;
-    let sink: Box<dyn Write> = if args.json {
-        Box::new(io::sink())
-    } else {
-        Box::new(io::stdout())
-    };
-    let mut out = Gated::new(gate.clone(), sink);
-    writeln!(out, "{}: {}\n{}", lab.name, lab.title, lab.about).map_err(LabError::Output)?;
-    let options = Options {
-        hook: args.hook,
-        tools,
-    };
-    run::check_step(&lab, args.step)?;
-    let running = Running::up(&lab, &options, &gate)?;
-    running.set_up(&mut out)?;
-    let steps = run::steps(&running, args.step, &mut out)?;
-    running.down()?;
-    let passed = steps.iter().all(|step| step.passed);
-    let report = Report {
-        lab: lab.name.clone(),
-        hook: args.hook.as_str().to_owned(),
-        steps,
-        passed,
-    };
-    if args.json {
-        let text = serde_json::to_string_pretty(&report)
-            .map_err(|error| LabError::Output(error.into()))?;
-        writeln!(io::stdout(), "{text}").map_err(LabError::Output)?;
-    }
-    let verdict = if passed {
-        "as expected"
-    } else {
-        "NOT as expected"
-    };
-    writeln!(
-        out,
-        "\n{}: {} of {} steps run, {verdict}",
-        lab.name,
-        report.steps.len(),
-        lab.steps.len()
-    )
-    .map_err(LabError::Output)?;
-    Ok(if passed {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
-}
-
 fn down(name: &str, tools: &Tools) -> Result<ExitCode, LabError> {
     let name = name_of(name)?;
     let was_there = lifecycle::down(&name, tools)?;
@@ -254,10 +199,10 @@ fn down(name: &str, tools: &Tools) -> Result<ExitCode, LabError> {
 /// A lab file's lab, or the name as it is: a lab can be taken down when its file is gone.
 fn name_of(name: &str) -> Result<String, LabError> {
     if name.contains('/') || name.ends_with(".toml") {
-        return Ok(library::find(name)?.name);
+        return Ok(library::find(name, false)?.name);
     }
     if state::read(name).is_none() && netns::of_lab(name).is_empty() {
-        library::find(name)?;
+        library::find(name, false)?;
     }
     Ok(name.to_owned())
 }
@@ -315,7 +260,7 @@ fn list_labs(json: bool) -> Result<ExitCode, LabError> {
         serde_json::to_string_pretty(&rows).map_err(|error| LabError::Output(error.into()))?
     } else {
         rows.iter()
-            .map(|(status, name, title)| format!("{name:<16}{status:<10}{title}"))
+            .map(|(status, name, title)| format!("{name:<24}{status:<10}{title}"))
             .collect::<Vec<_>>()
             .join("\n")
     };

@@ -4,10 +4,13 @@
 //! [`crate::file`] makes it from a lab file.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::icmp::Icmp;
 use crate::notation::{Endpoint, LinePattern, Mac, Prefixed, Url, Words};
+use crate::tunnel::Tunnel;
 
 /// A lab: a small network of hosts, and what is to be seen in it, step by step.
 #[derive(Debug, Clone)]
@@ -33,8 +36,12 @@ pub struct Host {
     pub name: String,
     /// Whether the director's daemon runs here.
     pub director: bool,
+    /// Whether its kernel forwards packets between its interfaces.
+    pub router: bool,
     /// Its interfaces.
     pub interfaces: Vec<Interface>,
+    /// Addresses of its own that are on no wire: on `lo`.
+    pub loopback: Vec<Prefixed>,
     /// Next hops of its default routes, at most one per address family.
     pub gateways: Vec<IpAddr>,
     /// Further routes, as `ip route add` takes them.
@@ -58,6 +65,8 @@ pub struct Interface {
     pub mac: Mac,
     /// Its addresses.
     pub addresses: Vec<Prefixed>,
+    /// Largest packet, in bytes, at both ends of the cable; the system's choice if not given.
+    pub mtu: Option<u32>,
     /// `rp_filter` (0 none, 1 strict, 2 loose).
     pub rp_filter: u8,
     /// `arp_ignore` (0 to 8).
@@ -144,6 +153,8 @@ pub enum Action {
 pub struct Request {
     /// What is asked for.
     pub url: Url,
+    /// What is transferred.
+    pub transfer: Transfer,
     /// How many requests.
     pub times: u32,
     /// All over one connection, one after the other.
@@ -152,15 +163,27 @@ pub struct Request {
     pub concurrent: bool,
     /// How long one request may take.
     pub timeout: Duration,
-    /// Leave the connection open under this name.
+    /// Leave the connections open under this name.
     pub hold: Option<String>,
+}
+
+/// What a request transfers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transfer {
+    /// The page at the URL.
+    Page,
+    /// So many bytes from the server, each of which is compared with what it must be.
+    Download(u64),
+    /// So many bytes to the server, which compares them.
+    Upload(u64),
 }
 
 /// How requests must end.
 #[derive(Debug, Clone)]
 pub enum AnswersExpected {
-    /// This many answers from each server, by [`Serve::identity`].
-    From(BTreeMap<String, u32>),
+    /// This many answers from each server, by [`Serve::identity`], and this many requests that ran
+    /// into their timeout.
+    From(BTreeMap<String, u32>, usize),
     /// All are answered, by this many different servers.
     Servers(usize),
     /// None is answered: every request runs into its timeout.
@@ -206,8 +229,83 @@ pub struct PacketPattern {
     pub direction: Option<Direction>,
     /// TCP packets with exactly these flags, written `SYN+ACK`; or `any`.
     pub tcp: Option<String>,
+    /// ICMP or ICMPv6 messages of this meaning.
+    pub icmp: Option<Icmp>,
     /// From this address, or this address and port.
     pub source: Option<Endpoint>,
     /// To this address, or this address and port.
     pub destination: Option<Endpoint>,
+    /// From this interface's MAC address.
+    pub source_mac: Option<Plug>,
+    /// To this interface's MAC address.
+    pub destination_mac: Option<Plug>,
+    /// With this time to live, or hop limit.
+    pub ttl: Option<u8>,
+    /// In such a tunnel; what is said of addresses, ports, flags and TTL is said of the packet inside.
+    pub tunnel: Option<Tunnel>,
+    /// In a tunnel from this address.
+    pub outer_source: Option<IpAddr>,
+    /// In a tunnel to this address.
+    pub outer_destination: Option<IpAddr>,
+}
+
+/// In words, for instance "SYN out by eth0 from 172.16.10.22".
+impl fmt::Display for PacketPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.tcp.as_deref(), self.icmp) {
+            (Some("any"), _) => f.write_str("TCP")?,
+            (Some(flags), _) => f.write_str(flags)?,
+            (None, Some(message)) => write!(f, "ICMP {message}")?,
+            (None, None) => f.write_str("packets")?,
+        }
+        match self.direction {
+            Some(Direction::In) => f.write_str(" in")?,
+            Some(Direction::Out) => f.write_str(" out")?,
+            None => {}
+        }
+        let mut say = |words: &str, what: Option<&dyn fmt::Display>| match what {
+            Some(what) => write!(f, " {words}{what}"),
+            None => Ok(()),
+        };
+        say("by ", self.interface.as_ref().map(|it| it as _))?;
+        say("from ", self.source.as_ref().map(|it| it as _))?;
+        say("to ", self.destination.as_ref().map(|it| it as _))?;
+        say(
+            "from the MAC of ",
+            self.source_mac.as_ref().map(|it| &it.name as _),
+        )?;
+        say(
+            "to the MAC of ",
+            self.destination_mac.as_ref().map(|it| &it.name as _),
+        )?;
+        say("with TTL ", self.ttl.as_ref().map(|it| it as _))?;
+        say("in ", self.tunnel.as_ref().map(|it| it as _))?;
+        say(
+            "in a tunnel from ",
+            self.outer_source.as_ref().map(|it| it as _),
+        )?;
+        say(
+            "in a tunnel to ",
+            self.outer_destination.as_ref().map(|it| it as _),
+        )
+    }
+}
+
+/// An interface of a host, by the names of both, and its MAC address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plug {
+    /// For instance `rs1.eth0`.
+    pub name: String,
+    /// Its MAC address.
+    pub mac: Mac,
+}
+
+/// The address family that a part of a lab file is for; without one it is for both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Family {
+    /// The lab as it is written.
+    Ipv4,
+    /// Its twin.
+    Ipv6,
 }

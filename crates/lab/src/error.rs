@@ -29,6 +29,19 @@ pub enum LabError {
         /// What there is.
         known: String,
     },
+    /// The lab has no twin.
+    #[error(
+        "lab {lab} is not described for IPv6\nhint: [twin] in its file says which IPv6 networks stand for its own"
+    )]
+    NoTwin {
+        /// The lab.
+        lab: String,
+    },
+    /// XDP needs its offloads.
+    #[error(
+        "on XDP offloads cannot be switched off: virtual cables take its frames only where GRO is on\nhint: --hook tc --offloads off"
+    )]
+    OffloadsOfXdp,
     /// No such host.
     #[error("lab {lab} has no host `{host}`\nhint: its hosts are {known}")]
     UnknownHost {
@@ -192,6 +205,7 @@ pub(crate) fn package_hint(program: &str) -> String {
         "ip" => "iproute2",
         "ethtool" => "ethtool",
         "nft" => "nftables",
+        "sysctl" => "procps",
         other => other,
     };
     format!("on Debian: apt-get install {package}")

@@ -14,12 +14,21 @@ pub fn answers(expected: &AnswersExpected, answers: &[Answer]) -> Finding {
     let answered: u32 = counts.values().sum();
     let complete = usize::try_from(answered) == Ok(answers.len());
     let (wanted, holds) = match expected {
-        AnswersExpected::From(wanted) => {
-            let words: Vec<String> = wanted
+        AnswersExpected::From(wanted, hanging) => {
+            let mut words: Vec<String> = wanted
                 .iter()
                 .map(|(server, count)| format!("{count} from {server}"))
                 .collect();
-            (words.join(", "), *wanted == counts && complete)
+            if *hanging > 0 {
+                words.push(format!("{hanging} {}", Outcome::TimedOut.describe()));
+            }
+            let hung = |answer: &&Answer| answer.outcome == Outcome::TimedOut;
+            let hung = answers.iter().filter(hung).count();
+            let others = usize::try_from(answered) != Ok(answers.len() - hung);
+            (
+                words.join(", "),
+                *wanted == counts && hung == *hanging && !others,
+            )
         }
         AnswersExpected::Servers(1) => (
             "all from one server".to_owned(),
@@ -113,8 +122,10 @@ mod tests {
 
     #[test]
     fn answers_must_come_from_exactly_the_servers_named() {
-        let expected =
-            AnswersExpected::From(BTreeMap::from([("a".to_owned(), 2), ("b".to_owned(), 1)]));
+        let expected = AnswersExpected::From(
+            BTreeMap::from([("a".to_owned(), 2), ("b".to_owned(), 1)]),
+            0,
+        );
         assert!(answers(&expected, &[from("a"), from("b"), from("a")]).holds);
         let finding = answers(&expected, &[from("a"), from("b"), from("b")]);
         assert!(!finding.holds);
@@ -126,6 +137,18 @@ mod tests {
             )
             .holds
         );
+    }
+
+    #[test]
+    fn those_that_hang_are_counted_beside_those_that_are_answered() {
+        let expected = AnswersExpected::From(BTreeMap::from([("a".to_owned(), 1)]), 2);
+        let hung = || answer(Outcome::TimedOut);
+        assert!(answers(&expected, &[hung(), from("a"), hung()]).holds);
+        assert!(!answers(&expected, &[hung(), from("a")]).holds);
+        let refused = || answer(Outcome::Refused);
+        assert!(!answers(&expected, &[hung(), from("a"), hung(), refused()]).holds);
+        let finding = answers(&expected, &[from("a"), from("a"), hung()]);
+        assert_eq!(finding.expected, "1 from a, 2 no answer in time");
     }
 
     #[test]

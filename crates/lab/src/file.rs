@@ -11,7 +11,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::definition::{Direction, Lab};
+use crate::definition::{Direction, Family, Lab};
+use crate::twin;
 
 /// What is wrong in a lab file, and where.
 #[derive(Debug, thiserror::Error)]
@@ -74,15 +75,36 @@ impl Mistake {
 
 /// Reads a lab from the text of its file. `file` is the name that errors give.
 pub fn parse(file: &str, text: &str) -> Result<Lab, FileError> {
-    let raw: LabFile = toml::from_str(text).map_err(|error| {
+    checked(file, text, Family::Ipv4)
+}
+
+/// Reads the twin of a lab, the same with IPv6 addresses, if the text of its file describes one.
+/// Errors show the twin's lines.
+pub fn parse_twin(file: &str, text: &str) -> Result<Option<Lab>, FileError> {
+    let Some(twin) = read(file, text)?.twin else {
+        return Ok(None);
+    };
+    let networks = twin::networks(&twin.networks).map_err(|mistake| locate(file, text, mistake))?;
+    let text = twin::text(text, &networks).map_err(|mistake| locate(file, text, mistake))?;
+    checked(file, &text, Family::Ipv6).map(Some)
+}
+
+/// Reads what a file says to one family's lab.
+fn checked(file: &str, text: &str, family: Family) -> Result<Lab, FileError> {
+    let raw = read(file, text)?;
+    crate::check::check(raw, family).map_err(|mistake| locate(file, text, mistake))
+}
+
+/// Reads a file as it is written.
+fn read(file: &str, text: &str) -> Result<LabFile, FileError> {
+    toml::from_str(text).map_err(|error| {
         let mistake = Mistake {
             span: error.span(),
             message: error.message().to_owned(),
             hint: None,
         };
         locate(file, text, mistake)
-    })?;
-    crate::check::check(raw).map_err(|mistake| locate(file, text, mistake))
+    })
 }
 
 /// Finds the line of a mistake.
@@ -116,10 +138,20 @@ pub(crate) struct LabFile {
     pub title: String,
     #[serde(default)]
     pub about: String,
+    pub twin: Option<TwinFile>,
     pub segments: Vec<Spanned<String>>,
     pub host: Vec<HostFile>,
     #[serde(default)]
     pub step: Vec<StepFile>,
+}
+
+/// The same lab with IPv6 addresses: which network there stands for which one here.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TwinFile {
+    #[serde(default)]
+    pub about: String,
+    pub networks: BTreeMap<Spanned<String>, Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -128,7 +160,11 @@ pub(crate) struct HostFile {
     pub name: Spanned<String>,
     #[serde(default)]
     pub director: bool,
+    #[serde(default)]
+    pub router: bool,
     pub interfaces: Vec<InterfaceFile>,
+    #[serde(default)]
+    pub loopback: Vec<Spanned<String>>,
     pub gateway: Option<Spanned<Gateway>>,
     #[serde(default)]
     pub routes: Vec<Spanned<String>>,
@@ -153,6 +189,7 @@ pub(crate) struct InterfaceFile {
     pub mac: Spanned<String>,
     #[serde(default)]
     pub addresses: Vec<Spanned<String>>,
+    pub mtu: Option<Spanned<u32>>,
     pub rp_filter: Option<Spanned<u8>>,
     pub arp_ignore: Option<Spanned<u8>>,
     pub arp_announce: Option<Spanned<u8>>,
@@ -188,20 +225,26 @@ pub(crate) struct ServeFile {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StepFile {
+    pub only: Option<Spanned<Family>>,
     pub title: String,
     pub why: String,
     #[serde(rename = "do", default)]
     pub actions: Vec<Spanned<ActionFile>>,
 }
 
-/// An action: exactly one of `change`, `show`, `get`, `close`, `captured` says which.
+/// An action: exactly one of `change`, `show`, `get`, `download`, `upload`, `close`, `captured` says
+/// which.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ActionFile {
+    pub only: Option<Spanned<Family>>,
     pub on: Option<Spanned<String>>,
     pub change: Option<Spanned<String>>,
     pub show: Option<Spanned<String>>,
     pub get: Option<Spanned<String>>,
+    pub download: Option<Spanned<String>>,
+    pub upload: Option<Spanned<String>>,
+    pub bytes: Option<Spanned<u64>>,
     pub close: Option<Spanned<String>>,
     pub captured: Option<Spanned<PatternFile>>,
     pub times: Option<Spanned<u32>>,
@@ -220,14 +263,23 @@ pub(crate) struct PatternFile {
     pub interface: Option<Spanned<String>>,
     pub direction: Option<Direction>,
     pub tcp: Option<Spanned<String>>,
+    pub icmp: Option<Spanned<String>>,
+    pub mtu: Option<Spanned<u32>>,
     pub source: Option<Spanned<String>>,
     pub destination: Option<Spanned<String>>,
+    pub source_mac: Option<Spanned<String>>,
+    pub destination_mac: Option<Spanned<String>>,
+    pub ttl: Option<u8>,
+    pub tunnel: Option<Spanned<String>>,
+    pub outer_source: Option<IpAddr>,
+    pub outer_destination: Option<IpAddr>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExpectFile {
     pub answers: Option<BTreeMap<String, u32>>,
+    pub unanswered: Option<usize>,
     pub servers: Option<usize>,
     #[serde(default)]
     pub hangs: bool,

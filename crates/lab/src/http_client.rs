@@ -1,13 +1,18 @@
 //! The labs' web client: real requests over real TCP, from a host's namespace.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
+use futures::StreamExt;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Empty, StreamBody};
+use hyper::body::{Frame, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
+use hyper::header;
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use tokio::net::TcpStream;
@@ -15,10 +20,10 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::definition::Request;
+use crate::definition::{Request, Transfer};
 use crate::error::LabError;
 use crate::netns::Namespace;
-use crate::notation::Url;
+use crate::transfer::{self, Received};
 
 /// How one request ended.
 #[derive(Debug, Clone, Serialize)]
@@ -36,7 +41,8 @@ pub struct Answer {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "outcome", content = "detail")]
 pub enum Outcome {
-    /// A page came; this is who sent it, or the page itself if it does not say.
+    /// A page came, or all bytes of a transfer; this is who sent it, or the page itself if it does
+    /// not say.
     From(String),
     /// Nothing came in time.
     TimedOut,
@@ -58,28 +64,27 @@ impl Outcome {
     }
 }
 
-/// A connection that is left open. It closes when dropped.
+/// Connections that are left open. They close when dropped.
 #[derive(Debug)]
 pub struct Held {
-    connection: Option<Connection>,
+    connections: Vec<Connection>,
     runtime: Runtime,
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let Some(connection) = self.connection.take() else {
-            return;
-        };
-        let Connection { sender, driver, .. } = connection;
-        drop(sender);
-        // The driver closes the socket once no more requests can come.
-        let _ = self
-            .runtime
-            .block_on(async { timeout(Duration::from_secs(1), driver).await });
+        for connection in self.connections.drain(..) {
+            let Connection { sender, driver, .. } = connection;
+            drop(sender);
+            // The driver closes the socket once no more requests can come.
+            let _ = self
+                .runtime
+                .block_on(async { timeout(Duration::from_secs(1), driver).await });
+        }
     }
 }
 
-/// Makes requests from a host. Returns the answers, in order of asking, and the connection left open.
+/// Makes requests from a host. Returns the answers, in order of asking, and the connections left open.
 pub fn get(from: &Namespace, request: &Request) -> Result<(Vec<Answer>, Option<Held>), LabError> {
     from.within(|| {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -89,24 +94,20 @@ pub fn get(from: &Namespace, request: &Request) -> Result<(Vec<Answer>, Option<H
                 program: "the web client".to_owned(),
                 source,
             })?;
-        let (answers, connection) = runtime.block_on(async {
+        let (answers, connections) = runtime.block_on(async {
             if request.keep_alive {
                 one_connection(request).await
             } else if request.concurrent {
-                (all_at_once(request).await, None)
+                all_at_once(request).await
             } else {
-                (one_after_the_other(request).await, None)
+                (one_after_the_other(request).await, Vec::new())
             }
         });
-        let connection = connection.filter(|_| request.hold.is_some());
-        Ok((
-            answers,
-            Some(Held {
-                connection,
-                runtime,
-            })
-            .filter(|held| held.connection.is_some()),
-        ))
+        let held = request.hold.is_some().then_some(Held {
+            connections,
+            runtime,
+        });
+        Ok((answers, held))
     })?
 }
 
@@ -123,24 +124,24 @@ pub fn count_servers(answers: &[Answer]) -> BTreeMap<String, u32> {
 async fn one_after_the_other(request: &Request) -> Vec<Answer> {
     let mut answers = Vec::new();
     for _ in 0..request.times {
-        answers.push(on_new_connection(&request.url, request.timeout).await);
+        answers.push(on_new_connection(request).await.0);
     }
     answers
 }
 
-async fn all_at_once(request: &Request) -> Vec<Answer> {
+async fn all_at_once(request: &Request) -> (Vec<Answer>, Vec<Connection>) {
     let mut tasks = JoinSet::new();
     for _ in 0..request.times {
-        let url = request.url.clone();
-        let limit = request.timeout;
-        tasks.spawn(async move { on_new_connection(&url, limit).await });
+        let request = request.clone();
+        tasks.spawn(async move { on_new_connection(&request).await });
     }
-    tasks.join_all().await
+    let (answers, connections): (_, Vec<_>) = tasks.join_all().await.into_iter().unzip();
+    (answers, connections.into_iter().flatten().collect())
 }
 
-async fn one_connection(request: &Request) -> (Vec<Answer>, Option<Connection>) {
+async fn one_connection(request: &Request) -> (Vec<Answer>, Vec<Connection>) {
     let begin = Instant::now();
-    let mut connection = match within(request.timeout, Connection::open(&request.url)).await {
+    let mut connection = match within(request.timeout, Connection::open(request)).await {
         Ok(connection) => connection,
         Err(outcome) => {
             return (
@@ -149,14 +150,14 @@ async fn one_connection(request: &Request) -> (Vec<Answer>, Option<Connection>) 
                     outcome,
                     seconds: begin.elapsed().as_secs_f64(),
                 }],
-                None,
+                Vec::new(),
             );
         }
     };
     let mut answers = Vec::new();
     for _ in 0..request.times {
         let begin = Instant::now();
-        let page = within(request.timeout, connection.ask(&request.url, true)).await;
+        let page = within(request.timeout, connection.ask(request, true)).await;
         let outcome = page.map_or_else(|outcome| outcome, Outcome::From);
         answers.push(Answer {
             client: Some(connection.local),
@@ -164,29 +165,35 @@ async fn one_connection(request: &Request) -> (Vec<Answer>, Option<Connection>) 
             seconds: begin.elapsed().as_secs_f64(),
         });
     }
-    (answers, Some(connection))
+    (answers, vec![connection])
 }
 
-/// One request that closes its connection afterwards; the timeout is for all of it.
-async fn on_new_connection(url: &Url, limit: Duration) -> Answer {
+/// One request on a connection of its own, which is closed afterwards unless it is to be held; the
+/// timeout is for all of it.
+async fn on_new_connection(request: &Request) -> (Answer, Option<Connection>) {
     let begin = Instant::now();
-    let mut client = None;
-    let outcome = within(limit, async {
-        let mut connection = Connection::open(url).await?;
+    let (mut client, mut held) = (None, None);
+    let outcome = within(request.timeout, async {
+        let mut connection = Connection::open(request).await?;
         client = Some(connection.local);
-        let page = connection.ask(url, false).await?;
-        // Until the server's FIN has come, so that the connection's end is part of the exchange.
-        drop(connection.sender);
-        let _ = connection.driver.await;
+        let page = connection.ask(request, request.hold.is_some()).await?;
+        if request.hold.is_some() {
+            held = Some(connection);
+        } else {
+            // Until the server's FIN has come, so that the connection's end is part of the exchange.
+            drop(connection.sender);
+            let _ = connection.driver.await;
+        }
         Ok(page)
     })
     .await;
     let outcome = outcome.map_or_else(|outcome| outcome, Outcome::From);
-    Answer {
+    let answer = Answer {
         client,
         outcome,
         seconds: begin.elapsed().as_secs_f64(),
-    }
+    };
+    (answer, held)
 }
 
 /// Bounds something in time and sorts its failures.
@@ -201,6 +208,7 @@ async fn within<T>(
         }
         Ok(Err(Failure::Connect(error))) => Err(Outcome::Failed(error.to_string())),
         Ok(Err(Failure::Http(error))) => Err(Outcome::Failed(error.to_string())),
+        Ok(Err(Failure::Transfer(what))) => Err(Outcome::Failed(what)),
         Ok(Ok(done)) => Ok(done),
     }
 }
@@ -209,6 +217,7 @@ async fn within<T>(
 enum Failure {
     Connect(io::Error),
     Http(hyper::Error),
+    Transfer(String),
 }
 
 impl From<hyper::Error> for Failure {
@@ -217,17 +226,20 @@ impl From<hyper::Error> for Failure {
     }
 }
 
+/// What a request sends: nothing, or an upload.
+type Sent = BoxBody<Bytes, Infallible>;
+
 /// An open connection, and the task that reads and writes it.
 #[derive(Debug)]
 struct Connection {
     local: SocketAddr,
-    sender: SendRequest<Empty<Bytes>>,
+    sender: SendRequest<Sent>,
     driver: tokio::task::JoinHandle<Result<(), hyper::Error>>,
 }
 
 impl Connection {
-    async fn open(url: &Url) -> Result<Self, Failure> {
-        let stream = TcpStream::connect(url.server)
+    async fn open(request: &Request) -> Result<Self, Failure> {
+        let stream = TcpStream::connect(request.url.server)
             .await
             .map_err(Failure::Connect)?;
         let local = stream.local_addr().map_err(Failure::Connect)?;
@@ -239,21 +251,83 @@ impl Connection {
         })
     }
 
-    /// Asks for a page; who sent it, or its text.
-    async fn ask(&mut self, url: &Url, keep_alive: bool) -> Result<String, Failure> {
-        let request = hyper::Request::get(&url.path)
-            .header("host", url.authority())
-            .header(
-                "connection",
-                if keep_alive { "keep-alive" } else { "close" },
-            )
-            .body(Empty::new())
+    /// Does what is to be done once; who answered, or its page.
+    async fn ask(&mut self, request: &Request, keep_alive: bool) -> Result<String, Failure> {
+        let message = message(request, keep_alive)
             .map_err(|error| Failure::Connect(io::Error::other(error)))?;
         self.sender.ready().await?;
-        let response = self.sender.send_request(request).await?;
-        let body = response.into_body().collect().await?.to_bytes();
-        let text = String::from_utf8_lossy(&body);
-        let line = text.lines().next().unwrap_or_default();
-        Ok(line.strip_prefix("from ").unwrap_or(line).to_owned())
+        let response = self.sender.send_request(message).await?;
+        match request.transfer {
+            Transfer::Page => identity(response.into_body()).await,
+            Transfer::Download(count) => downloaded(response, count).await,
+            Transfer::Upload(count) => {
+                let said = identity(response.into_body()).await?;
+                let complete = format!(": {count} bytes, 0 altered");
+                match said.strip_suffix(&complete) {
+                    Some(server) => Ok(server.to_owned()),
+                    None => Err(Failure::Transfer(said)),
+                }
+            }
+        }
     }
+}
+
+fn message(
+    request: &Request,
+    keep_alive: bool,
+) -> Result<hyper::Request<Sent>, hyper::http::Error> {
+    let url = &request.url;
+    let (path, body): (_, Sent) = match request.transfer {
+        Transfer::Page => (url.path.clone(), Empty::new().boxed()),
+        Transfer::Download(count) => (format!("/bytes/{count}"), Empty::new().boxed()),
+        Transfer::Upload(count) => {
+            let pieces = transfer::pieces(count).map(|piece| Ok(Frame::data(piece)));
+            (
+                "/upload".to_owned(),
+                BodyExt::boxed(StreamBody::new(pieces)),
+            )
+        }
+    };
+    let mut message = match request.transfer {
+        Transfer::Upload(count) => hyper::Request::post(path).header(header::CONTENT_LENGTH, count),
+        Transfer::Page | Transfer::Download(_) => hyper::Request::get(path),
+    };
+    let connection = if keep_alive { "keep-alive" } else { "close" };
+    message = message
+        .header(header::HOST, url.authority())
+        .header(header::CONNECTION, connection);
+    message.body(body)
+}
+
+/// Who a page is from, or its first line.
+async fn identity(body: Incoming) -> Result<String, Failure> {
+    let body = body.collect().await?.to_bytes();
+    let text = String::from_utf8_lossy(&body);
+    let line = text.lines().next().unwrap_or_default();
+    Ok(line.strip_prefix("from ").unwrap_or(line).to_owned())
+}
+
+/// Who sent a download that is complete and unaltered.
+async fn downloaded(response: hyper::Response<Incoming>, count: u64) -> Result<String, Failure> {
+    let server = response.headers().get(header::SERVER);
+    let server = server.and_then(|name| name.to_str().ok()).unwrap_or("?");
+    let server = server.to_owned();
+    let mut body = response.into_body();
+    let mut received = Received::default();
+    while let Some(frame) = body.frame().await {
+        if let Some(piece) = frame?.data_ref() {
+            received.take_in(piece);
+        }
+    }
+    let complete = Received { count, altered: 0 };
+    if received == complete {
+        return Ok(server);
+    }
+    let Received {
+        count: came,
+        altered,
+    } = received;
+    Err(Failure::Transfer(format!(
+        "{came} of {count} bytes from {server}, {altered} altered"
+    )))
 }

@@ -9,21 +9,10 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use bytes::Bytes;
-use futures::{StreamExt, stream};
+use futures::StreamExt;
 
 use crate::error::LabError;
-
-/// Bytes handed out at a time.
-const CHUNK: u64 = 64 * 1024;
-
-/// The pattern's period: a prime, so that it falls in step with no block or segment size.
-const PERIOD: u64 = 251;
-
-/// The byte at a place of a body: what is sent and what is received can be compared by it.
-pub fn pattern_byte(offset: u64) -> u8 {
-    u8::try_from(offset % PERIOD).expect("a remainder of 251 fits a byte")
-}
+use crate::transfer::{self, Received};
 
 /// Serves HTTP/1.1 until the process ends: `GET /`, `GET /bytes/N`, `POST /upload`.
 ///
@@ -57,33 +46,23 @@ async fn identity(State(name): State<Arc<str>>) -> String {
     format!("from {name}\n")
 }
 
-async fn bytes(Path(count): Path<u64>) -> Response {
-    let block: Bytes = (0..CHUNK + PERIOD).map(pattern_byte).collect();
-    let chunks = stream::unfold(0, move |sent| {
-        let block = block.clone();
-        async move {
-            let length = CHUNK.min(count - sent);
-            let phase = usize::try_from(sent % PERIOD).expect("a remainder of 251 fits");
-            let length_here = usize::try_from(length).expect("a chunk fits the memory");
-            let chunk = block.slice(phase..phase + length_here);
-            (length > 0).then(|| (Ok::<_, std::io::Error>(chunk), sent + length))
-        }
-    });
-    (
-        [(header::CONTENT_LENGTH, HeaderValue::from(count))],
-        Body::from_stream(chunks),
-    )
-        .into_response()
+async fn bytes(State(name): State<Arc<str>>, Path(count): Path<u64>) -> Response {
+    let pieces = transfer::pieces(count).map(Ok::<_, std::io::Error>);
+    let length = (header::CONTENT_LENGTH, HeaderValue::from(count));
+    let body = Body::from_stream(pieces);
+    match HeaderValue::from_str(&name) {
+        Ok(name) => ([length, (header::SERVER, name)], body).into_response(),
+        // A name that no header can hold stays unsaid.
+        Err(_) => ([length], body).into_response(),
+    }
 }
 
 async fn upload(State(name): State<Arc<str>>, body: Body) -> String {
-    let mut chunks: BodyDataStream = body.into_data_stream();
-    let (mut count, mut altered) = (0_u64, 0_u64);
-    while let Some(Ok(chunk)) = chunks.next().await {
-        for byte in chunk {
-            altered += u64::from(byte != pattern_byte(count));
-            count += 1;
-        }
+    let mut pieces: BodyDataStream = body.into_data_stream();
+    let mut received = Received::default();
+    while let Some(Ok(piece)) = pieces.next().await {
+        received.take_in(&piece);
     }
+    let Received { count, altered } = received;
     format!("from {name}: {count} bytes, {altered} altered\n")
 }

@@ -9,7 +9,9 @@ use serde::Serialize;
 
 use crate::capture::Sighting;
 use crate::definition::Direction;
-use crate::packet::{Packet, Tcp};
+use crate::packet::Packet;
+use crate::tcp::Tcp;
+use crate::tunnel::Outer;
 
 /// One TCP connection of a client, as captured.
 #[derive(Debug, Clone, Serialize)]
@@ -188,10 +190,20 @@ fn frame(packet: &Packet) -> String {
         return packet.to_string();
     };
     let way = format!("{source} > {destination}");
-    format!(
+    let mut text = format!(
         "{way:<42} ttl {:<3} {} > {}",
         ip.ttl, packet.source_mac, packet.destination_mac
-    )
+    );
+    if let Some(outer) = &packet.outer {
+        let _ = write!(text, "  in {}", tunnel(outer));
+    }
+    text
+}
+
+/// A tunnel with its ends.
+fn tunnel(outer: &Outer) -> String {
+    let Outer { tunnel, ip } = outer;
+    format!("{tunnel} {} > {}", ip.source, ip.destination)
 }
 
 /// What a host changed between taking a packet in and sending it out.
@@ -204,6 +216,13 @@ fn change(before: &Sighting, after: &Sighting) -> Option<String> {
     }
     let (old, new) = (&before.packet, &after.packet);
     let mut changes = Vec::new();
+    match (&old.outer, &new.outer) {
+        (None, Some(outer)) => {
+            changes.push(format!("the frame: put the packet in {}", tunnel(outer)))
+        }
+        (Some(_), None) => changes.push("the frame: took the packet out of its tunnel".to_owned()),
+        _ => {}
+    }
     if let (Some((old_source, old_destination)), Some((new_source, new_destination))) =
         (old.endpoints(), new.endpoints())
     {

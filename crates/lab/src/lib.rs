@@ -8,15 +8,19 @@
 
 pub mod capture;
 mod check;
+mod check_expect;
+mod check_pattern;
 mod check_steps;
 pub mod cli;
 pub mod definition;
 pub mod demo;
 pub mod error;
+mod ethertype;
 pub mod expect;
 pub mod file;
 pub mod http_client;
 pub mod http_server;
+pub mod icmp;
 pub mod interrupt;
 pub mod journey;
 pub mod library;
@@ -28,8 +32,14 @@ pub mod packet;
 pub mod process;
 pub mod report;
 pub mod run;
+mod run_command;
 mod settings;
 pub mod state;
+mod summary;
+pub mod tcp;
+pub mod transfer;
+pub mod tunnel;
+mod twin;
 mod wiring;
 
 pub use error::LabError;

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use crate::check::list;
+use crate::check::{TWIN_SUFFIX, list};
 use crate::definition::Lab;
 use crate::error::LabError;
-use crate::file::parse;
+use crate::file::{parse, parse_twin};
 
 /// File name and text of each lab that comes with the program.
-const BUILT_IN: [(&str, &str); 2] = [
+const BUILT_IN: [(&str, &str); 3] = [
     (
         "labs/nat-wrr.toml",
         include_str!("../../../labs/nat-wrr.toml"),
@@ -17,34 +17,59 @@ const BUILT_IN: [(&str, &str); 2] = [
         "labs/nat-two-nics.toml",
         include_str!("../../../labs/nat-two-nics.toml"),
     ),
+    (
+        "labs/dr-one-subnet.toml",
+        include_str!("../../../labs/dr-one-subnet.toml"),
+    ),
 ];
 
-/// All labs that come with the program.
+/// All labs that come with the program, each followed by its twin.
 pub fn built_in() -> Result<Vec<Lab>, LabError> {
-    BUILT_IN
-        .iter()
-        .map(|(file, text)| Ok(parse(file, text)?))
-        .collect()
+    let mut labs = Vec::new();
+    for (file, text) in BUILT_IN {
+        labs.push(parse(file, text)?);
+        labs.extend(parse_twin(file, text)?);
+    }
+    Ok(labs)
 }
 
-/// The lab of that name, or in that file: what has a slash or ends in `.toml` is a path.
-pub fn find(name: &str) -> Result<Lab, LabError> {
+/// The lab of that name, or in that file (what has a slash or ends in `.toml` is a path); with
+/// `twin`, the same with IPv6 addresses.
+pub fn find(name: &str, twin: bool) -> Result<Lab, LabError> {
     if name.contains('/') || name.ends_with(".toml") {
-        let path = Path::new(name);
-        let text = std::fs::read_to_string(path).map_err(|source| LabError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-        return Ok(parse(name, &text)?);
+        return in_file(name, twin);
     }
     let labs = built_in()?;
+    let wanted = match twin && !name.ends_with(TWIN_SUFFIX) {
+        true => format!("{name}{TWIN_SUFFIX}"),
+        false => name.to_owned(),
+    };
     let known: Vec<String> = labs.iter().map(|lab| lab.name.clone()).collect();
-    labs.into_iter()
-        .find(|lab| lab.name == name)
-        .ok_or_else(|| LabError::UnknownLab {
-            name: name.to_owned(),
+    if let Some(lab) = labs.into_iter().find(|lab| lab.name == wanted) {
+        return Ok(lab);
+    }
+    let name = name.to_owned();
+    Err(match known.contains(&name) {
+        true => LabError::NoTwin { lab: name },
+        false => LabError::UnknownLab {
+            name,
             known: list(&known),
-        })
+        },
+    })
+}
+
+fn in_file(name: &str, twin: bool) -> Result<Lab, LabError> {
+    let path = Path::new(name);
+    let text = std::fs::read_to_string(path).map_err(|source| LabError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    if !twin {
+        return Ok(parse(name, &text)?);
+    }
+    parse_twin(name, &text)?.ok_or_else(|| LabError::NoTwin {
+        lab: name.to_owned(),
+    })
 }
 
 #[cfg(test)]
@@ -57,6 +82,21 @@ mod tests {
             let lab = parse(file, text).unwrap_or_else(|error| panic!("{error}"));
             assert_eq!(file, format!("labs/{}.toml", lab.name));
             assert!(!lab.steps.is_empty());
+        }
+    }
+
+    #[test]
+    fn every_twin_is_well_formed_and_all_its_addresses_are_ipv6() {
+        for (file, text) in BUILT_IN {
+            let twin = parse_twin(file, text).unwrap_or_else(|error| panic!("{error}"));
+            let Some(twin) = twin else { continue };
+            assert_eq!(
+                file,
+                format!("labs/{}.toml", &twin.name[..twin.name.len() - 3])
+            );
+            let interfaces = twin.hosts.iter().flat_map(|host| &host.interfaces);
+            let mut addresses = interfaces.flat_map(|interface| &interface.addresses);
+            assert!(addresses.all(|own| own.address.is_ipv6()), "{file}");
         }
     }
 

@@ -16,7 +16,7 @@ use crate::netns::{self, Namespace};
 use crate::notation::Words;
 use crate::process::{self, Tools};
 use crate::state::{self, Purpose, State};
-use crate::wiring;
+use crate::wiring::{self, Cables};
 
 /// How long a process of the lab may take to get ready.
 const READY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -49,10 +49,20 @@ impl Hook {
         }
     }
 
-    /// Whether hosts must finish checksums and segments themselves. On TC offloads stay as the system sets them.
-    fn wants_software_checksums(self) -> bool {
+    /// Whether hosts must finish checksums and segments themselves.
+    pub(crate) const fn is_xdp(self) -> bool {
         matches!(self, Self::Xdp | Self::XdpGeneric)
     }
+}
+
+/// What the hosts' interfaces leave to hardware that virtual cables do not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Offloads {
+    /// What the system lets them on TC; on XDP, nothing that would leave a packet incomplete
+    #[default]
+    System,
+    /// Nothing: each frame is a packet with its checksum. Not for XDP
+    Off,
 }
 
 /// How a lab is brought up.
@@ -60,8 +70,22 @@ impl Hook {
 pub struct Options {
     /// The director's hook.
     pub hook: Hook,
+    /// The interfaces' offloads.
+    pub offloads: Offloads,
     /// Where `xvs` is.
     pub tools: Tools,
+}
+
+impl Options {
+    /// What the cables' ends are to do.
+    fn cables(&self) -> Result<Cables, LabError> {
+        match (self.hook.is_xdp(), self.offloads) {
+            (true, Offloads::Off) => Err(LabError::OffloadsOfXdp),
+            (true, Offloads::System) => Ok(Cables::CompletePackets),
+            (false, Offloads::System) => Ok(Cables::AsTheyAre),
+            (false, Offloads::Off) => Ok(Cables::NoOffloads),
+        }
+    }
 }
 
 /// A lab that is up and held by this process. Dropping it takes it down, unless it is kept.
@@ -248,6 +272,7 @@ impl<'lab> Running<'lab> {
 
 /// Takes the lab, removes what a crashed run left of it, and builds its hosts.
 fn prepare(lab: &Lab, options: &Options) -> Result<LabLock, LabError> {
+    let cables = options.cables()?;
     let lock = LabLock::take(&lab.name)?;
     if state::read(&lab.name).is_some_and(|state| state.purpose == Purpose::Stay) {
         return Err(LabError::Up {
@@ -256,7 +281,7 @@ fn prepare(lab: &Lab, options: &Options) -> Result<LabLock, LabError> {
     }
     demolish(&lab.name, &options.tools)?;
     remember(lab, Purpose::Run)?;
-    if let Err(error) = wiring::build(lab, options.hook.wants_software_checksums()) {
+    if let Err(error) = wiring::build(lab, cables) {
         // The error that led here is the one to report.
         let _ = demolish(&lab.name, &options.tools);
         return Err(error);

@@ -3,12 +3,15 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use etherparse::{NetSlice, SlicedPacket, TcpSlice, TransportSlice};
+use etherparse::{NetSlice, SlicedPacket, TransportSlice};
 use serde::{Serialize, Serializer};
 
-use crate::check_steps::TCP_FLAGS;
-use crate::definition::PacketPattern;
+use crate::definition::{PacketPattern, Plug};
+use crate::ethertype;
+use crate::icmp::Icmp;
 use crate::notation::Mac;
+use crate::tcp::{Flags, Tcp};
+use crate::tunnel::{self, Outer};
 
 /// A TCP or UDP packet, or another one with as much as is known of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -17,7 +20,10 @@ pub struct Packet {
     pub source_mac: Mac,
     /// MAC address it goes to.
     pub destination_mac: Mac,
-    /// The IP header's content; none for ARP and the like.
+    /// The tunnel's header, if the packet is in one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outer: Option<Outer>,
+    /// The IP header's content, in a tunnel the inner one's; none for ARP and the like.
     pub ip: Option<Ip>,
     /// The transport header's content.
     pub transport: Transport,
@@ -49,91 +55,16 @@ pub enum Transport {
         /// Destination port.
         destination_port: u16,
     },
-    /// Neither.
+    /// ICMP or ICMPv6.
+    Icmp {
+        /// What it says.
+        message: Icmp,
+    },
+    /// None of these.
     Other {
         /// What tcpdump would call it.
         name: String,
     },
-}
-
-/// From a TCP header.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-pub struct Tcp {
-    /// Source port.
-    pub source_port: u16,
-    /// Destination port.
-    pub destination_port: u16,
-    /// The flags.
-    #[serde(serialize_with = "flags_as_text")]
-    pub flags: Flags,
-    /// Sequence number.
-    pub sequence: u32,
-    /// Acknowledgement number.
-    pub acknowledgement: u32,
-    /// Bytes of payload.
-    pub payload: usize,
-}
-
-/// TCP flags, one bit each in the order of [`TCP_FLAGS`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Flags(u8);
-
-impl Flags {
-    /// From text as `SYN+ACK`. Unknown names count for nothing: the lab file's check refuses them.
-    pub fn parse(text: &str) -> Self {
-        let set = |name: &&str| text.split('+').any(|flag| flag == *name);
-        Self::from_bits(TCP_FLAGS.iter().map(set))
-    }
-
-    fn of(tcp: &TcpSlice<'_>) -> Self {
-        let set = [
-            tcp.syn(),
-            tcp.fin(),
-            tcp.rst(),
-            tcp.psh(),
-            tcp.ack(),
-            tcp.urg(),
-            tcp.ece(),
-            tcp.cwr(),
-        ];
-        Self::from_bits(set.into_iter())
-    }
-
-    fn from_bits(set: impl Iterator<Item = bool>) -> Self {
-        Self(
-            set.enumerate()
-                .fold(0, |flags, (bit, set)| flags | (u8::from(set) << bit)),
-        )
-    }
-
-    /// As tcpdump abbreviates them: `S.` for SYN+ACK.
-    fn short(self) -> String {
-        let letters = ["S", "F", "R", "P", ".", "U", "E", "W"];
-        let text: String = self.set(&letters).collect();
-        if text.is_empty() {
-            "none".to_owned()
-        } else {
-            text
-        }
-    }
-
-    fn set<'a>(self, names: &'a [&'a str; 8]) -> impl Iterator<Item = &'a str> {
-        names
-            .iter()
-            .enumerate()
-            .filter(move |(bit, _)| self.0 & (1 << bit) != 0)
-            .map(|(_, name)| *name)
-    }
-}
-
-impl fmt::Display for Flags {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.set(&TCP_FLAGS).collect::<Vec<_>>().join("+"))
-    }
-}
-
-fn flags_as_text<S: Serializer>(flags: &Flags, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(flags)
 }
 
 impl Serialize for Mac {
@@ -147,10 +78,19 @@ impl Packet {
     pub fn parse(frame: &[u8]) -> Option<Self> {
         let (destination, rest) = frame.split_first_chunk::<6>()?;
         let (source, _) = rest.split_first_chunk::<6>()?;
-        let parsed = SlicedPacket::from_ethernet(frame).ok();
+        let outside = SlicedPacket::from_ethernet(frame).ok();
+        let inside = outside.as_ref().and_then(tunnel::inside);
+        let inner = inside.and_then(|(_, packet)| SlicedPacket::from_ip(packet).ok());
+        let outer = inner.as_ref().and_then(|_| {
+            let (tunnel, _) = inside?;
+            let ip = ip_of(outside.as_ref()?.net.as_ref()?)?;
+            Some(Outer { tunnel, ip })
+        });
+        let parsed = inner.or(outside);
         Some(Self {
             source_mac: Mac(*source),
             destination_mac: Mac(*destination),
+            outer,
             ip: parsed
                 .as_ref()
                 .and_then(|parsed| ip_of(parsed.net.as_ref()?)),
@@ -175,7 +115,7 @@ impl Packet {
                 source_port,
                 destination_port,
             } => Some((source_port, destination_port)),
-            Transport::Other { .. } => None,
+            Transport::Icmp { .. } | Transport::Other { .. } => None,
         }
     }
 
@@ -189,12 +129,28 @@ impl Packet {
         ))
     }
 
+    /// What an ICMP message says.
+    fn icmp(&self) -> Option<Icmp> {
+        match self.transport {
+            Transport::Icmp { message } => Some(message),
+            _ => None,
+        }
+    }
+
     /// Whether its headers are those of the pattern.
     pub fn matches(&self, pattern: &PacketPattern) -> bool {
         let tcp = pattern.tcp.as_deref().is_none_or(|wanted| {
             self.tcp()
                 .is_some_and(|tcp| wanted == "any" || tcp.flags == Flags::parse(wanted))
         });
+        let icmp = pattern
+            .icmp
+            .is_none_or(|wanted| self.icmp().is_some_and(|icmp| icmp.matches(wanted)));
+        tcp && icmp && self.is_between(pattern) && self.is_in_tunnel(pattern)
+    }
+
+    /// Whether it goes from where to where the pattern wants it, on Ethernet and above.
+    fn is_between(&self, pattern: &PacketPattern) -> bool {
         let ports = self.ports();
         let source = pattern.source.is_none_or(|wanted| {
             self.ip
@@ -205,7 +161,24 @@ impl Packet {
                 wanted.matches(ip.destination, ports.map(|(_, destination)| destination))
             })
         });
-        tcp && source && destination
+        let ttl = pattern
+            .ttl
+            .is_none_or(|wanted| self.ip.is_some_and(|ip| ip.ttl == wanted));
+        let is = |wanted: &Option<Plug>, mac: Mac| wanted.as_ref().is_none_or(|it| it.mac == mac);
+        let macs = is(&pattern.source_mac, self.source_mac)
+            && is(&pattern.destination_mac, self.destination_mac);
+        source && destination && ttl && macs
+    }
+
+    /// Whether it is in a tunnel that the pattern wants, if it wants one.
+    fn is_in_tunnel(&self, pattern: &PacketPattern) -> bool {
+        let (source, destination) = (pattern.outer_source, pattern.outer_destination);
+        let wants_one = pattern.tunnel.is_some() || source.is_some() || destination.is_some();
+        !wants_one
+            || self.outer.is_some_and(|outer| {
+                pattern.tunnel.is_none_or(|wanted| wanted == outer.tunnel)
+                    && outer.is_between(source, destination)
+            })
     }
 }
 
@@ -217,6 +190,13 @@ impl fmt::Display for Packet {
             "{} > {}, length {}: ",
             self.source_mac, self.destination_mac, self.length
         )?;
+        if let Some(Outer { tunnel, ip }) = &self.outer {
+            write!(
+                f,
+                "{} > {}: {tunnel}, ttl {}: ",
+                ip.source, ip.destination, ip.ttl
+            )?;
+        }
         match (&self.ip, &self.transport) {
             (Some(ip), Transport::Tcp(tcp)) => {
                 let (source, destination) = (
@@ -247,6 +227,18 @@ impl fmt::Display for Packet {
                     dotted(ip.destination, *destination_port),
                 );
                 write!(f, "{source} > {destination}: UDP, ttl {}", ip.ttl)
+            }
+            (Some(ip), Transport::Icmp { message }) => {
+                let name = if ip.source.is_ipv4() {
+                    "ICMP"
+                } else {
+                    "ICMPv6"
+                };
+                write!(
+                    f,
+                    "{} > {}: {name}, {message}, ttl {}",
+                    ip.source, ip.destination, ip.ttl
+                )
             }
             (Some(ip), Transport::Other { name }) => {
                 write!(
@@ -290,51 +282,20 @@ fn ip_of(net: &NetSlice<'_>) -> Option<Ip> {
 
 fn transport_of(parsed: Option<&SlicedPacket<'_>>, frame: &[u8]) -> Transport {
     match parsed.and_then(|parsed| parsed.transport.as_ref()) {
-        Some(TransportSlice::Tcp(tcp)) => Transport::Tcp(Tcp {
-            source_port: tcp.source_port(),
-            destination_port: tcp.destination_port(),
-            flags: Flags::of(tcp),
-            sequence: tcp.sequence_number(),
-            acknowledgement: tcp.acknowledgment_number(),
-            payload: tcp.payload().len(),
-        }),
+        Some(TransportSlice::Tcp(tcp)) => Transport::Tcp(Tcp::of(tcp)),
         Some(TransportSlice::Udp(udp)) => Transport::Udp {
             source_port: udp.source_port(),
             destination_port: udp.destination_port(),
         },
-        Some(TransportSlice::Icmpv4(_)) => Transport::Other {
-            name: "ICMP".to_owned(),
+        Some(TransportSlice::Icmpv4(icmp)) => Transport::Icmp {
+            message: Icmp::of_v4(icmp),
         },
-        Some(TransportSlice::Icmpv6(_)) => Transport::Other {
-            name: "ICMPv6".to_owned(),
+        Some(TransportSlice::Icmpv6(icmp)) => Transport::Icmp {
+            message: Icmp::of_v6(icmp),
         },
         None => Transport::Other {
-            name: other_name(frame),
+            name: ethertype::name(frame),
         },
-    }
-}
-
-/// The name of what is neither IPv4 nor IPv6, by its EtherType.
-fn other_name(frame: &[u8]) -> String {
-    match frame.get(12..14) {
-        Some([0x08, 0x06]) => arp_text(frame),
-        Some([high, low]) => format!("ethertype 0x{high:02x}{low:02x}"),
-        _ => "too short for an EtherType".to_owned(),
-    }
-}
-
-/// ARP over Ethernet and IPv4 (RFC 826) as tcpdump words it.
-fn arp_text(frame: &[u8]) -> String {
-    let ipv4 = |at: usize| {
-        frame
-            .get(at..at + 4)
-            .and_then(|bytes| <[u8; 4]>::try_from(bytes).ok())
-            .map(IpAddr::from)
-    };
-    match (frame.get(21), ipv4(28), ipv4(38)) {
-        (Some(1), Some(sender), Some(target)) => format!("ARP, who-has {target} tell {sender}"),
-        (Some(2), Some(sender), _) => format!("ARP, {sender} is at the sender"),
-        _ => "ARP".to_owned(),
     }
 }
 

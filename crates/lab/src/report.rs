@@ -11,7 +11,9 @@ pub struct Report {
     /// The lab.
     pub lab: String,
     /// The director's hook, as asked for.
-    pub hook: String,
+    pub hook: &'static str,
+    /// How long it took to bring the lab up, run it and take it down, in seconds.
+    pub seconds: f64,
     /// What was run.
     pub steps: Vec<StepReport>,
     /// Whether all was as expected.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::capture::{Capture, Sighting};
 use crate::definition::{
     Action, AnswersExpected, Direction, Lab, LinesExpected, PacketPattern, PacketsExpected,
-    Request, Step,
+    Request, Step, Transfer,
 };
 use crate::error::LabError;
 use crate::expect;
@@ -211,8 +211,7 @@ impl Walk<'_, '_> {
         pattern: &PacketPattern,
         expected: PacketsExpected,
     ) -> Result<ActionReport, LabError> {
-        let mut report =
-            ActionReport::new(format!("captured at {on}: {}", in_words_pattern(pattern)));
+        let mut report = ActionReport::new(format!("captured at {on}: {}", pattern));
         std::thread::sleep(SETTLE);
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -280,31 +279,12 @@ fn in_words_request(on: &str, request: &Request) -> String {
         (_, true) => " at once",
         _ => "",
     };
-    format!("{on} asks for {}{times}{how}", request.url)
-}
-
-fn in_words_pattern(pattern: &PacketPattern) -> String {
-    let mut text = match pattern.tcp.as_deref() {
-        Some("any") => "TCP".to_owned(),
-        Some(flags) => flags.to_owned(),
-        None => "packets".to_owned(),
+    let what = match request.transfer {
+        Transfer::Page => format!("asks for {}", request.url),
+        Transfer::Download(bytes) => format!("downloads {bytes} bytes from {}", request.url),
+        Transfer::Upload(bytes) => format!("uploads {bytes} bytes to {}", request.url),
     };
-    let direction = match pattern.direction {
-        Some(Direction::In) => " in",
-        Some(Direction::Out) => " out",
-        None => "",
-    };
-    text.push_str(direction);
-    if let Some(interface) = &pattern.interface {
-        let _ = write!(text, " by {interface}");
-    }
-    if let Some(source) = &pattern.source {
-        let _ = write!(text, " from {source}");
-    }
-    if let Some(destination) = &pattern.destination {
-        let _ = write!(text, " to {destination}");
-    }
-    text
+    format!("{on} {what}{times}{how}")
 }
 
 /// An action's report for people.

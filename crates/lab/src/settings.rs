@@ -14,6 +14,7 @@ use crate::netns::Namespace;
 /// Makes all settings of a host. Its interfaces must be there.
 pub fn apply(namespace: &Namespace, host: &Host) -> Result<(), LabError> {
     let mut settings = ipv4(host);
+    settings.extend(forwarding(host));
     settings.extend(ipv6(host));
     settings.extend(
         host.sysctls
@@ -54,25 +55,58 @@ fn ipv4(host: &Host) -> Vec<(String, String)> {
     settings
 }
 
+/// What a host does with packets that are not for it, and with what others say about routes: nothing
+/// that the lab file does not say.
+fn forwarding(host: &Host) -> Vec<(String, String)> {
+    let mut settings = Vec::new();
+    let mut set = |key: String, value: u8| settings.push((key, value.to_string()));
+    set("net.ipv4.ip_forward".to_owned(), u8::from(host.router));
+    for name in everywhere(host) {
+        for kind in ["accept_redirects", "send_redirects"] {
+            set(format!("net.ipv4.conf.{name}.{kind}"), 0);
+        }
+    }
+    settings
+}
+
+/// The common settings' names, and the interfaces'.
+fn everywhere(host: &Host) -> impl Iterator<Item = &str> {
+    let interfaces = host.interfaces.iter();
+    ["all", "default"]
+        .into_iter()
+        .chain(interfaces.map(|interface| interface.name.as_str()))
+}
+
 /// Without IPv6 addresses, IPv6 is off: captures then show nothing but the lab.
 fn ipv6(host: &Host) -> Vec<(String, String)> {
-    let mut addresses = host
+    let on_wires = host
         .interfaces
         .iter()
         .flat_map(|interface| &interface.addresses);
+    let mut addresses = on_wires.chain(&host.loopback);
     if !addresses.any(|address| address.address.is_ipv6()) {
         return without_ipv6();
     }
-    ["all", "default"]
-        .into_iter()
-        .flat_map(|common| {
-            let key = |name: &str| format!("net.ipv6.conf.{common}.{name}");
-            [
-                (key("disable_ipv6"), "0".to_owned()),
-                (key("accept_ra"), "0".to_owned()),
-            ]
-        })
-        .collect()
+    let mut settings = Vec::new();
+    for name in everywhere(host) {
+        let mut set = |kind: &str, value: u8| {
+            settings.push((format!("net.ipv6.conf.{name}.{kind}"), value.to_string()));
+        };
+        set("disable_ipv6", 0);
+        // Addresses work at once: nobody else can have them. And routes are those of the lab file.
+        for kind in [
+            "accept_dad",
+            "accept_ra",
+            "accept_redirects",
+            "router_solicitations",
+        ] {
+            set(kind, 0);
+        }
+    }
+    // For all interfaces, those that are there included.
+    let key = "net.ipv6.conf.all.forwarding".to_owned();
+    settings.push((key, u8::from(host.router).to_string()));
+    settings
 }
 
 fn without_ipv6() -> Vec<(String, String)> {

@@ -9,13 +9,14 @@ use crate::check::{SEGMENTS, port_name};
 use crate::definition::{Host, Interface, Lab};
 use crate::error::LabError;
 use crate::netns::Namespace;
+use crate::notation::Prefixed;
 use crate::process::{run_in, run_with_input};
 use crate::settings;
 
 /// Builds all namespaces of a lab with their cables, settings, addresses and routes.
-pub fn build(lab: &Lab, software_checksums: bool) -> Result<(), LabError> {
+pub fn build(lab: &Lab, cables: Cables) -> Result<(), LabError> {
     batch(lab, None, &namespaces(lab))?;
-    batch(lab, None, &cables(lab))?;
+    batch(lab, None, &plugged(lab))?;
     let bridges = Namespace::of(&lab.name, SEGMENTS);
     settings::quiet(&bridges)?;
     batch(lab, Some(SEGMENTS), &segments(lab))?;
@@ -23,10 +24,10 @@ pub fn build(lab: &Lab, software_checksums: bool) -> Result<(), LabError> {
         settings::apply(&Namespace::of(&lab.name, &host.name), host)?;
         batch(lab, Some(&host.name), &addresses(host))?;
     }
-    if software_checksums {
-        finish_packets_at_their_source(lab)?;
+    match cables.features() {
+        [] => Ok(()),
+        features => set_offloads(lab, features),
     }
-    Ok(())
 }
 
 /// Runs `ip` commands, one a line, in a host's namespace or outside of all.
@@ -89,7 +90,7 @@ fn plugs(lab: &Lab) -> impl Iterator<Item = (&Host, &Interface, String)> {
     })
 }
 
-fn cables(lab: &Lab) -> String {
+fn plugged(lab: &Lab) -> String {
     let bridges = Namespace::of(&lab.name, SEGMENTS);
     plugs(lab).fold(String::new(), |mut script, (host, interface, port)| {
         let namespace = Namespace::of(&lab.name, &host.name);
@@ -115,29 +116,33 @@ fn segments(lab: &Lab) -> String {
         let _ = writeln!(script, "link set {segment} up");
     }
     for (_, interface, port) in plugs(lab) {
-        let _ = writeln!(script, "link set {port} master {} up", interface.segment);
+        let mtu = mtu(interface);
+        let _ = writeln!(
+            script,
+            "link set {port}{mtu} master {} up",
+            interface.segment
+        );
     }
     script
+}
+
+/// The largest packet, as `ip link set` takes it.
+fn mtu(interface: &Interface) -> String {
+    let mtu = interface.mtu.map(|mtu| format!(" mtu {mtu}"));
+    mtu.unwrap_or_default()
 }
 
 /// Addresses before routes: a gateway must be reachable when its route is made.
 fn addresses(host: &Host) -> String {
     let mut script = String::from("link set lo up\n");
     for interface in &host.interfaces {
-        let _ = writeln!(script, "link set {} up", interface.name);
+        let _ = writeln!(script, "link set {}{} up", interface.name, mtu(interface));
         for address in &interface.addresses {
-            // Nobody else can have the address, so there is nothing to wait for.
-            let nodad = if address.address.is_ipv6() {
-                " nodad"
-            } else {
-                ""
-            };
-            let _ = writeln!(
-                script,
-                "address add {address} dev {}{nodad}",
-                interface.name
-            );
+            add_address(&mut script, address, &interface.name);
         }
+    }
+    for address in &host.loopback {
+        add_address(&mut script, address, "lo");
     }
     for gateway in &host.gateways {
         let _ = writeln!(script, "route add default via {gateway}");
@@ -148,21 +153,61 @@ fn addresses(host: &Host) -> String {
     script
 }
 
-/// Makes every packet complete when it leaves its host: checksums and segments done in software.
-///
-/// XDP on a virtual cable forwards frames as they are, so a checksum left to hardware that is not there
-/// stays wrong, and a frame reaches a peer only if that peer polls, which GRO makes it do.
-fn finish_packets_at_their_source(lab: &Lab) -> Result<(), LabError> {
+fn add_address(script: &mut String, address: &Prefixed, interface: &str) {
+    // Nobody else can have the address, so there is nothing to wait for.
+    let nodad = if address.address.is_ipv6() {
+        " nodad"
+    } else {
+        ""
+    };
+    let _ = writeln!(script, "address add {address} dev {interface}{nodad}");
+}
+
+/// What the ends of the lab's cables leave to hardware that is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cables {
+    /// What the system lets them.
+    AsTheyAre,
+    /// Nothing on the way out, so that every packet is complete when it leaves its host; and every
+    /// interface polls.
+    ///
+    /// XDP on a virtual cable forwards frames as they are, so a checksum left to hardware stays wrong,
+    /// and a frame reaches a peer only if that peer polls, which GRO makes it do.
+    CompletePackets,
+    /// Nothing either way: each frame is a packet, as on the simplest of network cards.
+    NoOffloads,
+}
+
+impl Cables {
+    /// The features to set, as ethtool takes them.
+    const fn features(self) -> &'static [&'static str] {
+        match self {
+            Self::AsTheyAre => &[],
+            Self::CompletePackets => &["tx", "off", "gro", "on"],
+            Self::NoOffloads => &[
+                "tx", "off", "rx", "off", "tso", "off", "gso", "off", "gro", "off",
+            ],
+        }
+    }
+}
+
+fn set_offloads(lab: &Lab, features: &[&str]) -> Result<(), LabError> {
     let bridges = Namespace::of(&lab.name, SEGMENTS);
     for (host, interface, port) in plugs(lab) {
-        offloads(&Namespace::of(&lab.name, &host.name), &interface.name)?;
-        offloads(&bridges, &port)?;
+        ethtool(
+            &Namespace::of(&lab.name, &host.name),
+            &interface.name,
+            features,
+        )?;
+        ethtool(&bridges, &port, features)?;
     }
     Ok(())
 }
 
-fn offloads(namespace: &Namespace, interface: &str) -> Result<(), LabError> {
-    let argv = ["ethtool", "-K", interface, "tx", "off", "gro", "on"].map(str::to_owned);
+fn ethtool(namespace: &Namespace, interface: &str, features: &[&str]) -> Result<(), LabError> {
+    let words = ["ethtool", "-K", interface].into_iter();
+    let words = words.chain(features.iter().copied());
+    let argv: Vec<String> = words.map(str::to_owned).collect();
     let output = run_in(namespace, &argv)?;
     if output.status.success() {
         return Ok(());
@@ -204,7 +249,7 @@ mod tests {
 
     #[test]
     fn hosts_get_their_addresses_before_their_routes() {
-        let lab = crate::library::find("nat-wrr").unwrap();
+        let lab = crate::library::find("nat-wrr", false).unwrap();
         let rs1 = lab.hosts.iter().find(|host| host.name == "rs1").unwrap();
         assert_eq!(
             addresses(rs1),

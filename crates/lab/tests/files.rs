@@ -211,9 +211,80 @@ fn an_action_is_of_exactly_one_kind_and_has_only_what_belongs_to_it() {
         "get = \"http://10.0.0.2/\"\nexpect = { servers = 1 }",
         "show = \"ip route\"\ntimes = 2",
     );
-    assert!(times.contains("`times` belongs to `get`"), "{times}");
+    assert!(times.contains("`times` belongs to requests"), "{times}");
     let close = error("get = \"http://10.0.0.2/\"", "close = \"x\"");
     assert!(close.contains("no connection is held as `x`"), "{close}");
+}
+
+/// The good file with a twin, and with something changed in it.
+fn twin(from: &str, to: &str) -> Result<lab::definition::Lab, String> {
+    let twin = "[twin]\nnetworks = { \"10.0.0.0/24\" = \"2001:db8::/64\" }\n\n[[host]]";
+    let text = GOOD.replacen("[[host]]", twin, 1);
+    assert!(text.contains(from), "{from}");
+    let lab = lab::file::parse_twin("my.toml", &text.replacen(from, to, 1));
+    lab.map(Option::unwrap).map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_twin_has_the_addresses_of_its_networks_and_a_name_of_its_own() {
+    let lab = twin("gateway", "gateway").unwrap();
+    assert_eq!(lab.name, "good-v6");
+    let addresses: Vec<String> = (lab.hosts.iter())
+        .map(|host| host.interfaces[0].addresses[0].to_string())
+        .collect();
+    assert_eq!(addresses, ["2001:db8::1/64", "2001:db8::2/64"]);
+    assert_eq!(lab.hosts[0].gateways[0].to_string(), "2001:db8::2");
+    let none = lab::file::parse_twin("my.toml", GOOD).unwrap();
+    assert!(none.is_none());
+}
+
+#[test]
+fn what_is_only_for_one_family_is_only_in_that_lab() {
+    let step = "[[step]]\ntitle = \"only here\"\nwhy = \"so\"\nonly = \"ipv6\"\n\n[[step]]";
+    let both = twin("[[step]]", step).unwrap();
+    assert_eq!(both.steps.len(), 2);
+    let written = parse("my.toml", &GOOD.replacen("[[step]]", step, 1)).unwrap();
+    assert_eq!(written.steps.len(), 1);
+    assert_eq!(written.steps[0].title, "a asks b");
+}
+
+#[test]
+fn a_network_that_has_no_twin_is_named_with_its_line() {
+    let error = twin("gateway = \"10.0.0.2\"", "gateway = \"10.0.1.2\"").unwrap_err();
+    assert!(
+        error.starts_with("my.toml:14:12: 10.0.1.2 is in none of the networks"),
+        "{error}"
+    );
+    let wrong = twin("2001:db8::/64", "10.1.0.0/24").unwrap_err();
+    assert!(wrong.contains("this is not an IPv6 network"), "{wrong}");
+}
+
+#[test]
+fn packets_are_named_by_interfaces_messages_and_tunnels_that_there_are() {
+    let captured = |pattern: &str| {
+        let action = format!("captured = {{ {pattern} }}\nexpect = {{ packets = 1 }}");
+        let get = "get = \"http://10.0.0.2/\"\nexpect = { servers = 1 }";
+        parse("my.toml", &GOOD.replacen(get, &action, 1)).map_err(|error| error.to_string())
+    };
+    for good in [
+        "source_mac = \"b.eth0\", ttl = 63",
+        "icmp = \"too-big\", mtu = 1480",
+        "tunnel = \"gre\", outer_source = \"10.0.0.1\"",
+    ] {
+        captured(good).unwrap_or_else(|error| panic!("{error}"));
+    }
+    for (wrong, message) in [
+        (
+            "source_mac = \"b.eth1\"",
+            "`b.eth1` is no interface of this lab's",
+        ),
+        ("icmp = \"large\"", "there are too-big"),
+        ("mtu = 1480", "`mtu` belongs to `icmp = \"too-big\"`"),
+        ("tunnel = \"vxlan\"", "they are ipip, gre and gue"),
+    ] {
+        let error = captured(wrong).unwrap_err();
+        assert!(error.contains(message), "{error}");
+    }
 }
 
 #[test]

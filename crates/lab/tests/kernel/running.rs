@@ -99,6 +99,69 @@ fn one_connection_is_followed_wire_by_wire_through_the_kernels_nat() {
 }
 
 #[test]
+fn frames_are_told_apart_by_mac_address_and_ttl_and_so_is_who_answers_for_an_address() {
+    let lab = TestLab::dr("dr");
+    let output = lab.call("run", &[]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(lab.left(), Vec::<String>::new());
+}
+
+#[test]
+fn the_twin_is_the_same_lab_with_ipv6_addresses() {
+    let lab = TestLab::dr("twin");
+    let report = json(&lab.call("run", &["--ipv6", "--json"]));
+    assert_eq!(report["lab"], "test-twin-v6");
+    assert_eq!(report["passed"], true, "{report:#}");
+    let asked = report["steps"][0]["connection"]["asked"].as_str().unwrap();
+    assert_eq!(asked, "[2001:db8:100::11]:80");
+    assert_eq!(lab.left(), Vec::<String>::new());
+}
+
+#[test]
+fn several_runs_end_in_a_table_and_what_failed_is_told_below_it() {
+    let lab = TestLab::changed("table", |text| {
+        text.replace("\"RS1:192.168.100.39\" = 4", "\"RS1:192.168.100.39\" = 5")
+    });
+    let output = lab.call("run", &["--step", "1", "--hook", "tc,xdp"]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = said(&output);
+    let row = text.lines().nth(1).unwrap();
+    assert!(row.starts_with("test-table "), "{text}");
+    assert_eq!(row.matches("FAILED 1").count(), 2, "{text}");
+    assert!(text.contains("== test-table on xdp\n"), "{text}");
+    assert!(text.contains("FAILED: expected 5 from RS1"), "{text}");
+    assert!(
+        text.ends_with(" s\n") && text.contains("\n0 of 2 as expected"),
+        "{text}"
+    );
+    assert_eq!(lab.left(), Vec::<String>::new());
+}
+
+#[test]
+fn without_offloads_there_is_nothing_to_be_finished_later() {
+    let lab = TestLab::new("plain");
+    let up = lab.call("up", &["--hook", "tc", "--offloads", "off"]);
+    assert!(up.status.success(), "{}", said(&up));
+    for (host, interface) in [("rs1", "eth0"), ("segments", "rs1.eth0")] {
+        let features = said(&lab.call("exec", &[host, "ethtool", "-k", interface]));
+        for off in [
+            "tx-checksumming: off",
+            "tcp-segmentation-offload: off",
+            "generic-segmentation-offload: off",
+            "generic-receive-offload: off",
+        ] {
+            assert!(features.contains(off), "{host} {interface}: {features}");
+        }
+    }
+    let refused = TestLab::new("plain-xdp").call("up", &["--hook", "xdp", "--offloads", "off"]);
+    assert!(
+        said(&refused).contains("hint: --hook tc"),
+        "{}",
+        said(&refused)
+    );
+}
+
+#[test]
 fn for_xdp_every_end_of_every_cable_finishes_its_packets_itself() {
     let lab = TestLab::new("xdp");
     assert!(lab.call("up", &["--hook", "xdp"]).status.success());

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-/// The lab file, in which every test puts a name of its own.
+/// The lab files, in which every test puts a name of its own.
 const NFT_NAT: &str = include_str!("../labs/nft-nat.toml");
+const NFT_DR: &str = include_str!("../labs/nft-dr.toml");
 
 /// How long a test waits for something that takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -24,14 +25,27 @@ impl TestLab {
 
     /// The same with something changed in the text of its file.
     pub fn changed(name: &str, change: impl FnOnce(String) -> String) -> Self {
+        let text = NFT_NAT.replace(
+            "name = \"test-nft-nat\"",
+            &format!("name = \"test-{name}\""),
+        );
+        Self::of(name, &change(text))
+    }
+
+    /// Frames forwarded by nftables to servers that share an address.
+    pub fn dr(name: &str) -> Self {
+        let text = NFT_DR.replace("name = \"test-nft-dr\"", &format!("name = \"test-{name}\""));
+        Self::of(name, &text)
+    }
+
+    fn of(name: &str, text: &str) -> Self {
         assert!(
             nix::unistd::geteuid().is_root(),
             "this test creates network namespaces, which only root may: run it as root"
         );
         let name = format!("test-{name}");
-        let text = NFT_NAT.replace("name = \"test-nft-nat\"", &format!("name = \"{name}\""));
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("lab.toml"), change(text)).unwrap();
+        std::fs::write(folder.path().join("lab.toml"), text).unwrap();
         Self { name, folder }
     }
 
