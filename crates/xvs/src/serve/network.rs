@@ -57,6 +57,43 @@ impl Kernel<'_> {
     }
 }
 
+impl Kernel<'_> {
+    /// The way to a neighbour on its own link, whatever route leads to its address elsewhere.
+    fn route_to(&self, neighbour: &net::Neighbour) -> Option<net::Route> {
+        let net::Neighbour {
+            ifindex, address, ..
+        } = *neighbour;
+        match self.0.route(address) {
+            Lookup::Unicast(route) if route.ifindex == ifindex && route.gateway.is_none() => {
+                Some(route)
+            }
+            _ => Some(net::Route {
+                prefix: net::Prefix::host(address),
+                ifindex,
+                gateway: None,
+                source: None,
+                mtu: self.0.link(ifindex)?.mtu_towards(address),
+            }),
+        }
+    }
+
+    /// The gateways of routes that have an MTU of their own, with the least of these. A gateway is
+    /// one next hop to all clients behind it: where routes of several MTUs lead through it, the
+    /// least counts for all, as it is the one that nowhere is too much.
+    fn narrow_gateways(&self) -> BTreeMap<Neighbour, u32> {
+        let mut narrow = BTreeMap::new();
+        for route in self.0.routes() {
+            let Some(mtu) = route.mtu else { continue };
+            for leg in &route.legs {
+                let Some(gateway) = leg.gateway else { continue };
+                let least = narrow.entry((leg.ifindex, gateway)).or_insert(mtu);
+                *least = mtu.min(*least);
+            }
+        }
+        narrow
+    }
+}
+
 impl Network for Kernel<'_> {
     fn hop_towards(&self, address: IpAddr) -> Hop {
         hop(&self.0.next_hop(address))
@@ -88,22 +125,19 @@ impl Network for Kernel<'_> {
     }
 
     fn neighbours(&self) -> BTreeMap<Neighbour, Hop> {
-        let known = self.0.neighbours().filter_map(|neighbour| {
-            let route = net::Route {
-                prefix: net::Prefix::host(neighbour.address),
-                ifindex: neighbour.ifindex,
-                gateway: None,
-                source: None,
-                mtu: self
-                    .0
-                    .link(neighbour.ifindex)?
-                    .mtu_towards(neighbour.address),
-            };
-            let hop = hop(&self.0.next_hop_of(&route, neighbour.address));
+        let narrow = self.narrow_gateways();
+        let known = self.0.neighbours();
+        let unicast = known.filter(|neighbour| !neighbour.address.is_multicast());
+        let resolved = unicast.filter_map(|neighbour| {
             let key = (neighbour.ifindex, neighbour.address);
+            let mut route = self.route_to(neighbour)?;
+            route.mtu = narrow
+                .get(&key)
+                .map_or(route.mtu, |mtu| route.mtu.min(*mtu));
+            let hop = hop(&self.0.next_hop_of(&route, neighbour.address));
             (hop.state == HopState::Resolved).then_some((key, hop))
         });
-        known.collect()
+        resolved.collect()
     }
 }
 
@@ -219,6 +253,16 @@ mod tests {
         Event::Route(entry, Insertion::Back)
     }
 
+    fn with_mtu(route: Event, mtu: u32) -> Event {
+        match route {
+            Event::Route(entry, insertion) => {
+                let mtu = Some(mtu);
+                Event::Route(RouteEntry { mtu, ..entry }, insertion)
+            }
+            other => other,
+        }
+    }
+
     fn neighbour(ifindex: u32, address: &str, state: NeighbourState) -> Event {
         Event::Neighbour(net::Neighbour {
             ifindex,
@@ -314,6 +358,82 @@ mod tests {
         let keys: Vec<_> = known.keys().copied().collect();
         assert_eq!(keys, [(ETH0, ip("192.0.2.254")), (VLAN, ip("10.0.0.5"))]);
         assert_eq!(known[&(VLAN, ip("10.0.0.5"))].vlan, 100);
+    }
+
+    #[test]
+    fn both_families_are_there_and_groups_are_no_neighbours() {
+        let mut snapshot = machine();
+        let main = |prefix, gateway| route(Table::Main, prefix, RouteKind::Unicast, ETH0, gateway);
+        for event in [
+            main("2001:db8::/64", ""),
+            main("::/0", "fe80::1"),
+            main("203.0.113.0/24", "fe80::1"),
+            neighbour(ETH0, "fe80::1", NeighbourState::Reachable),
+            neighbour(ETH0, "ff02::1", NeighbourState::Permanent),
+            neighbour(ETH0, "224.0.0.22", NeighbourState::Permanent),
+        ] {
+            snapshot.apply(event);
+        }
+        let network = Kernel(&snapshot);
+        let routes = network.routes();
+        assert_eq!(routes[&(ip("2001:db8::"), 64)], (ETH0, None));
+        assert_eq!(routes[&(ip("::"), 0)], (ETH0, Some(ip("fe80::1"))));
+        assert_eq!(routes[&(ip("203.0.113.0"), 24)], routes[&(ip("::"), 0)]);
+        let behind = network.hop_towards(ip("2001:db8:1::1"));
+        assert_eq!(behind.state, HopState::Resolved);
+        let neighbours = network.neighbours();
+        assert_eq!(neighbours[&(ETH0, ip("fe80::1"))], behind);
+        assert!(
+            neighbours
+                .keys()
+                .all(|(_, address)| !address.is_multicast())
+        );
+    }
+
+    #[test]
+    fn a_routes_own_mtu_is_that_of_its_neighbours_and_of_its_gateway() {
+        let mut snapshot = machine();
+        let main = |prefix, ifindex, gateway, mtu| {
+            let route = route(Table::Main, prefix, RouteKind::Unicast, ifindex, gateway);
+            with_mtu(route, mtu)
+        };
+        for event in [
+            main("10.0.0.0/24", VLAN, "", 1350),
+            main("203.0.113.0/24", ETH0, "192.0.2.254", 1300),
+            main("203.0.112.0/24", ETH0, "192.0.2.254", 1280),
+        ] {
+            snapshot.apply(event);
+        }
+        let network = Kernel(&snapshot);
+        assert_eq!(network.hop_towards(ip("203.0.113.5")).mtu, 1300);
+        assert_eq!(network.hop_towards(ip("10.0.0.5")).mtu, 1350);
+        let neighbours = network.neighbours();
+        assert_eq!(neighbours[&(VLAN, ip("10.0.0.5"))].mtu, 1350);
+        assert_eq!(neighbours[&(ETH0, ip("192.0.2.254"))].mtu, 1280);
+    }
+
+    #[test]
+    fn errors_come_from_a_global_ipv6_address_or_else_from_the_links_own() {
+        let mut snapshot = machine();
+        let hold = |address: &str, scope, last_resort| {
+            Event::Address(InterfaceAddress {
+                ifindex: ETH0,
+                address: ip(address),
+                subnet: net::Prefix::new(ip(address), 64),
+                scope,
+                secondary: false,
+                unusable: false,
+                last_resort,
+            })
+        };
+        let own = |snapshot: &Snapshot| Kernel(snapshot).own_addresses(ETH0).v6;
+        assert_eq!(own(&snapshot), None);
+        snapshot.apply(hold("fe80::21", SCOPE_LINK, false));
+        assert_eq!(own(&snapshot), Some("fe80::21".parse().unwrap()));
+        snapshot.apply(hold("2001:db8::1", 0, true));
+        assert_eq!(own(&snapshot), Some("2001:db8::1".parse().unwrap()));
+        snapshot.apply(hold("2001:db8::2", 0, false));
+        assert_eq!(own(&snapshot), Some("2001:db8::2".parse().unwrap()));
     }
 
     #[test]

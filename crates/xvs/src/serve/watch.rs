@@ -1,6 +1,7 @@
 //! Looks after the network: follows it, takes interfaces, keeps neighbours resolved.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,8 @@ pub struct Watch {
     changes: mpsc::Receiver<Change>,
     requests: mpsc::UnboundedReceiver<oneshot::Sender<()>>,
     resolver: Resolver,
+    /// The routers that lead to clients.
+    gateways: BTreeSet<(u32, IpAddr)>,
 }
 
 impl Watch {
@@ -46,6 +49,7 @@ impl Watch {
             changes,
             requests,
             resolver,
+            gateways: BTreeSet::new(),
         })
     }
 
@@ -103,10 +107,12 @@ impl Watch {
         }
     }
 
-    /// Keeps the destinations' neighbours resolved. Returns when to do so again.
+    /// Keeps the neighbours on the way to destinations and clients resolved. Returns when to do so
+    /// again.
     async fn resolve(&mut self) -> Instant {
         let destinations = self.shared.lock().destinations();
         self.resolver.resolve_only(&destinations);
+        self.resolver.keep_neighbours(&self.gateways);
         match self.resolver.drive(&self.snapshot).await {
             Ok(review) => review.wakeup,
             Err(error) => {
@@ -135,7 +141,9 @@ impl Watch {
         for link in wanted {
             self.take(&link).await;
         }
-        publish(&self.shared.lock(), None);
+        let state = self.shared.lock();
+        publish(&state, None);
+        self.gateways = gateways(&state);
     }
 
     /// The interfaces to take packets on, as the network is now.
@@ -206,6 +214,22 @@ impl Watch {
             .filter(|_| link.peer_netns.is_none() && link.kind == LinkKind::Veth)?;
         Some(offloads(self.snapshot.link(here)?).await)
     }
+}
+
+/// The routers on interfaces on which packets are taken, or on VLANs on top of these.
+fn gateways(state: &State) -> BTreeSet<(u32, IpAddr)> {
+    let is_taken = |ifindex: u32| {
+        let link = state.snapshot.link(ifindex);
+        let here = link.filter(|link| link.peer_netns.is_none());
+        let lower = here.and_then(|link| link.lower);
+        [Some(ifindex), lower]
+            .into_iter()
+            .flatten()
+            .any(|ifindex| state.interfaces.contains_key(&ifindex))
+    };
+    let mut gateways = state.snapshot.gateways();
+    gateways.retain(|(ifindex, _)| is_taken(*ifindex));
+    gateways
 }
 
 async fn offloads(link: &Link) -> Offloads {
