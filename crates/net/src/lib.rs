@@ -7,7 +7,7 @@
 //!   asks of it ([`route`](Snapshot::route), [`next_hop`](Snapshot::next_hop),
 //!   [`interfaces_towards`](Snapshot::interfaces_towards)). It opens no socket and reads no clock,
 //!   and changes only by [`apply`](Snapshot::apply).
-//! - **[`Watcher`]**, **[`Resolver`]** and [`offloads`] are the sockets: the first keeps a
+//! - **[`Watcher`]**, **[`Resolver`]** and [`offloads()`] are the sockets: the first keeps a
 //!   snapshot true, the second makes the kernel resolve the neighbours one cares for, the third
 //!   reads what an interface's driver does to packets. Everything happens in the network namespace
 //!   of the thread that calls.
