@@ -3,13 +3,79 @@
 use cell::masked;
 
 /// Offsets into a frame stay below this.
-const OFFSETS: u32 = 0x3ff;
+const OFFSETS: u32 = 0x7ff;
 
-/// Bytes as the compiler may access them: two at a time. Frames start at even addresses, and the
-/// machines that BPF is compiled for do not mind if one should not.
-#[repr(C, align(2))]
+/// Bytes that the compiler may also see as words.
+#[repr(C, align(8))]
 #[derive(Clone, Copy)]
-struct Even<const N: usize>([u8; N]);
+struct Words<const N: usize>([u8; N]);
+
+macro_rules! access {
+    ($load:ident, $store:ident, $int:ident, $size:literal) => {
+        /// An integer of the frame, `OFFSET` bytes behind `first`.
+        ///
+        /// By an instruction of its own: the compiler knows of no alignment and would take the
+        /// integer to pieces. The machines that BPF is compiled for do not mind how it is aligned.
+        ///
+        /// # Safety
+        /// The integer lies in the frame.
+        #[inline(always)]
+        unsafe fn $load<const OFFSET: usize>(first: *const u8) -> $int {
+            let value: u32;
+            // SAFETY: one load, which the verifier checks as well.
+            unsafe {
+                core::arch::asm!(
+                    concat!("{0} = *(", $size, " *)({1} + {2})"),
+                    out(wreg) value,
+                    in(reg) first,
+                    const OFFSET,
+                    options(pure, readonly, nostack)
+                );
+            }
+            value as $int
+        }
+
+        /// Writes what the function above reads.
+        ///
+        /// # Safety
+        /// The integer lies in the frame, which this program may write.
+        #[inline(always)]
+        unsafe fn $store<const OFFSET: usize>(first: *mut u8, value: $int) {
+            // SAFETY: one store, which the verifier checks as well.
+            unsafe {
+                core::arch::asm!(
+                    concat!("*(", $size, " *)({0} + {2}) = {1}"),
+                    in(reg) first,
+                    in(wreg) value as u32,
+                    const OFFSET,
+                    options(nostack)
+                );
+            }
+        }
+    };
+}
+
+access!(load_u32, store_u32, u32, "u32");
+access!(load_u16, store_u16, u16, "u16");
+access!(load_u8, store_u8, u8, "u8");
+
+/// Goes over `N` bytes by words, then by half a word, then by a byte.
+macro_rules! pieces {
+    ($word:ident, $half:ident, $byte:ident) => {{
+        pieces!(@words $word, 0 4 8 12 16 20 24 28 32 36);
+        pieces!(@half $half, 0 4 8 12 16 20 24 28 32 36 40);
+        pieces!(@byte $byte, 0 2 4 6 8 10 12 14 16 18 20);
+    }};
+    (@words $do:ident, $($offset:literal)*) => {{
+        $(if N >= $offset + 4 { $do!($offset); })*
+    }};
+    (@half $do:ident, $($offset:literal)*) => {{
+        $(if N == $offset + 2 || N == $offset + 3 { $do!($offset); })*
+    }};
+    (@byte $do:ident, $($offset:literal)*) => {{
+        $(if N == $offset + 1 { $do!($offset); })*
+    }};
+}
 
 /// A pointer to `N` bytes at an offset of the frame between `start` and `end`.
 #[inline(always)]
@@ -27,16 +93,29 @@ fn at<const N: usize>(start: usize, end: usize, offset: u32) -> Option<*mut [u8;
 /// `start` and `end` are the bounds of the context's frame, read since it was last changed.
 #[inline(always)]
 pub unsafe fn read<const N: usize>(start: usize, end: usize, offset: u32) -> Option<[u8; N]> {
-    let bytes = at::<N>(start, end, offset)?;
-    // SAFETY: `at` has checked that the bytes are in the frame, which the caller vouches for; a
-    // program has its frame to itself. An even number of bytes is as large as its `Even`.
-    Some(unsafe {
-        if N.is_multiple_of(2) {
-            bytes.cast::<Even<N>>().read().0
-        } else {
-            bytes.read()
-        }
-    })
+    const { assert!(N <= 43) };
+    let first = at::<N>(start, end, offset)?.cast_const().cast::<u8>();
+    let mut bytes = Words([0; N]);
+    let out = (&raw mut bytes).cast::<u8>();
+    macro_rules! word {
+        ($offset:literal) => {
+            out.add($offset).cast::<u32>().write(load_u32::<$offset>(first))
+        };
+    }
+    macro_rules! half {
+        ($offset:literal) => {
+            out.add($offset).cast::<u16>().write(load_u16::<$offset>(first))
+        };
+    }
+    macro_rules! byte {
+        ($offset:literal) => {
+            out.add($offset).write(load_u8::<$offset>(first))
+        };
+    }
+    // SAFETY: `at` has checked that the `N` bytes are in the frame, which the caller vouches for;
+    // `bytes` has as many, aligned for words.
+    unsafe { pieces!(word, half, byte) };
+    Some(bytes.0)
 }
 
 /// Writes bytes of the frame between `start` and `end`.
@@ -50,15 +129,27 @@ pub unsafe fn write<const N: usize>(
     offset: u32,
     value: &[u8; N],
 ) -> Option<()> {
-    let bytes = at::<N>(start, end, offset)?;
-    // SAFETY: as in `read`.
-    unsafe {
-        if N.is_multiple_of(2) {
-            bytes.cast::<Even<N>>().write(Even(*value))
-        } else {
-            bytes.write(*value)
-        }
+    const { assert!(N <= 43) };
+    let first = at::<N>(start, end, offset)?.cast::<u8>();
+    let bytes = Words(*value);
+    let from = (&raw const bytes).cast::<u8>();
+    macro_rules! word {
+        ($offset:literal) => {
+            store_u32::<$offset>(first, from.add($offset).cast::<u32>().read())
+        };
     }
+    macro_rules! half {
+        ($offset:literal) => {
+            store_u16::<$offset>(first, from.add($offset).cast::<u16>().read())
+        };
+    }
+    macro_rules! byte {
+        ($offset:literal) => {
+            store_u8::<$offset>(first, from.add($offset).read())
+        };
+    }
+    // SAFETY: as in `read`; a program has its frame to itself.
+    unsafe { pieces!(word, half, byte) };
     Some(())
 }
 

@@ -3,17 +3,20 @@
 //! The sizes here are the smallest; the daemon sets the ones it wants when it loads the object.
 
 use abi::{
-    AddressCell, Block, DestinationCell, FragmentKey, FragmentValue, Globals,
-    INTERFACES as INTERFACE_CELLS, InterfaceCell, LoadCell, Member, NeighbourKey, NextHopCell,
-    ReasonCounters, RouteValue, Runtime, ServiceCell, ServiceRuntime, StatsCell,
+    Address, AddressCell, AddressCellV6, Block, Carry, DestinationCell, FragmentKey, FragmentKeyV6,
+    FragmentValue, Globals, INTERFACES as INTERFACE_CELLS, InterfaceCell, LoadCell, Locality, LocalityKey,
+    LookupLine, Member,
+    NeighbourKey, NextHopCell, ReasonCounters, RouteValue, Runtime, ServiceCell, ServiceRuntime,
+    StatsCell,
 };
 use aya_ebpf::bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC};
+use aya_ebpf::helpers::bpf_get_prandom_u32;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::Key;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap};
 use cell::Cell32;
-use conntable::{Bucket, SlotV4};
-use forward::{Opening, Question};
+use conntable::{Bucket, Handle, SlotV4, SlotV6};
+use sched::{lblcr, locality};
 
 #[map]
 pub static GLOBALS: Array<Globals> = Array::with_max_entries(1, BPF_F_MMAPABLE);
@@ -22,6 +25,8 @@ pub static RUNTIME: Array<Runtime> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 #[map]
 static ADDRESSES: Array<AddressCell> = Array::with_max_entries(2, BPF_F_MMAPABLE);
 #[map]
+static ADDRESSES_V6: Array<AddressCellV6> = Array::with_max_entries(2, BPF_F_MMAPABLE);
+#[map]
 static SERVICES: Array<ServiceCell> = Array::with_max_entries(2, BPF_F_MMAPABLE);
 #[map]
 static SERVICE_RUNTIME: Array<ServiceRuntime> = Array::with_max_entries(1, BPF_F_MMAPABLE);
@@ -29,6 +34,14 @@ static SERVICE_RUNTIME: Array<ServiceRuntime> = Array::with_max_entries(1, BPF_F
 static MEMBERS: Array<Member> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 #[map]
 static BLOCKS: Array<Block> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+#[map]
+static LOOKUPS: Array<LookupLine> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+#[map]
+static LOCALITIES: LruHashMap<LocalityKey, Locality> =
+    LruHashMap::with_max_entries(locality::MAX_ENTRIES, 0);
+#[map]
+static LOCALITY_SETS: LruHashMap<LocalityKey, lblcr::Set> =
+    LruHashMap::with_max_entries(locality::MAX_ENTRIES, 0);
 #[map]
 static DESTINATIONS: Array<DestinationCell> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 #[map]
@@ -44,22 +57,31 @@ static REASONS: Array<ReasonCounters> = Array::with_max_entries(1, BPF_F_MMAPABL
 #[map]
 static CONNECTIONS: Array<Bucket<SlotV4>> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 #[map]
+static CONNECTIONS_V6: Array<Bucket<SlotV6>> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+#[map]
+static CARRIES: Array<Carry> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+#[map]
 static ROUTES: LpmTrie<u32, RouteValue> = LpmTrie::with_max_entries(65_536, BPF_F_NO_PREALLOC);
+#[map]
+static ROUTES_V6: LpmTrie<Address, RouteValue> =
+    LpmTrie::with_max_entries(65_536, BPF_F_NO_PREALLOC);
 #[map]
 static NEIGHBOURS: HashMap<NeighbourKey, u32> =
     HashMap::with_max_entries(65_536, BPF_F_NO_PREALLOC);
 #[map]
 static FRAGMENTS: LruHashMap<FragmentKey, FragmentValue> = LruHashMap::with_max_entries(16_384, 0);
+#[map]
+static FRAGMENTS_V6: LruHashMap<FragmentKeyV6, FragmentValue> =
+    LruHashMap::with_max_entries(16_384, 0);
 
 /// How far a lookup in the interface table searches.
 const INTERFACE_PROBES: u32 = 8;
 
-/// The maps as tables. `FAST` ones look connections up in place, which the verifier takes for a
-/// program as small as XDP's; others by a function of its own.
+/// The maps as tables.
 #[derive(Clone, Copy)]
-pub struct Maps<const FAST: bool>;
+pub struct Maps;
 
-impl<const FAST: bool> Maps<FAST> {
+impl Maps {
     /// The interface that a packet came in by, if it is one of ours.
     #[inline(always)]
     pub fn interface(self, ifindex: u32) -> Option<&'static InterfaceCell> {
@@ -73,7 +95,7 @@ impl<const FAST: bool> Maps<FAST> {
     }
 }
 
-impl<const FAST: bool> forward::Tables<'static> for Maps<FAST> {
+impl forward::Tables<'static> for Maps {
     #[inline(always)]
     fn globals(self) -> Option<&'static Globals> {
         GLOBALS.get(0)
@@ -85,6 +107,10 @@ impl<const FAST: bool> forward::Tables<'static> for Maps<FAST> {
     #[inline(always)]
     fn address(self, index: u32) -> Option<&'static AddressCell> {
         ADDRESSES.get(index)
+    }
+    #[inline(always)]
+    fn address_v6(self, index: u32) -> Option<&'static AddressCellV6> {
+        ADDRESSES_V6.get(index)
     }
     #[inline(always)]
     fn service(self, index: u32) -> Option<&'static ServiceCell> {
@@ -127,106 +153,162 @@ impl<const FAST: bool> forward::Tables<'static> for Maps<FAST> {
         CONNECTIONS.get(index)
     }
     #[inline(always)]
+    fn bucket_v6(self, index: u32) -> Option<&'static Bucket<SlotV6>> {
+        CONNECTIONS_V6.get(index)
+    }
+    #[inline(always)]
+    fn carry(self, processor: u32) -> Option<&'static Carry> {
+        CARRIES.get(processor)
+    }
+    #[inline(always)]
     fn route(self, address: u32) -> Option<RouteValue> {
         ROUTES.get(Key::new(32, address)).copied()
     }
     #[inline(always)]
-    fn neighbour(self, key: NeighbourKey) -> Option<u32> {
-        // SAFETY: the value is one aligned word, which the daemon replaces as a whole; the map is
-        // not preallocated, so a removed element's memory lives until no program runs on it.
+    fn route_v6(self, address: Address) -> Option<RouteValue> {
+        ROUTES_V6.get(Key::new(128, address)).copied()
+    }
+    #[inline(always)]
+    fn neighbour(self, key: &NeighbourKey) -> Option<u32> {
+        // SAFETY: the value is copied at once.
         unsafe { NEIGHBOURS.get(key) }.copied()
     }
     #[inline(always)]
     fn fragment(self, key: &FragmentKey) -> Option<FragmentValue> {
-        // SAFETY: an element of an LRU map may be recycled while it is read; what is read is
-        // checked against the connection table's epoch before it counts.
+        // SAFETY: as above.
         unsafe { FRAGMENTS.get(key) }.copied()
     }
     #[inline(always)]
     fn remember_fragment(self, key: &FragmentKey, value: &FragmentValue) {
-        // A refusal (the map is busy) means that later fragments are dropped with their reason.
+        // An LRU map makes room by itself.
         let _ = FRAGMENTS.insert(key, value, 0);
     }
     #[inline(always)]
-    fn find(self, question: Question, now: u32) -> u64 {
-        if FAST {
-            return forward::find(self, question, now);
-        }
-        xvs_find(question.client, question.other, now)
+    fn fragment_v6(self, key: &FragmentKeyV6) -> Option<FragmentValue> {
+        // SAFETY: as above.
+        unsafe { FRAGMENTS_V6.get(key) }.copied()
     }
     #[inline(always)]
-    fn choose(self, opening: Opening, now: u32, processor: u32) -> u64 {
-        xvs_choose(opening.client, opening.service, now, processor)
-    }
-    #[inline(always)]
-    fn make(self, opening: Opening, chosen: u64, now: u32, processor: u32) -> u64 {
-        xvs_make(opening.client, opening.service, chosen, now, processor)
+    fn remember_fragment_v6(self, key: &FragmentKeyV6, value: &FragmentValue) {
+        let _ = FRAGMENTS_V6.insert(key, value, 0);
     }
     #[inline(always)]
     fn sweep(self, first: u32, now: u32, processor: u32) {
         xvs_sweep(first, now, processor);
     }
     #[inline(always)]
-    fn pick(self, service: u32) -> u32 {
-        xvs_pick(service)
+    fn settle(self, own: Handle, now: u32, processor: u32) -> u64 {
+        xvs_settle(own.0, now, processor)
     }
     #[inline(always)]
-    fn least_loaded(self, first: u32, members: u32, by_weight: bool) -> u32 {
-        xvs_least_loaded(first, members, by_weight as u32)
+    fn settle_v6(self, own: Handle, now: u32, processor: u32) -> u64 {
+        xvs_settle_v6(own.0, now, processor)
+    }
+    #[inline(always)]
+    fn seek(self, address: Address, is_v6: bool, processor: u32) -> u64 {
+        let [a, b, c, d] = address.map(u64::from);
+        xvs_seek(a | b << 32, c | d << 32, is_v6 as u32, processor)
+    }
+    #[inline(always)]
+    fn lookup(self, index: u32) -> Option<&'static LookupLine> {
+        LOOKUPS.get(index)
+    }
+    #[inline(always)]
+    fn locality(self, key: &LocalityKey) -> u32 {
+        // SAFETY: the value is read at once.
+        unsafe { LOCALITIES.get(key) }.map_or(abi::NONE, |locality| locality.destination)
+    }
+    #[inline(always)]
+    fn set_locality(self, key: &LocalityKey, destination: u32, now: u32) {
+        let locality = Locality {
+            destination,
+            used: now,
+        };
+        let _ = LOCALITIES.insert(key, &locality, 0);
+    }
+    #[inline(always)]
+    fn change_locality_set(
+        self,
+        key: &LocalityKey,
+        change: impl FnOnce(&mut lblcr::Set) -> u32,
+    ) -> Option<u32> {
+        let set = LOCALITY_SETS.get_ptr_mut(key)?;
+        // SAFETY: the value stays where it is while this program runs. Other processors may change
+        // it at the same time, word by word, and each word is a number that any set may have: a
+        // change may be lost, which the next connection makes up for.
+        Some(change(unsafe { &mut *set }))
+    }
+    #[inline(always)]
+    fn add_locality_set(self, key: &LocalityKey, destination: u32, now: u32) {
+        let _ = LOCALITY_SETS.insert(key, &lblcr::Set::new(destination, now), 0);
+    }
+    #[inline(always)]
+    fn random(self) -> u32 {
+        // SAFETY: the helper takes nothing and cannot fail.
+        unsafe { bpf_get_prandom_u32() }
+    }
+    #[inline(always)]
+    fn pick_hashed(self, service: u32, scheduling: u32, processor: u32) -> u32 {
+        xvs_pick_hashed(service, scheduling, processor)
+    }
+    #[inline(always)]
+    fn least_loaded(self, first: u32, members: u32, rule: u32) -> u32 {
+        xvs_least_loaded(first, members, rule)
+    }
+    #[inline(always)]
+    fn somebody_has_room(self, first: u32, members: u32) -> bool {
+        xvs_somebody_has_room(first, members) != 0
     }
 }
 
 /// A global function: the verifier looks at it once, not once for every way to it.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn xvs_find(client: u64, other: u64, now: u32) -> u64 {
-    forward::find(Maps::<false>, Question { client, other }, now)
-}
-
-/// As [`xvs_find`].
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub extern "C" fn xvs_choose(client: u64, service: u64, now: u32, processor: u32) -> u64 {
-    forward::choose(Maps::<false>, Opening { client, service }, now, processor)
-}
-
-/// As [`xvs_find`].
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub extern "C" fn xvs_make(
-    client: u64,
-    service: u64,
-    chosen: u64,
-    now: u32,
-    processor: u32,
-) -> u64 {
-    forward::make(
-        Maps::<false>,
-        Opening { client, service },
-        chosen,
-        now,
-        processor,
-    )
-}
-
-/// As [`xvs_find`].
-#[unsafe(no_mangle)]
-#[inline(never)]
 pub extern "C" fn xvs_sweep(first: u32, now: u32, processor: u32) -> u32 {
-    forward::sweep(Maps::<false>, first, now, processor);
+    forward::sweep(Maps, first, now, processor);
     0
 }
 
-/// As [`xvs_find`].
+/// As [`xvs_sweep`].
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn xvs_pick(service: u32) -> u32 {
-    forward::pick(Maps::<false>, service)
+pub extern "C" fn xvs_settle(own: u64, now: u32, processor: u32) -> u64 {
+    forward::settle(Maps, Handle(own), now, processor)
 }
 
-/// As [`xvs_pick`].
+/// As [`xvs_sweep`].
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn xvs_least_loaded(first: u32, members: u32, by_weight: u32) -> u32 {
-    forward::least_loaded(Maps::<false>, first, members, by_weight != 0)
+pub extern "C" fn xvs_settle_v6(own: u64, now: u32, processor: u32) -> u64 {
+    forward::settle_v6(Maps, Handle(own), now, processor)
+}
+
+/// As [`xvs_sweep`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn xvs_seek(first: u64, second: u64, is_v6: u32, processor: u32) -> u64 {
+    let words = [first, first >> 32, second, second >> 32];
+    let address = words.map(|word| word as u32);
+    forward::seek(Maps, address, is_v6 != 0, processor)
+}
+
+/// As [`xvs_sweep`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn xvs_pick_hashed(service: u32, scheduling: u32, processor: u32) -> u32 {
+    forward::pick_hashed(Maps, service, scheduling, processor)
+}
+
+/// As [`xvs_sweep`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn xvs_least_loaded(first: u32, members: u32, rule: u32) -> u32 {
+    forward::least_loaded(Maps, first, members, rule)
+}
+
+/// As [`xvs_sweep`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn xvs_somebody_has_room(first: u32, members: u32) -> u32 {
+    forward::somebody_has_room(Maps, first, members) as u32
 }

@@ -2,8 +2,11 @@
 
 use core::mem::offset_of;
 
+use abi::{Address, Reason, Stage, tunnel};
 use aya_ebpf::bindings::{
-    __sk_buff, BPF_F_MARK_MANGLED_0, BPF_F_PSEUDO_HDR, TC_ACT_OK, TC_ACT_SHOT,
+    __sk_buff, BPF_F_ADJ_ROOM_ENCAP_L3_IPV4, BPF_F_ADJ_ROOM_ENCAP_L3_IPV6,
+    BPF_F_ADJ_ROOM_ENCAP_L4_GRE, BPF_F_ADJ_ROOM_ENCAP_L4_UDP, BPF_F_ADJ_ROOM_FIXED_GSO,
+    BPF_F_MARK_MANGLED_0, BPF_F_PSEUDO_HDR, TC_ACT_OK, TC_ACT_SHOT,
     bpf_adj_room_mode::BPF_ADJ_ROOM_MAC, bpf_redir_neigh, bpf_redir_neigh__bindgen_ty_1,
 };
 use aya_ebpf::helpers::{
@@ -11,9 +14,11 @@ use aya_ebpf::helpers::{
     bpf_skb_adjust_room, bpf_skb_change_tail, bpf_skb_pull_data, bpf_skb_vlan_pop,
     bpf_skb_vlan_push,
 };
-use aya_ebpf::macros::classifier;
+use aya_ebpf::macros::{classifier, map};
+use aya_ebpf::maps::ProgramArray;
 use aya_ebpf::programs::TcContext;
-use forward::{Action, Host};
+use cell::Cell32;
+use forward::{Action, Host, Outer};
 use wire::{Delta, ethernet};
 
 use crate::clock;
@@ -26,51 +31,124 @@ const HEADERS: u32 = 192;
 /// `__sk_buff.pkt_type` of a frame to this machine.
 const PACKET_HOST: u32 = 0;
 const AF_INET: u32 = 2;
+const AF_INET6: u32 = 10;
 
-/// Forwards, answers, or leaves to the stack.
+/// The stages behind the entry points, by [`Stage`]'s number.
+#[map]
+static TC_STAGES: ProgramArray = ProgramArray::with_max_entries(Stage::ALL.len() as u32, 0);
+
+macro_rules! stages {
+    ($($(#[$doc:meta])* $name:ident: $stage:ident;)*) => {
+        $($(#[$doc])*
+        #[classifier]
+        pub fn $name(context: TcContext) -> i32 {
+            run(context, Stage::$stage)
+        })*
+    };
+}
+
+stages! {
+    /// Ingress: forwards, answers, or leaves to the stack.
+    xvs_ingress: Enter;
+    /// A stage of `xvs_ingress`.
+    xvs_tc_enter_v6: EnterV6;
+    /// A stage of `xvs_ingress`.
+    xvs_tc_fragment: Fragment;
+    /// A stage of `xvs_ingress`.
+    xvs_tc_fragment_v6: FragmentV6;
+    /// A stage of `xvs_ingress`.
+    xvs_tc_relay: Relay;
+    /// A stage of `xvs_ingress`.
+    xvs_tc_relay_v6: RelayV6;
+    /// A stage of `xvs_ingress`.
+    xvs_tc_open: Open;
+    /// A stage of `xvs_ingress`.
+    xvs_tc_open_v6: OpenV6;
+    /// A stage of `xvs_ingress`.
+    xvs_tc_schedule: Schedule;
+    /// A stage of `xvs_ingress`.
+    xvs_tc_make: Make;
+    /// A stage of `xvs_ingress`.
+    xvs_tc_make_v6: MakeV6;
+    /// A stage of `xvs_ingress`.
+    xvs_tc_onward: Onward;
+    /// A stage of `xvs_ingress`.
+    xvs_tc_onward_v6: OnwardV6;
+    /// A stage of `xvs_ingress`.
+    xvs_tc_translate: Translate;
+    /// A stage of `xvs_ingress`.
+    xvs_tc_translate_v6: TranslateV6;
+    /// A stage of `xvs_ingress`.
+    xvs_tc_tunnel: Tunnel;
+    /// A stage of `xvs_ingress`.
+    xvs_tc_tunnel_v6: TunnelV6;
+    /// A stage of `xvs_ingress`.
+    xvs_tc_answer: Answer;
+    /// A stage of `xvs_ingress`.
+    xvs_tc_answer_v6: AnswerV6;
+    /// A stage of `xvs_egress`.
+    xvs_tc_depart_v6: DepartV6;
+}
+
+/// Egress: what this machine itself sends. What came in by an interface was looked at there.
 #[classifier]
-pub fn xvs_ingress(context: TcContext) -> i32 {
+pub fn xvs_egress(context: TcContext) -> i32 {
+    // SAFETY: a read of the context, which the verifier checks.
+    if unsafe { (*context.skb.skb).ingress_ifindex } != 0 {
+        return TC_ACT_OK;
+    }
+    run(context, Stage::Depart)
+}
+
+#[inline(always)]
+fn run(context: TcContext, stage: Stage) -> i32 {
     let mut packet = Packet {
         context,
         exit: 0,
-        neighbour: 0,
     };
     packet.pull(HEADERS);
-    match forward::process(&mut packet).action() {
+    let verdict = forward::run(&mut packet, stage);
+    match verdict.action() {
         Action::Pass => TC_ACT_OK,
         Action::Drop => TC_ACT_SHOT,
-        Action::Send if packet.neighbour != 0 => {
-            redirect_to_neighbour(packet.exit, packet.neighbour)
-        }
+        Action::Send if packet.exit == 0 => packet.redirect_to_neighbour(),
         // SAFETY: the helper only notes the interface for the return code that it gives.
         Action::Send => unsafe { bpf_redirect(packet.exit, 0) as i32 },
+        Action::GoOn => {
+            // SAFETY: the array holds programs of this kind only, as the kernel sees to.
+            unsafe { TC_STAGES.tail_call(&packet.context, verdict.next()) };
+            packet.count(Reason::StageMissing);
+            TC_ACT_SHOT
+        }
     }
-}
-
-/// Lets the kernel find the neighbour's MAC, and wait for it.
-#[inline(always)]
-fn redirect_to_neighbour(ifindex: u32, neighbour: u32) -> i32 {
-    let mut params = bpf_redir_neigh {
-        nh_family: AF_INET,
-        // An IPv4 address is the first word of the union.
-        __bindgen_anon_1: bpf_redir_neigh__bindgen_ty_1 {
-            ipv6_nh: [neighbour, 0, 0, 0],
-        },
-    };
-    let size = size_of::<bpf_redir_neigh>() as i32;
-    // SAFETY: the helper reads `size` bytes of `params`.
-    unsafe { bpf_redirect_neigh(ifindex, &raw mut params, size, 0) as i32 }
 }
 
 struct Packet {
     context: TcContext,
-    /// Interface to leave by.
+    /// Interface to leave by, 0 where the kernel is to find the neighbour's MAC.
     exit: u32,
-    /// Address of the neighbour to leave to, 0 where the MACs are in place.
-    neighbour: u32,
 }
 
 impl Packet {
+    /// Lets the kernel find the neighbour's MAC, and wait for it.
+    #[inline(always)]
+    fn redirect_to_neighbour(&self) -> i32 {
+        let Some(carry) = self.carry() else {
+            return TC_ACT_SHOT;
+        };
+        let is_v6 = carry.neighbour_family.load() == 6;
+        let mut params = bpf_redir_neigh {
+            nh_family: if is_v6 { AF_INET6 } else { AF_INET },
+            // An IPv4 address is the first word of the union.
+            __bindgen_anon_1: bpf_redir_neigh__bindgen_ty_1 {
+                ipv6_nh: words(&carry.neighbour),
+            },
+        };
+        let size = size_of::<bpf_redir_neigh>() as i32;
+        // SAFETY: the helper reads `size` bytes of `params`.
+        unsafe { bpf_redirect_neigh(carry.ifindex.load(), &raw mut params, size, 0) as i32 }
+    }
+
     /// Makes the first bytes, as many as there are, readable in one piece.
     #[inline(always)]
     fn pull(&mut self, wanted: u32) {
@@ -101,10 +179,10 @@ impl Packet {
 
 impl Host<'static> for Packet {
     const COMPLETE: bool = true;
-    type Tables = Maps<false>;
+    type Tables = Maps;
 
     #[inline(always)]
-    fn tables(&self) -> Maps<false> {
+    fn tables(&self) -> Maps {
         Maps
     }
     #[inline(always)]
@@ -129,9 +207,14 @@ impl Host<'static> for Packet {
     }
     #[inline(always)]
     fn own_address(&self) -> u32 {
-        Maps::<false>
+        Maps
             .interface(self.ifindex())
             .map_or(0, |interface| interface.address.load())
+    }
+    #[inline(always)]
+    fn own_address_v6(&self) -> Address {
+        Maps.interface(self.ifindex())
+            .map_or([0; 4], |interface| words(&interface.address_v6))
     }
     #[inline(always)]
     fn vlan_beside(&self) -> u16 {
@@ -216,9 +299,12 @@ impl Host<'static> for Packet {
         Some(())
     }
     #[inline(always)]
-    fn leave_by(&mut self, ifindex: u32, neighbour: u32) {
+    fn leave_by(&mut self, ifindex: u32) {
         self.exit = ifindex;
-        self.neighbour = neighbour;
+    }
+    #[inline(always)]
+    fn leave_by_neighbour(&mut self) {
+        self.exit = 0;
     }
     #[inline(always)]
     fn embed(&mut self, offset: u32, room: u32, keep: u32) -> Option<()> {
@@ -234,4 +320,50 @@ impl Host<'static> for Packet {
         self.pull(offset + room + keep);
         Some(())
     }
+    #[inline(always)]
+    fn strip(&mut self, offset: u32, length: u32) -> Option<()> {
+        let skb = self.context.skb.skb;
+        // SAFETY: the context is the one that the kernel gave; lengths are checked by the helper.
+        if unsafe { bpf_skb_adjust_room(skb, -(length as i32), BPF_ADJ_ROOM_MAC, 0) } != 0 {
+            return None;
+        }
+        self.pull(offset);
+        Some(())
+    }
+    #[inline(always)]
+    fn encapsulate(&mut self, offset: u32, outer: Outer) -> Option<()> {
+        let family = if outer.is_v6 {
+            BPF_F_ADJ_ROOM_ENCAP_L3_IPV6
+        } else {
+            BPF_F_ADJ_ROOM_ENCAP_L3_IPV4
+        };
+        let transport = match outer.kind {
+            tunnel::GUE => BPF_F_ADJ_ROOM_ENCAP_L4_UDP,
+            tunnel::GRE => BPF_F_ADJ_ROOM_ENCAP_L4_GRE,
+            _ => 0,
+        };
+        let segments = if outer.fixed_segments {
+            BPF_F_ADJ_ROOM_FIXED_GSO
+        } else {
+            0
+        };
+        let (room, flags) = (outer.room as i32, (family | transport | segments) as u64);
+        let skb = self.context.skb.skb;
+        // SAFETY: the context is the one that the kernel gave; lengths are checked by the helper.
+        if unsafe { bpf_skb_adjust_room(skb, room, BPF_ADJ_ROOM_MAC, flags) } != 0 {
+            return None;
+        }
+        self.pull(offset + outer.room);
+        Some(())
+    }
+}
+
+#[inline(always)]
+fn words(cells: &[Cell32; 4]) -> Address {
+    [
+        cells[0].load(),
+        cells[1].load(),
+        cells[2].load(),
+        cells[3].load(),
+    ]
 }

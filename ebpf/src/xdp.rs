@@ -3,26 +3,73 @@
 use aya_ebpf::EbpfContext as _;
 use core::mem::offset_of;
 
+use abi::{Address, Reason, Stage};
 use aya_ebpf::bindings::{xdp_action, xdp_md};
 use aya_ebpf::helpers::{bpf_get_smp_processor_id, bpf_redirect, bpf_xdp_adjust_head};
-use aya_ebpf::macros::xdp;
+use aya_ebpf::macros::{map, xdp};
+use aya_ebpf::maps::ProgramArray;
 use aya_ebpf::programs::XdpContext;
-use forward::{Action, Host};
+use forward::{Action, Host, Outer};
 use wire::{Delta, ethernet};
 
 use crate::clock;
 use crate::frame;
 use crate::maps::Maps;
 
-/// Forwards what it can; everything else goes to the TC program behind it.
-#[xdp]
-pub fn xvs_xdp(context: XdpContext) -> u32 {
+/// The stages behind the entry point, by [`Stage`]'s number.
+#[map]
+static XDP_STAGES: ProgramArray = ProgramArray::with_max_entries(Stage::ALL.len() as u32, 0);
+
+macro_rules! stages {
+    ($($(#[$doc:meta])* $name:ident: $stage:ident;)*) => {
+        $($(#[$doc])*
+        #[xdp]
+        pub fn $name(context: XdpContext) -> u32 {
+            run(context, Stage::$stage)
+        })*
+    };
+}
+
+stages! {
+    /// Forwards what it can; everything else goes to the TC program behind it.
+    xvs_xdp: Enter;
+    /// A stage of `xvs_xdp`.
+    xvs_xdp_enter_v6: EnterV6;
+    /// A stage of `xvs_xdp`.
+    xvs_xdp_open: Open;
+    /// A stage of `xvs_xdp`.
+    xvs_xdp_open_v6: OpenV6;
+    /// A stage of `xvs_xdp`.
+    xvs_xdp_schedule: Schedule;
+    /// A stage of `xvs_xdp`.
+    xvs_xdp_make: Make;
+    /// A stage of `xvs_xdp`.
+    xvs_xdp_make_v6: MakeV6;
+    /// A stage of `xvs_xdp`.
+    xvs_xdp_onward: Onward;
+    /// A stage of `xvs_xdp`.
+    xvs_xdp_onward_v6: OnwardV6;
+    /// A stage of `xvs_xdp`.
+    xvs_xdp_tunnel: Tunnel;
+    /// A stage of `xvs_xdp`.
+    xvs_xdp_tunnel_v6: TunnelV6;
+}
+
+#[inline(always)]
+fn run(context: XdpContext, stage: Stage) -> u32 {
     let mut frame = Frame { context, exit: 0 };
-    match forward::process(&mut frame).action() {
+    let verdict = forward::run(&mut frame, stage);
+    match verdict.action() {
         Action::Pass => xdp_action::XDP_PASS,
         Action::Drop => xdp_action::XDP_DROP,
         // SAFETY: the helper only notes the interface for the return code that it gives.
         Action::Send => unsafe { bpf_redirect(frame.exit, 0) as u32 },
+        Action::GoOn => {
+            // SAFETY: the array holds programs of this kind only, as the kernel sees to.
+            unsafe { XDP_STAGES.tail_call(&frame.context, verdict.next()) };
+            frame.count(Reason::StageMissing);
+            xdp_action::XDP_DROP
+        }
     }
 }
 
@@ -50,10 +97,10 @@ impl Frame {
 
 impl Host<'static> for Frame {
     const COMPLETE: bool = false;
-    type Tables = Maps<true>;
+    type Tables = Maps;
 
     #[inline(always)]
-    fn tables(&self) -> Maps<true> {
+    fn tables(&self) -> Maps {
         Maps
     }
     #[inline(always)]
@@ -71,7 +118,7 @@ impl Host<'static> for Frame {
     }
     #[inline(always)]
     fn is_own_mac(&self, mac: [u8; 6]) -> bool {
-        let Some(interface) = Maps::<true>.interface(self.ifindex()) else {
+        let Some(interface) = Maps.interface(self.ifindex()) else {
             return false;
         };
         let first = u32::from_ne_bytes([mac[0], mac[1], mac[2], mac[3]]);
@@ -80,9 +127,14 @@ impl Host<'static> for Frame {
     }
     #[inline(always)]
     fn own_address(&self) -> u32 {
-        Maps::<true>
+        Maps
             .interface(self.ifindex())
             .map_or(0, |interface| interface.address.load())
+    }
+    #[inline(always)]
+    fn own_address_v6(&self) -> Address {
+        // It answers nobody.
+        [0; 4]
     }
     #[inline(always)]
     fn vlan_beside(&self) -> u16 {
@@ -153,11 +205,35 @@ impl Host<'static> for Frame {
         Some(())
     }
     #[inline(always)]
-    fn leave_by(&mut self, ifindex: u32, _neighbour: u32) {
+    fn leave_by(&mut self, ifindex: u32) {
         self.exit = ifindex;
+    }
+    #[inline(always)]
+    fn leave_by_neighbour(&mut self) {
+        // Such packets went up the stack.
     }
     #[inline(always)]
     fn embed(&mut self, _offset: u32, _room: u32, _keep: u32) -> Option<()> {
         None
+    }
+    #[inline(always)]
+    fn strip(&mut self, _offset: u32, _length: u32) -> Option<()> {
+        None
+    }
+    #[inline(always)]
+    fn encapsulate(&mut self, offset: u32, outer: Outer) -> Option<()> {
+        let macs: [u8; 12] = self.bytes(0)?;
+        let tag: [u8; 4] = self.bytes(ethernet::TYPE_OFFSET)?;
+        let room = outer.room as i32;
+        // SAFETY: the context is the one that the kernel gave; every pointer into the frame is made
+        // anew after this.
+        if unsafe { bpf_xdp_adjust_head(self.context.as_ptr().cast(), -room) } != 0 {
+            return None;
+        }
+        self.set_bytes(0, &macs)?;
+        if offset > ethernet::HEADER {
+            self.set_bytes(ethernet::TYPE_OFFSET, &tag)?;
+        }
+        Some(())
     }
 }

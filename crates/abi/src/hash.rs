@@ -18,10 +18,25 @@ pub const fn hash_address(address: u32) -> u32 {
     finish(address.wrapping_mul(MULTIPLIER))
 }
 
-/// Hash of a virtual service's address, port and protocol.
+/// The words of an IPv6 address in one.
 #[inline(always)]
-pub const fn hash_service(address: u32, port: u16, protocol: u8) -> u32 {
-    finish(address.wrapping_mul(MULTIPLIER) ^ ((port as u32) << 8) ^ protocol as u32)
+const fn mixed(address: [u32; 4], seed: u32) -> u32 {
+    let h = finish(address[0] ^ seed);
+    let h = h.wrapping_add(address[1]).wrapping_mul(MULTIPLIER);
+    let h = finish(h ^ address[2]);
+    h.wrapping_add(address[3]).wrapping_mul(MULTIPLIER)
+}
+
+/// Hash of an IPv6 address, in words as read from the packet.
+#[inline(always)]
+pub const fn hash_address_v6(address: [u32; 4]) -> u32 {
+    finish(mixed(address, 0))
+}
+
+/// Hash of a virtual service's address (IPv4: first word only) and key.
+#[inline(always)]
+pub const fn hash_service(address: [u32; 4], key: u32) -> u32 {
+    finish(mixed(address, key))
 }
 
 /// Hash of a connection: the client's side only, as in IPVS, so that both directions of a
@@ -30,5 +45,12 @@ pub const fn hash_service(address: u32, port: u16, protocol: u8) -> u32 {
 #[inline(always)]
 pub const fn hash_connection(client: u32, port: u16, protocol: u8, seed: u32) -> u32 {
     let h = finish(client ^ seed);
+    finish(h ^ (((port as u32) << 8) | protocol as u32).wrapping_mul(MULTIPLIER))
+}
+
+/// As [`hash_connection`], of an IPv6 client.
+#[inline(always)]
+pub const fn hash_connection_v6(client: [u32; 4], port: u16, protocol: u8, seed: u32) -> u32 {
+    let h = mixed(client, seed);
     finish(h ^ (((port as u32) << 8) | protocol as u32).wrapping_mul(MULTIPLIER))
 }

@@ -14,15 +14,17 @@
 
 mod hash;
 mod reason;
+mod stage;
 mod tables;
 mod view;
 
-pub use hash::{hash_address, hash_connection, hash_service};
+pub use hash::{hash_address, hash_address_v6, hash_connection, hash_connection_v6, hash_service};
 pub use reason::{Outcome, REASONS, Reason};
+pub use stage::Stage;
 pub use tables::*;
 pub use view::View;
 
 /// Version of every layout in this crate. A daemon adopts pinned maps of the same version only.
 ///
 /// It must change whenever a layout changes; the test `layouts` holds the sizes and offsets.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;

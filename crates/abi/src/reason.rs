@@ -38,6 +38,11 @@ macro_rules! reasons {
                 match self { $(Reason::$variant => $sentence,)* }
             }
 
+            /// Whether the packet is left to the director's own network stack.
+            pub const fn is_pass(self) -> bool {
+                Self::PASSES >> (self as u32 & 63) & 1 == 1
+            }
+
             /// What happens to the packet.
             pub const fn outcome(self) -> Outcome {
                 match self { $(Reason::$variant => Outcome::$outcome,)* }
@@ -55,6 +60,9 @@ reasons! {
     IcmpRelayed = 2, "icmp_relayed", Forward, "An ICMP error about a connection was translated and sent on.";
     FragmentForwarded = 3, "fragment_forwarded", Forward, "A later fragment followed the decision of its first.";
 
+    Tunnelled = 4, "tunnelled", Forward, "A client's packet was encapsulated and went to its real server.";
+    PassedThrough = 5, "passed_through", Forward, "A real server's reply with the virtual address as source came through the director and went to its client.";
+
     NotOurs = 8, "not_ours", Pass, "The packet concerns no virtual service.";
     NotIp = 9, "not_ip", Pass, "The frame carries neither IPv4 nor anything else that is balanced.";
     NotForThisHost = 10, "not_for_this_host", Pass, "The frame is addressed to another machine's MAC.";
@@ -64,6 +72,9 @@ reasons! {
     NotSyn = 14, "not_syn", Pass, "A TCP segment without connection that does not open one.";
     ToStack = 15, "to_stack", Pass, "XDP left the packet to the complete path on TC.";
     IcmpOther = 16, "icmp_other", Pass, "An ICMP message that is no error about a connection.";
+
+    DeliveredHere = 17, "delivered_here", Pass, "The destination is the director itself.";
+    ReplyFromHere = 18, "reply_from_here", Pass, "A local real server's packet went to its client.";
 
     TruncatedHeader = 24, "truncated_header", Drop, "The frame ends inside a header.";
     BadIpHeader = 25, "bad_ip_header", Drop, "The IP header's version or lengths contradict each other.";
@@ -84,6 +95,10 @@ reasons! {
     RewriteFailed = 40, "rewrite_failed", Drop, "The kernel refused room or access to rewrite the packet.";
     TableMissing = 41, "table_missing", Drop, "A table entry that must be there is not; restart the daemon to repair.";
     CannotFragment = 42, "cannot_fragment", Drop, "The packet is too large for the next link, may be fragmented, and this is not built yet.";
+
+    LocalNat = 43, "local_nat", Drop, "VS/NAT to a loopback address cannot be: its replies would never leave; use -g.";
+    TunnelChecksum = 44, "tunnel_checksum", Drop, "This tunnel's checksum cannot be made for a packet that the device will cut; switch generic receive offload off, or choose nocsum.";
+    StageMissing = 45, "stage_missing", Drop, "A part of the data plane is not loaded; restart the daemon to repair.";
 
     IcmpRateLimited = 48, "icmp_rate_limited", Note, "An ICMP error of the director's own was held back by its rate limit.";
     NewConnection = 49, "new_connection", Note, "A connection was made.";

@@ -4,6 +4,9 @@ use cell::{Cell32, Cell64};
 
 use crate::REASONS;
 
+/// An IP address of either family, in words as they stand in a packet. IPv4's is the first word.
+pub type Address = [u32; 4];
+
 /// A point in time or a span, in ticks of the kernel (jiffies), wrapping.
 pub type Tick = u32;
 
@@ -54,7 +57,29 @@ pub struct Globals {
     pub icmp_burst: Cell32,
     /// 0 the normal TCP state table, 1 the one for `secure_tcp`.
     pub tcp_table: Cell32,
-    reserved: Cell32,
+    /// Number of buckets of the connection table for IPv6, less one.
+    pub bucket_mask_v6: Cell32,
+    /// Number of IPv6 address cells of a side, less one.
+    pub address_mask_v6: Cell32,
+    /// IPVS's pmtu_disc: 0 fragments what is too large for a tunnel, whatever the sender wants.
+    pub pmtu_disc: Cell32,
+    /// IPVS's nat_icmp_send: 1 tells clients of errors about replies, too.
+    pub nat_icmp_send: Cell32,
+    /// IPVS's schedule_icmp: 1 lets an ICMP error that belongs to no connection open one.
+    pub schedule_icmp: Cell32,
+    /// IPVS's sloppy_tcp: 1 lets any segment but a reset open a connection.
+    pub sloppy_tcp: Cell32,
+    /// IPVS's sloppy_sctp, likewise.
+    pub sloppy_sctp: Cell32,
+    /// IPVS's expire_quiescent_template: 1 forgets a template whose destination takes nothing new.
+    pub expire_quiescent_template: Cell32,
+    /// IPVS's ignore_tunneled: 1 lets packets that came by a tunnel pass.
+    pub ignore_tunneled: Cell32,
+    /// IPVS's cache_bypass: 1 forwards to the original address where a service has no destination.
+    pub cache_bypass: Cell32,
+    /// IPVS's drop_packet: one packet of so many is dropped; 0 none.
+    pub drop_packet: Cell32,
+    reserved: [Cell32; 6],
     /// Timeouts in ticks by [`timeout_index`].
     pub timeouts: Timeouts,
 }
@@ -93,8 +118,8 @@ pub struct Runtime {
     pub sweep_cursor: Cell32,
     /// Tick of the last sweep by packets.
     pub sweep_tick: Cell32,
-    /// Identification of the ICMP errors that the director sends.
-    pub icmp_identification: Cell32,
+    /// Identification of the packets that the director makes: ICMP errors, tunnels' outer ones.
+    pub identification: Cell32,
 }
 
 /// What an IPv4 address is to the director. Empty where `address` is 0.
@@ -119,7 +144,21 @@ pub mod address_flags {
     pub const REAL: u32 = 4;
 }
 
-/// How a service chooses a destination.
+/// What an IPv6 address is to the director. Empty where all words of `address` are 0.
+///
+/// Hashed by [`crate::hash_address_v6`], linear probing, two sides.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub struct AddressCellV6 {
+    /// Network order.
+    pub address: [Cell32; 4],
+    /// Bits of [`address_flags`].
+    pub flags: Cell32,
+    reserved: [Cell32; 3],
+}
+
+/// How a service chooses a destination. Those from [`Scheduling::DestinationHash`] on look it up in
+/// a table that user space laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Scheduling {
@@ -131,6 +170,56 @@ pub enum Scheduling {
     LeastConnection = 2,
     /// The fewest connections for the weight: wlc.
     WeightedLeastConnection = 3,
+    /// The shortest expected delay: sed.
+    ShortestExpectedDelay = 4,
+    /// The first idle one, else as sed: nq.
+    NeverQueue = 5,
+    /// The greatest weight: fo.
+    Failover = 6,
+    /// The greatest weight that is not exhausted: ovf.
+    Overflow = 7,
+    /// The better of two that are drawn: twos.
+    Lottery = 8,
+    /// The virtual address's: lblc.
+    Locality = 9,
+    /// One of the virtual address's set: lblcr.
+    LocalityReplicated = 10,
+    /// By the virtual address: dh.
+    DestinationHash = 11,
+    /// By the client's address: sh.
+    SourceHash = 12,
+    /// By the client's address, with few moving: mh.
+    MaglevHash = 13,
+    /// By the client's address and port, the same on every director: maglev.
+    Maglev = 14,
+}
+
+/// Destinations' numbers in a [`LookupLine`].
+pub const LOOKUP_LINE: usize = 16;
+
+/// A stretch of the table that a hashing scheduler looks destinations up in.
+#[repr(C, align(64))]
+#[derive(Debug, Default)]
+pub struct LookupLine(pub [Cell32; LOOKUP_LINE]);
+
+/// A virtual address of a service: the key of the maps of lblc and lblcr.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LocalityKey {
+    /// The service's number.
+    pub service: u32,
+    /// [`Address`].
+    pub address: Address,
+}
+
+/// Where an address's connections go: the value of lblc's map.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Locality {
+    /// The destination's number.
+    pub destination: u32,
+    /// Tick of the last connection.
+    pub used: Tick,
 }
 
 /// A virtual service. Empty where `key` is 0.
@@ -139,14 +228,16 @@ pub enum Scheduling {
 #[repr(C, align(64))]
 #[derive(Debug, Default)]
 pub struct ServiceCell {
-    /// Network order.
-    pub address: Cell32,
-    /// [`ServiceCell::key`] of port and protocol; 0 where the cell is empty.
+    /// [`Address`], or the firewall mark in the first word.
+    pub address: [Cell32; 4],
+    /// [`ServiceCell::key`] or [`ServiceCell::mark_key`]; 0 where the cell is empty.
     pub key: Cell32,
     /// The service's number.
     pub number: Cell32,
     /// [`Scheduling`] as a number.
     pub scheduling: Cell32,
+    /// Bits of [`service_flags`].
+    pub flags: Cell32,
     /// Index of its first member: its destinations' numbers, in the kernel's list order.
     pub members_first: Cell32,
     /// How many destinations it has.
@@ -159,27 +250,75 @@ pub struct ServiceCell {
     pub picks: Cell64,
     /// What the service's cursor read when this sequence began.
     pub cursor_base: Cell64,
-    reserved: [Cell64; 2],
+    /// Ticks that a persistence template lasts; 0 where the service is not persistent.
+    pub persistence: Cell32,
+    /// Largest TCP segment that handshakes may announce, in bytes; 0 for no limit.
+    pub max_segment: Cell32,
+    /// Index of the first [`LookupLine`] of the scheduler's table (sh, dh, mh, maglev).
+    pub lookup_first: Cell32,
+    /// Slots of that table; 0 where there is none.
+    pub lookup_slots: Cell32,
+    /// The bits of a client's address that persistence goes by.
+    pub persistence_mask: [Cell32; 4],
+    /// Index of the first of its local addresses (FULLNAT), and how many there are.
+    pub local_first: Cell32,
+    /// How many local addresses it has.
+    pub locals: Cell32,
+    reserved: [Cell32; 6],
+}
+
+/// Bits of [`ServiceCell::flags`].
+pub mod service_flags {
+    /// One-packet scheduling (`-o`): each datagram is a connection of its own.
+    pub const ONE_PACKET: u32 = 1;
+    /// The scheduler's first flag (`sh-fallback`, `mh-fallback`).
+    pub const SCHEDULER_1: u32 = 2;
+    /// The scheduler's second flag (`sh-port`, `mh-port`).
+    pub const SCHEDULER_2: u32 = 4;
+    /// Any destination of the service is a tunnel's end.
+    pub const TUNNELS: u32 = 8;
 }
 
 impl ServiceCell {
-    /// Port (network order) and protocol in one word that is never 0.
+    /// Set in [`ServiceCell::key`] of an IPv6 service.
+    pub const IPV6: u32 = 1 << 24;
+    const MARK: u32 = 1 << 25;
+
+    /// Port (network order), protocol and family in one word that is never 0.
     #[inline(always)]
-    pub const fn key(port: u16, protocol: u8) -> u32 {
-        ((protocol as u32) << 16) | port as u32
+    pub const fn key(port: u16, protocol: u8, is_v6: bool) -> u32 {
+        let family = if is_v6 { Self::IPV6 } else { 0 };
+        family | ((protocol as u32) << 16) | port as u32
+    }
+
+    /// The key of a firewall mark's service.
+    #[inline(always)]
+    pub const fn mark_key(is_v6: bool) -> u32 {
+        Self::MARK | Self::key(0, 0, is_v6)
     }
 
     /// Copies every field of `other`.
     pub fn copy_from(&self, other: &Self) {
-        self.address.store(other.address.load());
-        self.number.store(other.number.load());
-        self.scheduling.store(other.scheduling.load());
-        self.members_first.store(other.members_first.load());
-        self.members.store(other.members.load());
-        self.blocks_first.store(other.blocks_first.load());
-        self.blocks.store(other.blocks.load());
+        let copy = |to: &Cell32, from: &Cell32| to.store(from.load());
+        let pairs = self.address.iter().zip(&other.address);
+        for (to, from) in pairs.chain(self.persistence_mask.iter().zip(&other.persistence_mask)) {
+            copy(to, from);
+        }
+        copy(&self.number, &other.number);
+        copy(&self.scheduling, &other.scheduling);
+        copy(&self.flags, &other.flags);
+        copy(&self.members_first, &other.members_first);
+        copy(&self.members, &other.members);
+        copy(&self.blocks_first, &other.blocks_first);
+        copy(&self.blocks, &other.blocks);
         self.picks.store(other.picks.load());
         self.cursor_base.store(other.cursor_base.load());
+        copy(&self.persistence, &other.persistence);
+        copy(&self.max_segment, &other.max_segment);
+        copy(&self.lookup_first, &other.lookup_first);
+        copy(&self.lookup_slots, &other.lookup_slots);
+        copy(&self.local_first, &other.local_first);
+        copy(&self.locals, &other.locals);
         self.key.publish(other.key.load());
     }
 }
@@ -217,12 +356,13 @@ pub struct ServiceRuntime {
     pub cursor: Cell64,
 }
 
-/// A destination (real server of a service), by its number.
+/// A destination (real server of a service), by its number. Its address, port and method do not
+/// change while any connection goes to it.
 #[repr(C, align(64))]
 #[derive(Debug, Default)]
 pub struct DestinationCell {
-    /// Network order.
-    pub address: Cell32,
+    /// [`Address`].
+    pub address: [Cell32; 4],
     /// Port (network order) in the low half, forwarding method's number in bits 16 to 23.
     pub port_method: Cell32,
     /// Number of its service.
@@ -237,12 +377,64 @@ pub struct DestinationCell {
     pub flags: Cell32,
     /// Index of its [`NextHopCell`], or [`NONE`].
     pub next_hop: Cell32,
+    /// How packets are encapsulated for it: see [`tunnel`].
+    pub tunnel: Cell32,
+    /// Source [`Address`] of the encapsulating header, of the destination's own family.
+    pub tunnel_source: [Cell32; 4],
 }
 
 /// Bits of [`DestinationCell::flags`].
 pub mod destination_flags {
     /// Member of its service now; cleared when it is removed.
     pub const AVAILABLE: u32 = 1;
+    /// Its address is one of the director's own.
+    pub const LOCAL: u32 = 2;
+    /// Its address is an IPv6 one.
+    pub const IPV6: u32 = 4;
+    /// FULLNAT: the client's address goes to it as a TCP option.
+    pub const ADDRESS_OPTION: u32 = 8;
+    /// FULLNAT: the client's address goes to it by the PROXY protocol, version 2.
+    pub const PROXY_PROTOCOL: u32 = 16;
+}
+
+/// [`DestinationCell::tunnel`]: kind in bits 0 to 7, flags in bits 8 to 15, port (network order) in
+/// the high half. Kinds and flags have the kernel's numbers (`IP_VS_CONN_F_TUNNEL_TYPE_*`,
+/// `IP_VS_TUNNEL_ENCAP_FLAG_*`).
+pub mod tunnel {
+    /// Kind: IP in IP.
+    pub const IPIP: u32 = 0;
+    /// Kind: Generic UDP Encapsulation.
+    pub const GUE: u32 = 1;
+    /// Kind: Generic Routing Encapsulation.
+    pub const GRE: u32 = 2;
+    /// Flag: the outer header has a checksum.
+    pub const CHECKSUM: u32 = 1;
+    /// Flag: remote checksum offload.
+    pub const REMOTE_CHECKSUM: u32 = 2;
+
+    /// Kind, flags and port (network order) in one word.
+    #[inline(always)]
+    pub const fn word(kind: u32, flags: u32, port: u16) -> u32 {
+        kind & 0xff | (flags & 0xff) << 8 | (port as u32) << 16
+    }
+
+    /// The kind in a word.
+    #[inline(always)]
+    pub const fn kind(word: u32) -> u32 {
+        word & 0xff
+    }
+
+    /// The flags in a word.
+    #[inline(always)]
+    pub const fn flags(word: u32) -> u32 {
+        word >> 8 & 0xff
+    }
+
+    /// The port (network order) in a word.
+    #[inline(always)]
+    pub const fn port(word: u32) -> u16 {
+        (word >> 16) as u16
+    }
 }
 
 /// Forwarding methods, with the kernel's numbers (`IP_VS_CONN_F_*`).
@@ -319,6 +511,8 @@ pub struct InterfaceCell {
     /// Largest IP packet, in bytes.
     pub mtu: Cell32,
     reserved: [Cell32; 2],
+    /// Its own IPv6 address, a global one where it has one; all words 0 for none.
+    pub address_v6: [Cell32; 4],
 }
 
 /// Bits of [`InterfaceCell::flags`].
@@ -354,14 +548,16 @@ impl Default for ReasonCounters {
     }
 }
 
-/// Where packets to an address leave: the value of the routes' prefix map.
+/// Where packets to an address leave: the value of the routes' prefix maps.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RouteValue {
     /// Interface to leave by; 0 where there is no way (unreachable, blackhole).
     pub ifindex: u32,
-    /// Gateway in network order, 0 where the address itself is the neighbour.
-    pub gateway: u32,
+    /// Family of the gateway (4 or 6), 0 where the address itself is the neighbour.
+    pub gateway_family: u32,
+    /// [`Address`].
+    pub gateway: Address,
 }
 
 /// A neighbour: the key of the neighbours' map, whose value is the index of a [`NextHopCell`].
@@ -370,8 +566,55 @@ pub struct RouteValue {
 pub struct NeighbourKey {
     /// Interface.
     pub ifindex: u32,
-    /// Address in network order.
-    pub address: u32,
+    /// Family of the address: 4 or 6.
+    pub family: u32,
+    /// [`Address`].
+    pub address: Address,
+}
+
+/// What a stage of a packet's way leaves for the next one: one for every processor, as no packet is
+/// interrupted by another on its processor.
+#[repr(C, align(64))]
+#[derive(Debug, Default)]
+pub struct Carry {
+    /// The [`crate::Reason`]'s number that the sender is to be told.
+    pub reason: Cell32,
+    /// Largest packet that the way out carries, in bytes.
+    pub mtu: Cell32,
+    /// The destination's number.
+    pub destination: Cell32,
+    /// The packet's ports, network order: source in the low half, destination in the high one.
+    pub ports: Cell32,
+    /// Interface to leave by, where the kernel is to find the neighbour's MAC.
+    pub ifindex: Cell32,
+    /// That neighbour's family: 4 or 6.
+    pub neighbour_family: Cell32,
+    /// That neighbour's [`Address`].
+    pub neighbour: [Cell32; 4],
+    /// Which way the packet goes: 0 towards the real server, 1 towards the client.
+    pub direction: Cell32,
+    /// Whose address it carries beside the client's: 0 the virtual one, 1 the real server's.
+    pub end: Cell32,
+    /// Type (bits 8 to 15) and code (bits 0 to 7) of the ICMP error to send, with bit 16 set; 0
+    /// where they follow from the reason.
+    pub icmp: Cell32,
+    /// Handle of the packet's connection: see the connection table.
+    pub connection: Cell64,
+    /// The client's [`Address`], for schedulers that go by it.
+    pub client: [Cell32; 4],
+    /// The virtual [`Address`].
+    pub virtual_address: [Cell32; 4],
+    /// The client's port, network order.
+    pub client_port: Cell32,
+    /// The tick.
+    pub now: Cell32,
+    /// Index of the service's cell.
+    pub service: Cell32,
+    /// How often the scheduler has been asked for this packet.
+    pub asked: Cell32,
+    /// Whether the packet is an IPv6 one.
+    pub is_v6: Cell32,
+    reserved: [Cell32; 3],
 }
 
 /// A fragmented datagram: the key of the fragments' map.
@@ -386,6 +629,18 @@ pub struct FragmentKey {
     pub identification: u16,
     /// IP protocol number.
     pub protocol: u16,
+}
+
+/// A fragmented IPv6 packet: the key of their map.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FragmentKeyV6 {
+    /// Network order.
+    pub source: Address,
+    /// Network order.
+    pub destination: Address,
+    /// Identification, as in the fragment header.
+    pub identification: u32,
 }
 
 /// What the first fragment decided: the fragments' map's value.
@@ -408,25 +663,30 @@ mod tests {
     /// Both compilers must agree; whoever changes a number here changes [`crate::ABI_VERSION`].
     #[test]
     fn layouts() {
-        assert_eq!(size_of::<Globals>(), 320);
-        assert_eq!(offset_of!(Globals, timeouts), 64);
+        assert_eq!(size_of::<Globals>(), 384);
+        assert_eq!(offset_of!(Globals, timeouts), 128);
         assert_eq!(size_of::<Runtime>(), 64);
         assert_eq!(size_of::<AddressCell>(), 8);
-        assert_eq!(size_of::<ServiceCell>(), 64);
-        assert_eq!(offset_of!(ServiceCell, picks), 32);
+        assert_eq!(size_of::<AddressCellV6>(), 32);
+        assert_eq!(size_of::<ServiceCell>(), 128);
+        assert_eq!(offset_of!(ServiceCell, picks), 48);
         assert_eq!(size_of::<Member>(), 8);
         assert_eq!(size_of::<Block>(), 16);
         assert_eq!(size_of::<ServiceRuntime>(), 8);
         assert_eq!(size_of::<DestinationCell>(), 64);
         assert_eq!(size_of::<LoadCell>(), 16);
         assert_eq!(size_of::<NextHopCell>(), 32);
-        assert_eq!(size_of::<InterfaceCell>(), 32);
+        assert_eq!(size_of::<InterfaceCell>(), 48);
         assert_eq!(size_of::<StatsCell>(), 64);
         assert_eq!(size_of::<ReasonCounters>(), 512);
-        assert_eq!(size_of::<RouteValue>(), 8);
-        assert_eq!(size_of::<NeighbourKey>(), 8);
+        assert_eq!(size_of::<RouteValue>(), 24);
+        assert_eq!(size_of::<NeighbourKey>(), 24);
         assert_eq!(size_of::<FragmentKey>(), 12);
+        assert_eq!(size_of::<FragmentKeyV6>(), 36);
         assert_eq!(size_of::<FragmentValue>(), 16);
-        assert_eq!(crate::ABI_VERSION, 1);
+        assert_eq!(size_of::<Carry>(), 128);
+        assert_eq!(size_of::<LookupLine>(), 64);
+        assert_eq!(size_of::<LocalityKey>(), 20);
+        assert_eq!(crate::ABI_VERSION, 2);
     }
 }

@@ -1,13 +1,14 @@
 //! All tables but the connections, as slices.
 
 use crate::{
-    AddressCell, Block, DestinationCell, Globals, InterfaceCell, LoadCell, Member, NextHopCell,
-    ReasonCounters, Runtime, ServiceCell, ServiceRuntime, StatsCell,
+    AddressCell, AddressCellV6, Block, Carry, DestinationCell, Globals, InterfaceCell, LoadCell,
+    LookupLine, Member, NextHopCell, ReasonCounters, Runtime, ServiceCell, ServiceRuntime,
+    StatsCell,
 };
 
 /// The tables as user space sees them: mapped from the kernel, or on the heap for the native host.
 ///
-/// Sizes: `addresses` and `services` hold two sides, each of a power of two cells; `stats` holds
+/// Sizes: `addresses`, `addresses_v6` and `services` hold two sides, each of a power of two cells; `stats` holds
 /// [`Globals::destinations`] cells for every processor; `reasons` one element for every processor.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
@@ -17,6 +18,8 @@ pub struct View<'a> {
     pub runtime: &'a Runtime,
     /// What addresses are to the director; two sides.
     pub addresses: &'a [AddressCell],
+    /// What IPv6 addresses are to the director; two sides.
+    pub addresses_v6: &'a [AddressCellV6],
     /// Virtual services; two sides.
     pub services: &'a [ServiceCell],
     /// By service number.
@@ -25,6 +28,8 @@ pub struct View<'a> {
     pub members: &'a [Member],
     /// Blocks of sequences, in runs that services point to.
     pub blocks: &'a [Block],
+    /// Tables of hashing schedulers, in runs that services point to.
+    pub lookups: &'a [LookupLine],
     /// By destination number.
     pub destinations: &'a [DestinationCell],
     /// By destination number.
@@ -37,12 +42,19 @@ pub struct View<'a> {
     pub stats: &'a [StatsCell],
     /// By processor.
     pub reasons: &'a [ReasonCounters],
+    /// By processor.
+    pub carries: &'a [Carry],
 }
 
 impl<'a> View<'a> {
     /// The address cells of one side.
     pub fn addresses_of(&self, side: u32) -> &'a [AddressCell] {
         half(self.addresses, side)
+    }
+
+    /// The IPv6 address cells of one side.
+    pub fn addresses_v6_of(&self, side: u32) -> &'a [AddressCellV6] {
+        half(self.addresses_v6, side)
     }
 
     /// The service cells of one side.

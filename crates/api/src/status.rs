@@ -21,6 +21,8 @@ pub struct Status {
     pub interfaces: Vec<Interface>,
     /// The connection table.
     pub connections: ConnectionTable,
+    /// The connection table for IPv6.
+    pub connections_v6: ConnectionTable,
     /// Other tables.
     pub tables: Vec<Table>,
     /// What became of packets.

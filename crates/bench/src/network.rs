@@ -90,6 +90,7 @@ fn surroundings() -> Result<Surroundings, Error> {
             xdp: true,
             mac: Some(mac),
             address: None,
+            address_v6: None,
             mtu: MTU,
         })
     };

@@ -112,6 +112,7 @@ fn surroundings() -> Surroundings {
         xdp: true,
         mac: Some([0; 6]),
         address: None,
+        address_v6: None,
         mtu: 1500,
     };
     let hop = Hop {

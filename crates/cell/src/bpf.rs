@@ -20,6 +20,28 @@ pub fn masked(index: u32, mask: u32) -> usize {
     index as usize
 }
 
+/// The value, of which the kernel's verifier forgets what it knows, as far as it knows nothing of
+/// `unknown`: what was read from memory that others write, or from a packet.
+///
+/// Where ways through a program meet that differ in a number only (which slot of a bucket, how far
+/// into a packet), the verifier follows what comes behind once for each number, unless it cannot
+/// tell them apart.
+#[inline(always)]
+pub fn blurred(value: u32, unknown: u32) -> u32 {
+    let mut value = value as u64;
+    // SAFETY: two instructions that change one register, and back.
+    unsafe {
+        core::arch::asm!(
+            "{0} ^= {1}",
+            "{0} ^= {1}",
+            inout(reg) value,
+            in(reg) unknown as u64,
+            options(pure, nomem, nostack)
+        );
+    }
+    value as u32
+}
+
 macro_rules! bpf_access {
     ($module:ident, $int:ident) => {
         pub mod $module {

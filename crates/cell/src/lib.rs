@@ -31,7 +31,7 @@ mod access;
 
 use core::cell::UnsafeCell;
 
-pub use access::masked;
+pub use access::{blurred, masked};
 
 /// The element at `index`, which counts modulo the array's length, a power of two.
 #[inline(always)]

@@ -6,6 +6,12 @@ pub const fn masked(index: u32, mask: u32) -> usize {
     (index & mask) as usize
 }
 
+/// The value. In BPF the kernel's verifier is made to forget what it knows of it.
+#[inline(always)]
+pub const fn blurred(value: u32, _unknown: u32) -> u32 {
+    value
+}
+
 macro_rules! native_access {
     ($module:ident, $int:ident, $atomic:ident) => {
         pub mod $module {

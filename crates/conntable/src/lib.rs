@@ -53,7 +53,7 @@ mod slot;
 mod table;
 mod word;
 
-pub use slot::{Direction, Entry, NewConnection, Query, SlotV4};
+pub use slot::{Direction, End, Entry, Kind, Load, NewConnection, Query, Slot, SlotV4, SlotV6};
 pub use table::{Claim, Claimed, Died, Found, Handle, Position, Table};
 pub use word::{Life, Word};
 
@@ -71,6 +71,9 @@ pub trait Buckets<'t> {
     type Entry: Entry + 't;
     /// The bucket at `index`, `None` past the end.
     fn bucket(&self, index: u32) -> Option<&'t Bucket<Self::Entry>>;
+    /// The address of a destination, by its number; `None` where there is no such destination, and
+    /// where nobody asks for connections by their real server.
+    fn server(&self, destination: u32) -> Option<<Self::Entry as Entry>::Address>;
 }
 
 impl<'t, E: Entry> Buckets<'t> for &'t [Bucket<E>] {
@@ -78,5 +81,9 @@ impl<'t, E: Entry> Buckets<'t> for &'t [Bucket<E>] {
 
     fn bucket(&self, index: u32) -> Option<&'t Bucket<E>> {
         self.get(index as usize)
+    }
+
+    fn server(&self, _destination: u32) -> Option<E::Address> {
+        None
     }
 }

@@ -1,9 +1,9 @@
 //! Finding, claiming, publishing and freeing slots.
 
-use cell::element;
+use cell::{blurred, element};
 
 use crate::word::{Life, Word};
-use crate::{BUCKET_SLOTS, Bucket, Buckets, Entry};
+use crate::{BUCKET_SLOTS, Bucket, Buckets, Entry, Query};
 
 /// A slot's greatest index in its bucket.
 const LAST_SLOT: u32 = BUCKET_SLOTS as u32 - 1;
@@ -82,12 +82,14 @@ pub struct Claimed<'t, E> {
 }
 
 /// What ended with a slot: the caller takes it out of its destination's counters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Died {
     /// Destination's number.
     pub destination: u32,
     /// IP protocol number.
     pub protocol: u8,
+    /// What it was: a [`crate::Kind`] as a number.
+    pub kind: u8,
     /// State in which it ended.
     pub state: u8,
 }
@@ -153,19 +155,25 @@ impl<'t, B: Buckets<'t>> Table<B> {
     pub fn find(
         &self,
         hash: u32,
-        query: &<B::Entry as Entry>::Query,
+        query: &Query<<B::Entry as Entry>::Address>,
         now: u32,
     ) -> Option<Found<'t, B::Entry>> {
         let (home, second) = self.homes(hash);
         let bucket = self.buckets.bucket(home)?;
-        if let Some(found) = search(bucket, home, Self::start(hash), query, now) {
+        if let Some(found) = search(&self.buckets, bucket, home, (Self::start(hash), now), query) {
             return Some(found);
         }
         if !Word(bucket.0[0].word().load()).overflowed() {
             return None;
         }
         let bucket = self.buckets.bucket(second)?;
-        search(bucket, second, Self::start(hash), query, now)
+        search(
+            &self.buckets,
+            bucket,
+            second,
+            (Self::start(hash), now),
+            query,
+        )
     }
 
     /// The entry of a handle, if its slot still holds the same connection, alive.
@@ -257,7 +265,6 @@ impl<'t, B: Buckets<'t>> Table<B> {
     pub fn settle(
         &self,
         hash: u32,
-        query: &<B::Entry as Entry>::Query,
         own: Found<'t, B::Entry>,
         now: u32,
         mut died: impl FnMut(Died),
@@ -279,15 +286,21 @@ impl<'t, B: Buckets<'t>> Table<B> {
                     own_is_passed = true;
                     continue;
                 }
-                let Some(other) = living(element(&bucket.0, slot), position, query, now) else {
+                let entry = element(&bucket.0, slot);
+                let word = alive(entry, now, || entry.is_same(own.entry));
+                if !word.is_live() {
                     continue;
+                }
+                let lost = if own_is_passed {
+                    free(entry, word.epoch())
+                } else {
+                    free(own.entry, own.word.epoch())
                 };
-                let lost = if own_is_passed { &other } else { &own };
-                if let Some(lost) = free(lost.entry, lost.word.epoch()) {
+                if let Some(lost) = lost {
                     died(lost);
                 }
                 if !own_is_passed {
-                    return other;
+                    return found(bucket, index, slot, word);
                 }
             }
             if index == second || !Word(bucket.0[0].word().load()).overflowed() {
@@ -349,58 +362,77 @@ impl<'t, B: Buckets<'t>> Table<B> {
 
 #[inline(always)]
 fn record<E: Entry>(entry: &E, word: Word) -> Died {
-    let (destination, protocol) = entry.load();
+    let load = entry.load();
     Died {
-        destination,
-        protocol,
+        destination: load.destination,
+        protocol: load.protocol,
+        kind: load.kind,
         state: word.state(),
     }
 }
 
 /// One pass over a bucket for a living entry.
 #[inline(always)]
-fn search<'t, E: Entry>(
-    bucket: &'t Bucket<E>,
+fn search<'t, B: Buckets<'t>>(
+    buckets: &B,
+    bucket: &'t Bucket<B::Entry>,
     index: u32,
-    start: u32,
-    query: &E::Query,
-    now: u32,
-) -> Option<Found<'t, E>> {
+    (start, now): (u32, u32),
+    query: &Query<<B::Entry as Entry>::Address>,
+) -> Option<Found<'t, B::Entry>> {
+    let (mut hit, mut word) = (NOWHERE, Word::default());
     for step in 0..BUCKET_SLOTS as u32 {
         let slot = (start + step) & LAST_SLOT;
-        let position = Position {
-            bucket: index,
-            slot,
-        };
-        let found = living(element(&bucket.0, slot), position, query, now);
-        if found.is_some() {
-            return found;
+        word = living(buckets, element(&bucket.0, slot), query, now);
+        if word.is_live() {
+            hit = slot;
+            break;
         }
     }
-    None
+    (hit != NOWHERE).then(|| found(bucket, index, hit, word))
 }
 
-/// The entry, if it is the living connection that `query` asks for.
+/// No slot of a bucket.
+const NOWHERE: u32 = BUCKET_SLOTS as u32;
+
+/// What was found in a slot. From here on, the kernel's verifier does not care in which.
 #[inline(always)]
-fn living<'t, E: Entry>(
-    entry: &'t E,
-    position: Position,
-    query: &E::Query,
+fn found<E>(bucket: &Bucket<E>, index: u32, slot: u32, word: Word) -> Found<'_, E> {
+    let slot = blurred(slot, word.expiry()) & LAST_SLOT;
+    Found {
+        entry: element(&bucket.0, slot),
+        word,
+        position: Position {
+            bucket: index,
+            slot,
+        },
+    }
+}
+
+/// The entry's word, if it is the living connection that `query` asks for; else a free slot's.
+#[inline(always)]
+fn living<'t, B: Buckets<'t>>(
+    buckets: &B,
+    entry: &B::Entry,
+    query: &Query<<B::Entry as Entry>::Address>,
     now: u32,
-) -> Option<Found<'t, E>> {
+) -> Word {
+    let server = |destination| buckets.server(destination);
+    alive(entry, now, || entry.answers(query, server))
+}
+
+/// The entry's word, if it is alive and the one that is wanted; else a free slot's.
+#[inline(always)]
+fn alive<E: Entry>(entry: &E, now: u32, is_wanted: impl FnOnce() -> bool) -> Word {
     let word = Word(entry.word().load());
-    if !word.is_live() || word.is_past(now) || !entry.answers(query) {
-        return None;
+    if !word.is_live() || word.is_past(now) || !is_wanted() {
+        return Word::default();
     }
     // The slot may have been given to another connection while its fields were compared.
     if Word(entry.word().load()).epoch() != word.epoch() {
-        return None;
+        return Word::default();
     }
-    Some(Found {
-        entry,
-        word,
-        position,
-    })
+    word
 }
 
 /// How many slots of a bucket are free or past their time.
@@ -423,6 +455,8 @@ fn take<'t, E: Entry>(
     now: u32,
     claim_ends: u32,
 ) -> Option<(Claimed<'t, E>, Option<Died>)> {
+    let (mut hit, mut before) = (NOWHERE, Word::default());
+    let mut record = Died::default();
     for step in 0..BUCKET_SLOTS as u32 {
         let slot = (start + step) & LAST_SLOT;
         let entry = element(&bucket.0, slot);
@@ -430,26 +464,26 @@ fn take<'t, E: Entry>(
         if !word.is_takeable(now) {
             continue;
         }
-        let record = record(entry, word);
-        let claim = word.claimed(claim_ends);
-        if entry.word().compare_and_swap(word.0, claim.0) {
-            let position = Position {
-                bucket: index,
-                slot,
-            };
-            let died = word.is_live().then_some(record);
-            return Some((
-                Claimed {
-                    entry,
-                    word: claim,
-                    position,
-                    second: false,
-                },
-                died,
-            ));
+        record = self::record(entry, word);
+        if entry
+            .word()
+            .compare_and_swap(word.0, word.claimed(claim_ends).0)
+        {
+            (hit, before) = (slot, word);
+            break;
         }
     }
-    None
+    if hit == NOWHERE {
+        return None;
+    }
+    let taken = found(bucket, index, hit, before.claimed(claim_ends));
+    let claimed = Claimed {
+        entry: taken.entry,
+        word: taken.word,
+        position: taken.position,
+        second: false,
+    };
+    Some((claimed, before.is_live().then_some(record)))
 }
 
 #[inline(always)]

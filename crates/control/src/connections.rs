@@ -1,29 +1,82 @@
-//! The connection table as the daemon sees it: swept, counted and listed.
+//! The connection tables as the daemon sees them, one after the other: swept, counted and listed.
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
 
-use abi::{Tick, hash_connection};
-use conntable::{Entry, Handle, Position, SlotV4, Table, Word};
+use abi::{Tick, View, hash_connection, hash_connection_v6};
+use conntable::{BUCKET_SLOTS, Bucket, Handle, Kind, Position, Slot, SlotV4, SlotV6, Table, Word};
 use model::{ConnectionEntry, ConnectionProtocol};
 
-use crate::publish::from_network_order;
-use crate::{Plane, loads};
+use crate::publish::destination_address;
+use crate::{Plane, loads, words};
 
-/// What a sweep over the whole table found.
+/// A slot of either family, in the daemon's words.
+pub(crate) trait Listed: Slot {
+    /// An address of the family.
+    fn ip(address: Self::Address) -> IpAddr;
+    /// The hash by which packets find the slot.
+    fn hash(&self, seed: u32) -> u32;
+}
+
+impl Listed for SlotV4 {
+    fn ip(address: u32) -> IpAddr {
+        words::to_v4(address).into()
+    }
+
+    fn hash(&self, seed: u32) -> u32 {
+        hash_connection(self.client(), self.client_port(), self.protocol(), seed)
+    }
+}
+
+impl Listed for SlotV6 {
+    fn ip(address: abi::Address) -> IpAddr {
+        words::to_address(address, true)
+    }
+
+    fn hash(&self, seed: u32) -> u32 {
+        hash_connection_v6(self.client(), self.client_port(), self.protocol(), seed)
+    }
+}
+
+/// What a sweep over both tables found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Census {
-    /// Connections by destination number.
+    /// Entries of both tables by destination number: connections, persistence templates and
+    /// aliases.
     pub by_destination: Vec<u32>,
-    /// Connections altogether.
-    pub connections: u32,
-    /// The most slots that a search for a living connection looks at.
+    /// The table for IPv4.
+    pub v4: Fill,
+    /// The table for IPv6.
+    pub v6: Fill,
+}
+
+/// How full a table is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Fill {
+    /// Entries: connections, persistence templates and aliases.
+    pub entries: u32,
+    /// The most slots that a search for a living entry looks at.
     pub longest_probe: u32,
-    /// Connections that stand in their second bucket.
+    /// Entries that stand in their second bucket.
     pub in_second_bucket: u32,
 }
 
-/// Goes through the connection table, a stretch at a time, and frees what has died.
+/// Buckets of both tables together.
+pub fn buckets(plane: &impl Plane) -> u32 {
+    (plane.connections().len() + plane.connections_v6().len()) as u32
+}
+
+/// A stretch of both tables: the buckets of the one, and of the other behind it.
+fn stretch(plane: &impl Plane, first: u32, buckets: u32) -> (Range<usize>, Range<usize>) {
+    let (v4, v6) = (plane.connections().len(), plane.connections_v6().len());
+    let first = first as usize;
+    let end = first.saturating_add(buckets as usize);
+    let behind = |index: usize| index.saturating_sub(v4).min(v6);
+    (first.min(v4)..end.min(v4), behind(first)..behind(end))
+}
+
+/// Goes through the tables, a stretch at a time, and frees what has died.
 #[derive(Debug)]
 pub struct Sweeper {
     next: u32,
@@ -31,7 +84,7 @@ pub struct Sweeper {
 }
 
 impl Sweeper {
-    /// A sweep about to begin, over a table whose connections go to this many destinations.
+    /// A sweep about to begin, over tables whose connections go to this many destinations.
     pub fn new(destinations: u32) -> Self {
         Self {
             next: 0,
@@ -46,56 +99,20 @@ impl Sweeper {
         }
     }
 
-    /// Sweeps the next `buckets` buckets. What was found, when the end of the table is reached;
+    /// Sweeps the next `buckets` buckets. What was found, when the end of the tables is reached;
     /// the next step then begins anew.
     pub fn step(&mut self, plane: &impl Plane, buckets: u32) -> Option<Census> {
-        let table = plane.connections();
-        let view = plane.view();
-        let seed = view.globals.hash_seed.load();
-        let mask = table.len() as u32 - 1;
-        let end = self.next.saturating_add(buckets).min(table.len() as u32);
-        let connections = Table::new(table, mask);
-        let now = plane.now();
-        for index in self.next..end {
-            connections.sweep(index, now, |died| loads::settle_death(&view, died));
-            for (slot, entry) in (0..).zip(&table[index as usize].0) {
-                let word = Word(entry.word().load());
-                if word.is_live() {
-                    self.count(
-                        &connections,
-                        entry,
-                        seed,
-                        Position {
-                            bucket: index,
-                            slot,
-                        },
-                    );
-                }
-            }
-        }
-        self.next = end;
-        (end == table.len() as u32).then(|| self.finish())
-    }
-
-    fn count(
-        &mut self,
-        table: &Table<&[conntable::Bucket<SlotV4>]>,
-        slot: &SlotV4,
-        seed: u32,
-        position: Position,
-    ) {
-        self.census.connections += 1;
-        if let Some(count) = self
-            .census
-            .by_destination
-            .get_mut(slot.destination() as usize)
-        {
-            *count += 1;
-        }
-        let hash = hash_connection(slot.client(), slot.client_port(), slot.protocol(), seed);
-        let probes = table.probes(hash, position);
-        self.census.longest_probe = self.census.longest_probe.max(probes);
-        self.census.in_second_bucket += u32::from(probes > conntable::BUCKET_SLOTS as u32);
+        let (v4, v6) = stretch(plane, self.next, buckets);
+        let Census {
+            by_destination,
+            v4: fill_v4,
+            v6: fill_v6,
+        } = &mut self.census;
+        sweep(plane, plane.connections(), v4, fill_v4, by_destination);
+        sweep(plane, plane.connections_v6(), v6, fill_v6, by_destination);
+        let all = self::buckets(plane);
+        self.next = self.next.saturating_add(buckets).min(all);
+        (self.next == all).then(|| self.finish())
     }
 
     fn finish(&mut self) -> Census {
@@ -105,35 +122,78 @@ impl Sweeper {
     }
 }
 
+/// Sweeps a stretch of one table, and counts what lives there.
+fn sweep<S: Listed>(
+    plane: &impl Plane,
+    buckets: &[Bucket<S>],
+    stretch: Range<usize>,
+    fill: &mut Fill,
+    by_destination: &mut [u32],
+) {
+    let view = plane.view();
+    let seed = view.globals.hash_seed.load();
+    let table = table(buckets);
+    let now = plane.now();
+    for index in stretch {
+        let bucket = index as u32;
+        table.sweep(bucket, now, |died| loads::settle_death(&view, died));
+        for (slot, entry) in (0..).zip(&buckets[index].0) {
+            if !Word(entry.word().load()).is_live() {
+                continue;
+            }
+            let probes = table.probes(entry.hash(seed), Position { bucket, slot });
+            fill.entries += 1;
+            fill.longest_probe = fill.longest_probe.max(probes);
+            fill.in_second_bucket += u32::from(probes > BUCKET_SLOTS as u32);
+            if let Some(count) = by_destination.get_mut(entry.destination() as usize) {
+                *count += 1;
+            }
+        }
+    }
+}
+
+fn table<S: Slot>(buckets: &[Bucket<S>]) -> Table<&[Bucket<S>]> {
+    Table::new(buckets, buckets.len() as u32 - 1)
+}
+
 /// Frees everything that has died, so that all counts are exact.
 pub fn sweep_dead(plane: &impl Plane) {
-    let table = plane.connections();
+    sweep_dead_of(plane, plane.connections());
+    sweep_dead_of(plane, plane.connections_v6());
+}
+
+fn sweep_dead_of<S: Slot>(plane: &impl Plane, buckets: &[Bucket<S>]) {
     let view = plane.view();
-    let connections = Table::new(table, table.len() as u32 - 1);
+    let table = table(buckets);
     let now = plane.now();
-    for index in 0..table.len() as u32 {
-        connections.sweep(index, now, |died| loads::settle_death(&view, died));
+    for index in 0..buckets.len() as u32 {
+        table.sweep(index, now, |died| loads::settle_death(&view, died));
     }
 }
 
 /// Ends the connections that `which` chooses by their destination's number.
 pub fn end_connections(plane: &impl Plane, which: impl Fn(u32) -> bool) {
-    let table = plane.connections();
+    end_connections_of(plane, plane.connections(), &which);
+    end_connections_of(plane, plane.connections_v6(), &which);
+}
+
+fn end_connections_of<S: Slot>(
+    plane: &impl Plane,
+    buckets: &[Bucket<S>],
+    which: &impl Fn(u32) -> bool,
+) {
     let view = plane.view();
-    let connections = Table::new(table, table.len() as u32 - 1);
+    let table = table(buckets);
     let now = plane.now();
-    for (index, bucket) in (0..).zip(table) {
-        for (slot, entry) in (0..).zip(&bucket.0) {
+    for (bucket, slots) in (0..).zip(buckets) {
+        for (slot, entry) in (0..).zip(&slots.0) {
             let word = Word(entry.word().load());
             if !word.is_live() || !which(entry.destination()) {
                 continue;
             }
-            let position = Position {
-                bucket: index,
-                slot,
-            };
-            if let Some(found) = connections.at(Handle::new(position, word.epoch()), now)
-                && let Some(died) = connections.end(&found)
+            let position = Position { bucket, slot };
+            if let Some(found) = table.at(Handle::new(position, word.epoch()), now)
+                && let Some(died) = table.end(&found)
             {
                 loads::settle_death(&view, died);
             }
@@ -141,52 +201,61 @@ pub fn end_connections(plane: &impl Plane, which: impl Fn(u32) -> bool) {
     }
 }
 
-/// The living connections of the buckets from `first` on, `buckets` of them at most. `None` past
-/// the end of the table.
+/// The living connections and templates of the buckets from `first` on, `buckets` of them at most.
+/// `None` past the end of the tables.
 pub fn list(plane: &impl Plane, first: u32, buckets: u32) -> Option<Vec<ConnectionEntry>> {
-    let table = plane.connections();
-    let stretch = table.get(first as usize..)?;
-    if stretch.is_empty() {
+    if first >= self::buckets(plane) {
         return None;
     }
-    let now = plane.now();
-    let ticks_per_second = plane.view().globals.ticks_per_second.load().max(1);
-    let slots = stretch
-        .iter()
-        .take(buckets as usize)
-        .flat_map(|bucket| &bucket.0);
-    Some(
-        slots
-            .filter_map(|slot| entry(slot, now, ticks_per_second))
-            .collect(),
-    )
+    let (v4, v6) = stretch(plane, first, buckets);
+    let mut list = Vec::new();
+    list_of(plane, &plane.connections()[v4], &mut list);
+    list_of(plane, &plane.connections_v6()[v6], &mut list);
+    Some(list)
 }
 
-fn entry(slot: &SlotV4, now: Tick, ticks_per_second: u32) -> Option<ConnectionEntry> {
+fn list_of<S: Listed>(plane: &impl Plane, buckets: &[Bucket<S>], list: &mut Vec<ConnectionEntry>) {
+    let (view, now) = (plane.view(), plane.now());
+    let slots = buckets.iter().flat_map(|bucket| &bucket.0);
+    list.extend(slots.filter_map(|slot| entry(&view, slot, now)));
+}
+
+fn entry<S: Listed>(view: &View<'_>, slot: &S, now: Tick) -> Option<ConnectionEntry> {
     let word = Word(slot.word().load());
-    if !word.is_live() || word.is_past(now) {
+    let load = slot.load();
+    if !word.is_live() || word.is_past(now) || load.kind == Kind::Alias as u8 {
         return None;
     }
-    let end =
-        |address, port| SocketAddr::new(from_network_order(address).into(), u16::from_be(port));
-    let protocol = match slot.protocol() {
+    let protocol = match load.protocol {
         6 => ConnectionProtocol::Tcp,
         17 => ConnectionProtocol::Udp,
         132 => ConnectionProtocol::Sctp,
         _ => ConnectionProtocol::Ip,
     };
+    let state = if load.kind == Kind::Template as u8 && word.state() == TEMPLATE_ASSURED {
+        "ASSURED"
+    } else {
+        state_name(protocol, word.state())
+    };
+    let end = |address: IpAddr, port: u16| SocketAddr::new(address, u16::from_be(port));
     let listed = ConnectionEntry {
         protocol,
-        expires: word.expiry().wrapping_sub(now) / ticks_per_second,
-        state: Cow::Borrowed(state_name(protocol, word.state())),
-        client: end(slot.client(), slot.client_port()),
-        virtual_address: end(slot.virtual_address(), slot.virtual_port()),
-        destination: end(slot.destination_address(), slot.destination_port()),
+        expires: word.expiry().wrapping_sub(now) / view.globals.ticks_per_second.load().max(1),
+        state: Cow::Borrowed(state),
+        client: end(S::ip(slot.client()), slot.client_port()),
+        virtual_address: end(S::ip(slot.virtual_address()), slot.virtual_port()),
+        destination: end(
+            destination_address(view, load.destination)?,
+            slot.destination_port(),
+        ),
         engine_data: None,
     };
     // The slot may have been given to another connection while it was read.
     (Word(slot.word().load()).epoch() == word.epoch()).then_some(listed)
 }
+
+/// State of a template of which a connection got past its handshake (`IP_VS_CTPL_S_ASSURED`).
+const TEMPLATE_ASSURED: u8 = 1;
 
 /// The name of a state, as `ipvsadm -lc` prints it.
 pub fn state_name(protocol: ConnectionProtocol, state: u8) -> &'static str {

@@ -6,18 +6,18 @@ mod touched;
 mod upkeep;
 
 use std::collections::HashSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use model::{
-    Command, Destination, Refusal, Service, ServiceKey, SyncDaemon, SyncRole, TimeoutChange,
-    Timeouts,
+    Command, Destination, Forwarding, Refusal, Service, ServiceKey, SyncDaemon, SyncRole,
+    TimeoutChange, Timeouts,
 };
 use thiserror::Error;
 
 use crate::connections::{Census, Sweeper};
 use crate::counters::Counters;
 use crate::director::touched::Touched;
-use crate::nexthops::{HopState, Network, NextHops};
+use crate::nexthops::{HopState, Network, NextHops, Target, Towards};
 use crate::publish::{CapacityError, Change, Publisher, Surroundings};
 use crate::wanted::{Effect, Wanted, WantedService};
 use crate::{Plane, Sizes, timeouts};
@@ -60,19 +60,18 @@ pub(crate) struct Around<'a, N> {
 }
 
 impl<N: Network> Surroundings for Around<'_, N> {
-    fn next_hop(&self, address: Ipv4Addr) -> u32 {
-        self.hops.index(address)
+    fn towards(&self, target: Target) -> Towards {
+        self.hops.towards(target)
     }
 
-    fn is_local(&self, address: Ipv4Addr) -> bool {
-        self.network.is_local(address.into())
+    fn is_local(&self, address: IpAddr) -> bool {
+        self.network.is_local(address)
     }
 }
 
 impl<P: Plane> Director<P> {
     /// A director without services, on empty tables.
     pub fn new(plane: P, sizes: Sizes) -> Self {
-        timeouts::write_defaults(&plane.view());
         timeouts::write_timeouts(&plane.view(), &Timeouts::default());
         Self {
             plane,
@@ -101,7 +100,7 @@ impl<P: Plane> Director<P> {
             Ok(()) => outcomes.into_iter().map(|outcome| Ok(outcome?)).collect(),
             Err(error) => {
                 self.wanted = before;
-                self.hops.retain(self.publisher.destination_addresses());
+                self.hops.retain(self.publisher.targets());
                 match commands {
                     [_] => vec![Err(error.into())],
                     _ => commands
@@ -126,8 +125,8 @@ impl<P: Plane> Director<P> {
             .collect();
         let view = self.plane.view();
         let destinations = lists.iter().filter_map(|(_, wanted)| wanted.as_ref());
-        for address in destinations.flat_map(|(_, list)| list).filter_map(ipv4) {
-            self.hops.want(&view, network, address)?;
+        for target in destinations.flat_map(|(_, list)| list).map(target_of) {
+            self.hops.want(&view, network, target)?;
         }
         let changes: Vec<Change<'_>> = lists
             .iter()
@@ -145,6 +144,10 @@ impl<P: Plane> Director<P> {
         let freed = self.publisher.publish(&self.plane, &changes, &around)?;
         self.counters.keep_freed(&self.plane.view(), &freed);
         self.count_anew(&touched);
+        if effects.iter().any(|effect| changes_way(effect)) {
+            self.hops.retain(self.publisher.targets());
+            self.free_hops();
+        }
         Ok(())
     }
 
@@ -229,8 +232,8 @@ impl<P: Plane> Director<P> {
         Ok(())
     }
 
-    /// What is known of the way to a destination.
-    pub fn hop_state(&self, address: Ipv4Addr) -> Option<HopState> {
+    /// What is known of the way to an address, if it is a destination's.
+    pub fn hop_state(&self, address: IpAddr) -> Option<HopState> {
         self.hops.state(address)
     }
 
@@ -257,9 +260,17 @@ pub(crate) fn list_of(wanted: &WantedService) -> ServiceList {
     (*wanted.service(), wanted.destinations().copied().collect())
 }
 
-fn ipv4(destination: &Destination) -> Option<Ipv4Addr> {
-    match destination.key.address {
-        IpAddr::V4(address) => Some(address),
-        IpAddr::V6(_) => None,
+/// Whether a destination needs another way than before.
+fn changes_way(effect: &Effect) -> bool {
+    match effect {
+        Effect::DestinationEdited { before, after, .. } => target_of(before) != target_of(after),
+        _ => false,
+    }
+}
+
+fn target_of(destination: &Destination) -> Target {
+    Target {
+        address: destination.key.address,
+        is_tunnelled: destination.forwarding == Forwarding::Tunnel,
     }
 }

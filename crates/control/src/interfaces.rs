@@ -1,10 +1,10 @@
 //! The table of interfaces that the programs are attached to.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use abi::{InterfaceCell, View, interface_flags};
 
-use crate::publish::network_order;
+use crate::words;
 
 /// An interface with the programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,8 +15,10 @@ pub struct Interface {
     pub xdp: bool,
     /// Its MAC; none on link layers without.
     pub mac: Option<[u8; 6]>,
-    /// Its own address, the source of ICMP errors.
+    /// Its own IPv4 address, the source of ICMP errors.
     pub address: Option<Ipv4Addr>,
+    /// Its own IPv6 address, likewise.
+    pub address_v6: Option<Ipv6Addr>,
     /// The largest IP packet, in bytes.
     pub mtu: u32,
 }
@@ -61,7 +63,9 @@ fn write(view: &View<'_>, interface: &Interface) -> bool {
     cell.mac[0].store(u32::from_ne_bytes([a, b, c, d]));
     cell.mac[1].store(u32::from_ne_bytes([e, f, 0, 0]));
     cell.address
-        .store(interface.address.map_or(0, network_order));
+        .store(interface.address.map_or(0, words::of_v4));
+    let address_v6 = interface.address_v6.unwrap_or(Ipv6Addr::UNSPECIFIED);
+    words::store(&cell.address_v6, words::of(address_v6.into()));
     cell.mtu.store(interface.mtu);
     cell.ifindex.publish(interface.ifindex);
     true

@@ -20,13 +20,15 @@ mod rates;
 mod runs;
 mod saved;
 mod schedule;
+mod settings;
 mod side;
 mod sizes;
 mod timeouts;
 pub mod wanted;
+mod words;
 
 pub use director::{CommandError, Director, Outcomes};
-pub use plane::{Plane, PlaneError, initialise};
+pub use plane::{Plane, PlaneError, TablePrefix, initialise};
 pub use rates::ESTIMATE_SECONDS;
 pub use saved::{Saved, SavedService};
 pub use sizes::{SizeError, Sizes};

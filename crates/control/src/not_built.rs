@@ -1,7 +1,5 @@
 //! What is accepted, listed and saved, but not carried out yet: told in the daemon's log.
 
-use std::net::IpAddr;
-
 use abi::MAX_COMPARED;
 use model::{Destination, Forwarding, Protocol, Scheduler, Service, ServiceKey};
 
@@ -29,6 +27,7 @@ pub fn warnings(effect: &Effect, wanted: &Wanted) -> Vec<String> {
                 .service(service)
                 .and_then(|wanted| of_list(wanted.service(), wanted.destinations().len()));
             of_destination(destination)
+                .map(str::to_owned)
                 .or(compared)
                 .map(|what| format!("{service}, {}: {what}", destination.key))
                 .into_iter()
@@ -49,12 +48,6 @@ fn of_service(service: &Service) -> Vec<&'static str> {
             ..
         } => {
             missing.push("SCTP is not built yet; its packets are left to the kernel");
-        }
-        ServiceKey::Address {
-            address: IpAddr::V6(_),
-            ..
-        } => {
-            missing.push("IPv6 is not built yet; its packets are left to the kernel");
         }
         ServiceKey::Address { port: 0, .. } => {
             missing.push("services for all ports are not built yet");
@@ -77,17 +70,14 @@ fn of_service(service: &Service) -> Vec<&'static str> {
 }
 
 fn of_destination(destination: &Destination) -> Option<&'static str> {
-    if destination.key.address.is_ipv6() {
-        return Some("IPv6 is not built yet; it gets no connections");
-    }
-    match destination.forwarding {
-        Forwarding::Masq => None,
-        _ => Some("only masquerading is built yet; connections to it are dropped"),
-    }
+    (destination.forwarding == Forwarding::Local).then_some(
+        "delivery to the director is for destinations at its own addresses, whatever their \
+         forwarding method; connections to another one are dropped",
+    )
 }
 
-fn of_list(service: &Service, destinations: usize) -> Option<&'static str> {
+fn of_list(service: &Service, destinations: usize) -> Option<String> {
     let compares = matches!(service.scheduler, Scheduler::Lc | Scheduler::Wlc);
     (compares && destinations > MAX_COMPARED as usize)
-        .then_some("of its service only the 256 newest destinations are compared")
+        .then(|| format!("of its service only the {MAX_COMPARED} newest destinations are compared"))
 }

@@ -3,10 +3,10 @@
 
 use std::io;
 
-use conntable::{Bucket, SlotV4};
+use conntable::{Bucket, SlotV4, SlotV6};
 use thiserror::Error;
 
-use crate::Sizes;
+use crate::{Sizes, settings};
 
 /// A data plane: the forwarding code's tables, wherever it runs.
 ///
@@ -19,21 +19,23 @@ pub trait Plane {
     /// The connection table: a power of two buckets.
     fn connections(&self) -> &[Bucket<SlotV4>];
 
+    /// The connection table for IPv6: a power of two buckets.
+    fn connections_v6(&self) -> &[Bucket<SlotV6>];
+
     /// The tick that packets see now.
     fn now(&self) -> abi::Tick;
 
     /// Returns when no packet can still be using what was published before the call.
     fn wait_for_readers(&self);
 
-    /// Sets or removes the way to the addresses of a prefix (network order, bits beyond the length
-    /// zero). Removing what is not there is no error.
+    /// Sets or removes the way to the addresses of a prefix. Removing what is not there is no
+    /// error.
     ///
     /// # Errors
     /// When the table is full, or the kernel refuses.
     fn set_route(
         &self,
-        prefix: u32,
-        length: u8,
+        prefix: TablePrefix,
         value: Option<abi::RouteValue>,
     ) -> Result<(), PlaneError>;
 
@@ -44,17 +46,28 @@ pub trait Plane {
     /// When the table is full, or the kernel refuses.
     fn set_neighbour(&self, key: abi::NeighbourKey, hop: Option<u32>) -> Result<(), PlaneError>;
 
-    /// The prefixes (network order) that have a way, with their lengths.
+    /// The prefixes that have a way.
     ///
     /// # Errors
     /// When the kernel does not tell.
-    fn known_routes(&self) -> Result<Vec<(u32, u8)>, PlaneError>;
+    fn known_routes(&self) -> Result<Vec<TablePrefix>, PlaneError>;
 
     /// The neighbours that have a next hop.
     ///
     /// # Errors
     /// When the kernel does not tell.
     fn known_neighbours(&self) -> Result<Vec<abi::NeighbourKey>, PlaneError>;
+}
+
+/// A prefix as tables hold it: the bits of the address beyond the length are zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TablePrefix {
+    /// Whether it is of IPv6.
+    pub is_v6: bool,
+    /// Its address.
+    pub address: abi::Address,
+    /// How many bits of it count.
+    pub length: u8,
 }
 
 /// Why a data plane did not take a change.
@@ -78,8 +91,8 @@ pub enum PlaneError {
     },
 }
 
-/// Writes what does not change while a data plane lives: versions, masks, the hash seed. For
-/// tables just made; an adopted data plane has it all.
+/// Writes what does not change while a data plane lives: versions, masks, the hash seed; and the
+/// settings at their defaults. For tables just made; an adopted data plane has it all.
 ///
 /// `seed` should not be guessable from outside, so that nobody can aim at one bucket.
 pub fn initialise(view: &abi::View<'_>, sizes: &Sizes, ticks_per_second: u32, seed: u32) {
@@ -88,9 +101,12 @@ pub fn initialise(view: &abi::View<'_>, sizes: &Sizes, ticks_per_second: u32, se
     globals.routing_generation.store(1);
     globals.ticks_per_second.store(ticks_per_second);
     globals.bucket_mask.store(sizes.buckets() - 1);
+    globals.bucket_mask_v6.store(sizes.buckets_v6() - 1);
     globals.address_mask.store(sizes.address_cells() - 1);
+    globals.address_mask_v6.store(sizes.address_cells() - 1);
     globals.service_mask.store(sizes.service_cells() - 1);
     globals.hash_seed.store(seed);
     globals.destinations.store(sizes.destinations);
+    settings::write_defaults(view);
     globals.abi_version.publish(abi::ABI_VERSION);
 }

@@ -13,6 +13,7 @@
 mod addresses;
 mod adopt;
 mod cells;
+mod follow;
 mod lists;
 mod plan;
 mod planner;
@@ -20,19 +21,18 @@ mod records;
 mod write;
 
 use std::collections::HashMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use abi::View;
 use model::{DestinationKey, ServiceKey};
 
 pub use adopt::Damaged;
-pub(crate) use cells::{from_network_order, network_order};
+pub(crate) use cells::destination_address;
 pub use plan::{CapacityError, Change};
 pub(crate) use write::zero_stats;
 
+use crate::nexthops::{Target, Towards};
 use crate::numbers::Numbers;
 use crate::publish::addresses::{Addresses, Uses, note};
-use crate::publish::cells::service_cell_key;
 use crate::publish::plan::{DestinationWrite, Edit, Plan};
 use crate::publish::records::Records;
 use crate::publish::write::{apply, write_changed, write_new};
@@ -46,10 +46,10 @@ const REMEMBERED: u32 = 120;
 
 /// What the publisher asks of the rest of the director.
 pub trait Surroundings {
-    /// Index of the next hop towards a destination, or [`abi::NONE`].
-    fn next_hop(&self, address: Ipv4Addr) -> u32;
+    /// The way to a destination.
+    fn towards(&self, target: Target) -> Towards;
     /// Whether packets for an address are delivered to this machine.
-    fn is_local(&self, address: Ipv4Addr) -> bool;
+    fn is_local(&self, address: IpAddr) -> bool;
 }
 
 /// A removed destination whose number is free again: its statistics are about to be forgotten.
@@ -104,7 +104,7 @@ impl Publisher {
     }
 
     /// Makes services be as wanted; each at most once in `changes`. Services that the tables cannot
-    /// hold (IPv6, SCTP, firewall marks) are left out.
+    /// hold (SCTP, firewall marks) are left out.
     ///
     /// # Errors
     /// When something does not fit; then nothing changed.
@@ -134,9 +134,9 @@ impl Publisher {
     ) -> Result<(), CapacityError> {
         let view = plane.view();
         let mut plan = Plan::default();
-        let hop_of = |address| surroundings.next_hop(address);
+        let towards = |target| surroundings.towards(target);
         for change in changes {
-            if let Err(error) = self.plan(&view, change, &hop_of, &mut plan) {
+            if let Err(error) = self.plan(&view, change, &towards, &mut plan) {
                 self.give_back(&plan);
                 return Err(error);
             }
@@ -172,7 +172,7 @@ impl Publisher {
         plan.edits.extend(
             address_edits
                 .into_iter()
-                .map(|(address, flags)| Edit::Address(network_order(address), flags)),
+                .map(|(address, flags)| Edit::Address(address, flags)),
         );
         let side = view.globals.side.load() & 1;
         if let Err(error) = apply(&view, side ^ 1, &plan.edits) {
@@ -197,7 +197,7 @@ impl Publisher {
     }
 
     /// Takes a written plan into the books.
-    fn settle(&mut self, plan: Plan, is_local: &dyn Fn(Ipv4Addr) -> bool) {
+    fn settle(&mut self, plan: Plan, is_local: &dyn Fn(IpAddr) -> bool) {
         plan.old_members
             .into_iter()
             .for_each(|run| self.members.give_back(run));
@@ -268,8 +268,9 @@ impl Publisher {
                 plan.freed_destinations.push(number);
                 plan.changed_destinations
                     .push(DestinationWrite::cleared(number));
-                if removed.destination.masqueraded {
-                    note(&mut plan.uses, removed.destination.end.0, Uses::REAL, -1);
+                if removed.destination.is_masqueraded() {
+                    let address = removed.destination.key.address;
+                    note(&mut plan.uses, address, Uses::REAL, -1);
                 }
             }
             let gone = record.placed.is_none()
@@ -277,13 +278,8 @@ impl Publisher {
                 && record.removed_in_sweep + 1 < self.sweep;
             if gone {
                 plan.freed_services.push(record.number);
-                if let Some((address, ..)) = service_cell_key(key) {
-                    note(
-                        &mut plan.uses,
-                        from_network_order(address),
-                        Uses::VIRTUAL,
-                        -1,
-                    );
+                if let ServiceKey::Address { address, .. } = *key {
+                    note(&mut plan.uses, address, Uses::VIRTUAL, -1);
                 }
                 plan.records.push((*key, None));
             } else if !free.is_empty() {
@@ -306,36 +302,6 @@ impl Publisher {
         }
     }
 
-    /// Publishes anew which addresses are local to this machine.
-    pub fn localise(&mut self, plane: &impl Plane, surroundings: &impl Surroundings) {
-        let edits: Vec<Edit> = self
-            .addresses
-            .localise(&|address| surroundings.is_local(address))
-            .into_iter()
-            .map(|(address, flags)| Edit::Address(network_order(address), flags))
-            .collect();
-        if edits.is_empty() {
-            return;
-        }
-        // Flags of addresses that are there already always fit.
-        let plan = Plan {
-            edits,
-            ..Plan::default()
-        };
-        let _fits = self.commit(plane, plan, surroundings);
-    }
-
-    /// Points destinations to other next hops, by their addresses.
-    pub fn set_next_hops(&self, view: &View<'_>, hops: &HashMap<Ipv4Addr, u32>) {
-        for destination in self.records.values().flat_map(records::ServiceRecord::all) {
-            if let Some(&hop) = hops.get(&destination.end.0) {
-                view.destinations[destination.number as usize]
-                    .next_hop
-                    .publish(hop);
-            }
-        }
-    }
-
     /// The services in the tables.
     pub fn services(&self) -> impl Iterator<Item = ServiceKey> {
         self.records
@@ -344,16 +310,21 @@ impl Publisher {
             .map(|(key, _)| *key)
     }
 
-    /// The addresses of all destinations, those that were removed but live on included.
-    pub fn destination_addresses(&self) -> impl Iterator<Item = Ipv4Addr> {
+    /// What all destinations need of the network, those that were removed but live on included.
+    pub fn targets(&self) -> impl Iterator<Item = Target> {
         self.records
             .values()
             .flat_map(records::ServiceRecord::all)
-            .map(|d| d.end.0)
+            .map(records::DestinationRecord::target)
+    }
+
+    /// The addresses of all destinations, those that were removed but live on included.
+    pub fn destination_addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.targets().map(|target| target.address)
     }
 
     /// The addresses of all services and of the destinations whose replies come through here.
-    pub fn addresses(&self) -> impl Iterator<Item = Ipv4Addr> {
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
         self.addresses.iter()
     }
 
@@ -363,15 +334,7 @@ impl Publisher {
             .records
             .get(key)
             .filter(|record| record.placed.is_some())?;
-        let by_key = |d: &records::DestinationRecord| {
-            (
-                DestinationKey {
-                    address: d.end.0.into(),
-                    port: d.end.1,
-                },
-                d.number,
-            )
-        };
+        let by_key = |d: &records::DestinationRecord| (d.key, d.number);
         Some(Numbered {
             service: record.number,
             destinations: record.destinations.iter().map(by_key).collect(),

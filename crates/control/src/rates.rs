@@ -2,7 +2,7 @@
 
 use model::{Rates, Stats};
 
-/// Seconds between two ticks of every [`Estimator`].
+/// Seconds between two ticks of every estimator.
 pub const ESTIMATE_SECONDS: u32 = 2;
 
 /// Binary digits after the point of an average of connections and packets. The same as in the

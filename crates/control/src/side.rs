@@ -4,7 +4,12 @@
 //! taken out by moving its followers up. Both sides go through the same changes in the same order,
 //! and so have the same layout.
 
-use abi::{AddressCell, MAX_PROBES, ServiceCell, View, hash_address, hash_service};
+use abi::{
+    Address, AddressCell, AddressCellV6, MAX_PROBES, ServiceCell, View, hash_address,
+    hash_address_v6, hash_service,
+};
+
+use crate::words;
 
 /// A cell of a hashed table.
 pub(crate) trait Cell {
@@ -39,19 +44,47 @@ impl Cell for AddressCell {
     }
 }
 
-/// Address and port in network order, protocol.
-pub(crate) type ServiceCellKey = (u32, u16, u8);
+impl Cell for AddressCellV6 {
+    type Key = Address;
+
+    fn key(&self) -> Option<Address> {
+        Some(words::load(&self.address)).filter(|&address| address != Address::default())
+    }
+
+    fn hash(key: Address) -> u32 {
+        hash_address_v6(key)
+    }
+
+    fn copy_from(&self, other: &Self) {
+        self.flags.store(other.flags.load());
+        words::store(&self.address, words::load(&other.address));
+    }
+
+    fn clear(&self) {
+        words::store(&self.address, Address::default());
+        self.flags.store(0);
+    }
+}
+
+/// By what packets find a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ServiceCellKey {
+    pub(crate) address: Address,
+    /// [`ServiceCell::key`]: never 0.
+    pub(crate) key: u32,
+}
 
 impl Cell for ServiceCell {
     type Key = ServiceCellKey;
 
     fn key(&self) -> Option<ServiceCellKey> {
         let key = self.key.load();
-        (key != 0).then(|| (self.address.load(), key as u16, (key >> 16) as u8))
+        let address = words::load(&self.address);
+        (key != 0).then_some(ServiceCellKey { address, key })
     }
 
-    fn hash((address, port, protocol): ServiceCellKey) -> u32 {
-        hash_service(address, port, protocol)
+    fn hash(ServiceCellKey { address, key }: ServiceCellKey) -> u32 {
+        hash_service(address, key)
     }
 
     fn copy_from(&self, other: &Self) {
@@ -60,7 +93,7 @@ impl Cell for ServiceCell {
 
     fn clear(&self) {
         self.key.store(0);
-        self.address.store(0);
+        words::store(&self.address, Address::default());
     }
 }
 
@@ -112,10 +145,13 @@ fn probe<C: Cell>(length: usize, key: C::Key) -> impl Iterator<Item = usize> {
 
 /// Makes one side equal to the other.
 pub(crate) fn copy_side(view: &View<'_>, from: u32, to: u32) {
-    for (to, from) in view.addresses_of(to).iter().zip(view.addresses_of(from)) {
-        Cell::copy_from(to, from);
-    }
-    for (to, from) in view.services_of(to).iter().zip(view.services_of(from)) {
+    copy(view.addresses_of(from), view.addresses_of(to));
+    copy(view.addresses_v6_of(from), view.addresses_v6_of(to));
+    copy(view.services_of(from), view.services_of(to));
+}
+
+fn copy<C: Cell>(from: &[C], to: &[C]) {
+    for (to, from) in to.iter().zip(from) {
         to.copy_from(from);
     }
 }

@@ -8,6 +8,8 @@ use thiserror::Error;
 pub struct Sizes {
     /// Connections: a power of two from [`Self::MIN_CONNECTIONS`] to [`Self::MAX_CONNECTIONS`].
     pub connections: u32,
+    /// Connections over IPv6, which have a table of their own; likewise.
+    pub connections_v6: u32,
     /// Virtual services.
     pub services: u32,
     /// Destinations of all services together, those removed but still used by connections
@@ -17,6 +19,8 @@ pub struct Sizes {
     pub members: u32,
     /// Blocks of schedules: one for each distinct weight in a weighted round robin.
     pub blocks: u32,
+    /// Lines of the tables that hashing schedulers look destinations up in: 16 slots each.
+    pub lookups: u32,
     /// Next hops.
     pub next_hops: u32,
     /// Processors that packets may run on (the kernel's possible ones).
@@ -49,10 +53,12 @@ impl Sizes {
     pub const fn defaults(processors: u32) -> Self {
         Self {
             connections: 1 << 20,
+            connections_v6: 1 << 18,
             services: 8192,
             destinations: 32768,
             members: 262_144,
             blocks: 65536,
+            lookups: 131_072,
             next_hops: 65536,
             processors,
         }
@@ -84,11 +90,14 @@ impl Sizes {
         )?;
         Ok(Self {
             connections: connections.next_power_of_two(),
+            connections_v6: (connections.next_power_of_two() / 4).max(Self::MIN_CONNECTIONS),
             services,
             destinations,
             // A list, its schedule, and both again while a change is published.
             members: (destinations * 8).max(4096),
             blocks: (destinations * 2).max(services * 8).max(2048),
+            // sh and dh take 16 lines, mh 256, maglev 4097, and that twice while a change is published.
+            lookups: (services * 16).clamp(16384, 1 << 20),
             // Clients' routers and neighbours have next hops too.
             next_hops: (destinations * 2).max(4096),
             processors: processors.max(1),
@@ -98,6 +107,11 @@ impl Sizes {
     /// Buckets of the connection table, a power of two.
     pub const fn buckets(&self) -> u32 {
         self.connections / BUCKET_SLOTS as u32
+    }
+
+    /// Buckets of the connection table for IPv6, a power of two.
+    pub const fn buckets_v6(&self) -> u32 {
+        self.connections_v6 / BUCKET_SLOTS as u32
     }
 
     /// Service cells of one side: a power of two, and so many that a search stays short.

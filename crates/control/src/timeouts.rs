@@ -1,4 +1,4 @@
-//! How long connections live, and other settings that every packet reads.
+//! How long connections live.
 
 use abi::{Tick, View, timeout_index};
 use model::{Protocol, Timeouts};
@@ -11,21 +11,6 @@ const TCP_ESTABLISHED: usize = 1;
 const TCP_FIN_WAIT: usize = 4;
 /// UDP's only state.
 const UDP_NORMAL: u8 = 0;
-
-/// ICMP errors that the director may send: the kernel's own limits (`icmp_msgs_per_sec`,
-/// `icmp_msgs_burst`).
-const ICMP_PER_SECOND: u32 = 1000;
-const ICMP_BURST: u32 = 50;
-/// IPVS's default: a SYN on a closed connection opens a new one.
-const CONN_REUSE_MODE: u32 = 1;
-
-/// Writes the settings that have no command yet, at their defaults.
-pub(crate) fn write_defaults(view: &View<'_>) {
-    let globals = view.globals;
-    globals.conn_reuse_mode.store(CONN_REUSE_MODE);
-    globals.icmp_per_second.store(ICMP_PER_SECOND);
-    globals.icmp_burst.store(ICMP_BURST);
-}
 
 /// Writes the timeouts of connections. They count from a connection's next packet on.
 pub(crate) fn write_timeouts(view: &View<'_>, timeouts: &Timeouts) {

@@ -1,27 +1,29 @@
-//! ICMP errors of the director's own (RFC 792, RFC 1812 section 4.3).
+//! ICMP errors of the director's own (RFC 792, RFC 1812 section 4.3, RFC 4443).
 //!
 //! The packet itself becomes the answer: what it was moves behind a new IP and ICMP header.
 
 use abi::{Globals, Reason, Runtime, Tick};
 use cell::masked;
 use wire::checksum::fold;
-use wire::{icmp, ipv4};
+use wire::icmp;
 
+use crate::family::{self, Family, Header as _};
 use crate::host::{Host, Tables};
-use crate::packet::Packet;
+use crate::packet::{Fragment, Packet};
 use crate::route;
-use crate::verdict::{Action, Verdict};
+use crate::verdict::{Action, Step, Verdict};
 
-/// Precedence of ICMP errors: internetwork control (RFC 1812, section 4.3.2.5).
-const TOS: u8 = 0xc0;
-const TTL: u8 = 64;
-const ROOM: u32 = ipv4::HEADER + icmp::HEADER;
-const MOST_KEPT: u32 = icmp::MAX_ERROR - ROOM;
+/// One bit for every reason that the sender is told of.
+const ANSWERED: u64 = 1 << Reason::NoDestination as u32
+    | 1 << Reason::HostUnreachable as u32
+    | 1 << Reason::NoRoute as u32
+    | 1 << Reason::TooBig as u32
+    | 1 << Reason::TimeToLive as u32;
 
-/// Tells the sender of a packet that is dropped, where an ICMP error for the reason exists. A hook
-/// that cannot passes the packet up instead.
+/// The verdict, or, where the sender must be told of it, the stage that tells. A hook that has none
+/// passes the packet up.
 #[inline(always)]
-pub(crate) fn instead<'t, H: Host<'t>>(host: &mut H, packet: &Packet, verdict: Verdict) -> Verdict {
+pub(crate) fn instead<'t, F: Family, H: Host<'t>>(host: &H, verdict: Verdict) -> Verdict {
     // To the kernel's verifier just a number, so that it follows what comes once, not for every
     // reason.
     let reason = masked(verdict.reason_number(), abi::REASONS as u32 - 1) as u32;
@@ -31,106 +33,98 @@ pub(crate) fn instead<'t, H: Host<'t>>(host: &mut H, packet: &Packet, verdict: V
     if !H::COMPLETE {
         return Verdict::stay(Reason::ToStack);
     }
-    error(host, packet, reason)
-}
-
-/// One bit for every reason that the sender is told of.
-const ANSWERED: u64 = 1 << Reason::NoDestination as u32
-    | 1 << Reason::HostUnreachable as u32
-    | 1 << Reason::NoRoute as u32
-    | 1 << Reason::TooBig as u32
-    | 1 << Reason::TimeToLive as u32;
-
-/// Which error tells of a reason.
-#[inline(always)]
-const fn kind_of(reason: u32) -> (u8, u8) {
-    const NO_DESTINATION: u32 = Reason::NoDestination as u32;
-    const TOO_BIG: u32 = Reason::TooBig as u32;
-    const TIME_TO_LIVE: u32 = Reason::TimeToLive as u32;
-    match reason {
-        NO_DESTINATION => (icmp::UNREACHABLE, icmp::PORT),
-        TOO_BIG => (icmp::UNREACHABLE, icmp::FRAGMENTATION_NEEDED),
-        TIME_TO_LIVE => (icmp::TIME_EXCEEDED, 0),
-        _ => (icmp::UNREACHABLE, icmp::HOST),
-    }
-}
-
-/// Turns a packet into the error that tells its sender of a reason, unless the rate limit holds it
-/// back or there is nobody to tell.
-#[inline(never)]
-fn error<'t, H: Host<'t>>(host: &mut H, packet: &Packet, reason: u32) -> Verdict {
-    match try_error(host, packet, reason) {
-        Some(()) => Verdict::send_for(reason),
-        None => Verdict::stay_for(reason),
-    }
-}
-
-#[inline(always)]
-fn try_error<'t, H: Host<'t>>(host: &mut H, packet: &Packet, reason: u32) -> Option<()> {
-    let (kind, code) = kind_of(reason);
-    let globals = host.tables().globals()?;
-    let now = host.now(globals);
-    let tables = host.tables();
-    let runtime = tables.runtime()?;
-    let to = packet.ip.source();
-    let from = source_address(host, globals, packet);
-    if from == 0 || !is_unicast(to) || packet.ip.is_later_fragment() {
-        return None;
-    }
-    if packet.ip.protocol() == ipv4::ICMP {
-        return None;
-    }
-    let (way, _) = route::to_address(tables, to);
-    if way.is_none() {
-        return None;
-    }
-    if !may_send(globals, runtime, now) {
-        host.count(Reason::IcmpRateLimited);
-        return None;
-    }
-    let kept = if packet.length < MOST_KEPT {
-        packet.length
-    } else {
-        MOST_KEPT
+    let Some(carry) = host.carry() else {
+        return verdict;
     };
-    host.embed(packet.l3, ROOM, kept)?;
-    let identification = runtime.icmp_identification.fetch_add(1) as u16;
-    let total = (ROOM + kept) as u16;
-    let header = ipv4::Header::new(TOS, total, identification, TTL, ipv4::ICMP, from, to);
-    host.set_bytes(packet.l3, &header.0)?;
-    // Unused in all other errors (RFC 792, RFC 1191).
-    let mtu = if reason == Reason::TooBig as u32 {
-        packet.mtu as u16
+    carry.reason.store(reason);
+    carry.icmp.store(0);
+    Verdict::go_on(F::ANSWER)
+}
+
+/// Turns a packet into the error that tells its sender of the reason that was left, unless the
+/// rate limit holds it back or there is nobody to tell.
+#[inline(always)]
+pub(crate) fn answer<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
+    let carry = host.carry().ok_or(Reason::TableMissing)?;
+    let reason = carry.reason.load() & (abi::REASONS as u32 - 1);
+    let (kind, code) = match carry.icmp.load() {
+        0 => F::icmp_error_for(reason),
+        icmp => ((icmp >> 8) as u8, icmp as u8),
+    };
+    let mtu = if F::is_too_big(kind, code) {
+        carry.mtu.load()
     } else {
         0
     };
-    let message = mtu.to_be_bytes();
-    let message = [kind, code, 0, 0, 0, 0, message[0], message[1]];
-    let icmp_offset = packet.l3 + ipv4::HEADER;
-    host.set_bytes(icmp_offset, &message)?;
-    let sum = checksum(host, icmp_offset, icmp::HEADER + kept)?;
-    host.set_bytes(icmp_offset + icmp::CHECKSUM_OFFSET, &sum.to_ne_bytes())?;
-    route::leave(host, packet, &way)
+    Ok(match error::<F, H>(host, (kind, code), mtu) {
+        Some(()) => Verdict::send_for(reason),
+        None => Verdict::stay_for(reason),
+    })
+}
+
+#[inline(always)]
+fn error<'t, F: Family, H: Host<'t>>(host: &mut H, (kind, code): (u8, u8), mtu: u32) -> Option<()> {
+    let mut packet = Packet::<F>::read(host).ok()?;
+    // What a router complains of may be cut off.
+    let available = host.frame_length().wrapping_sub(packet.l3());
+    if packet.length > available {
+        packet.length = available;
+    }
+    packet.check(host).ok()?;
+    let tables = host.tables();
+    let (globals, now) = family::globals(host).ok()?;
+    let to = packet.ip.source();
+    let from = source_address(host, globals, &packet);
+    if !F::is_unicast(from) || !F::is_unicast(to) || packet.fragment == Fragment::LATER {
+        return None;
+    }
+    if packet.protocol == F::ICMP {
+        return None;
+    }
+    let way = route::to_address::<F, H>(host, to);
+    if way.is_none() {
+        return None;
+    }
+    if !may_send(globals, tables.runtime()?, now) {
+        host.count(Reason::IcmpRateLimited);
+        return None;
+    }
+    let room = F::HEADER + icmp::HEADER;
+    let most = F::MAX_ERROR - room;
+    let kept = if packet.length < most {
+        packet.length
+    } else {
+        most
+    };
+    let l3 = packet.l3();
+    host.embed(l3, room, kept)?;
+    F::write_icmp_header(host, l3, icmp::HEADER + kept, (from, to))?;
+    // Unused in all errors but those about size (RFC 792, RFC 1191, RFC 4443).
+    let mtu = mtu.to_be_bytes();
+    let message = [kind, code, 0, 0, mtu[0], mtu[1], mtu[2], mtu[3]];
+    let offset = l3 + F::HEADER;
+    host.set_bytes(offset, &message)?;
+    let pseudo_header = F::icmp_pseudo_header(icmp::HEADER + kept, from, to);
+    let sum = checksum::<F, H>(host, offset, icmp::HEADER + kept, pseudo_header)?;
+    host.set_bytes(offset + icmp::CHECKSUM_OFFSET, &sum.to_ne_bytes())?;
+    route::leave(host, packet.link, &way)
 }
 
 /// The director's address that the sender of a packet knows: the virtual one, or the one on the
 /// interface that the packet came in by.
 #[inline(always)]
-fn source_address<'t, H: Host<'t>>(host: &H, globals: &Globals, packet: &Packet) -> u32 {
+fn source_address<'t, F: Family, H: Host<'t>>(
+    host: &H,
+    globals: &Globals,
+    packet: &Packet<F>,
+) -> F::Address {
     let to = packet.ip.destination();
-    let flags = crate::lookup::address_flags(host.tables(), globals, to);
+    let flags = F::address_flags(host.tables(), globals, to);
     if flags & abi::address_flags::LOCAL != 0 {
         to
     } else {
-        host.own_address()
+        F::own_address(host)
     }
-}
-
-/// Whether an address (network order) can be answered: no multicast, no broadcast, not 0.
-#[inline(always)]
-const fn is_unicast(address: u32) -> bool {
-    let first = address.to_ne_bytes()[0];
-    first != 0 && first < 224
 }
 
 /// Takes one from the allowance, which grows by the second's rate up to the burst.
@@ -160,12 +154,31 @@ fn may_send(globals: &Globals, runtime: &Runtime, now: Tick) -> bool {
     false
 }
 
-/// The Internet checksum over bytes of the frame; at most those of the largest error.
+/// Bytes that are summed up at once.
+const BLOCK: u32 = 32;
+
+/// The Internet checksum over bytes of the frame, at most those of the largest error, and a
+/// pseudo-header's sum.
 #[inline(always)]
-fn checksum<'t, H: Host<'t>>(host: &mut H, offset: u32, length: u32) -> Option<u16> {
-    const WORDS: u32 = (icmp::HEADER + MOST_KEPT) / 4;
-    let mut sum = 0u64;
-    for word in 0..WORDS {
+fn checksum<'t, F: Family, H: Host<'t>>(
+    host: &mut H,
+    offset: u32,
+    length: u32,
+    pseudo_header: u32,
+) -> Option<u16> {
+    let mut sum = pseudo_header as u64;
+    // By blocks, as kernels before 6.3 give a program up that jumps too often.
+    for block in 0..F::MAX_ERROR / BLOCK {
+        if (block + 1) * BLOCK > length {
+            break;
+        }
+        let bytes: [u8; BLOCK as usize] = host.bytes(offset + block * BLOCK)?;
+        for b in bytes.as_chunks::<4>().0 {
+            sum += u32::from_ne_bytes(*b) as u64;
+        }
+    }
+    let first = length / BLOCK * (BLOCK / 4);
+    for word in first..first + BLOCK / 4 {
         if word * 4 + 4 > length {
             break;
         }

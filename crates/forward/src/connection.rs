@@ -1,94 +1,49 @@
 //! Connections: found, moved from state to state, ended.
 
-use abi::{DestinationCell, Globals, LoadCell, Reason, Tick, hash_connection};
-use conntable::{Direction, Found, Query, SlotV4, Word};
+use abi::{DestinationCell, Globals, LoadCell, Reason, Tick, destination_flags};
+use conntable::{Direction, Entry as _, Found, Kind, Query, Word};
 
 use crate::counters;
+use crate::family::{Family, Header as _};
 use crate::host::{Host, Tables, connections};
+use crate::lookup::Role;
 use crate::packet::{Packet, Ports};
 use crate::state::{after_packet, is_active};
 use crate::verdict::Step;
 
 /// The question for the connection of a TCP or UDP packet.
 #[inline(always)]
-pub(crate) fn query_of(packet: &Packet, ports: &Ports, direction: Direction) -> Query {
+pub(crate) fn query_of<F: Family>(
+    packet: &Packet<F>,
+    ports: &Ports,
+    role: Role,
+) -> Query<F::Address> {
     let (source, destination) = (packet.ip.source(), packet.ip.destination());
-    let protocol = packet.ip.protocol();
-    let (client, client_port, address, port) = match direction {
+    let (client, client_port, address, port) = match role.direction {
         Direction::ToServer => (source, ports.source, destination, ports.destination),
         Direction::ToClient => (destination, ports.destination, source, ports.source),
     };
     Query {
         client,
         client_port,
-        protocol,
-        direction,
+        protocol: packet.protocol,
+        kind: Kind::Connection,
+        end: role.end,
         address,
         port,
     }
 }
 
-/// The hash of the client that a question is about.
+/// Finds a living connection.
 #[inline(always)]
-pub(crate) fn hash(globals: &Globals, query: &Query) -> u32 {
-    let seed = globals.hash_seed.load();
-    hash_connection(query.client, query.client_port, query.protocol, seed)
-}
-
-/// A question in two words: what a BPF function that is verified by itself can be given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Question {
-    /// Client's address, port and protocol, from the low end.
-    pub client: u64,
-    /// The other side's address and port, and the direction, from the low end.
-    pub other: u64,
-}
-
-impl Question {
-    #[inline(always)]
-    pub(crate) const fn of(query: &Query) -> Self {
-        let direction = matches!(query.direction, Direction::ToClient) as u64;
-        Self {
-            client: query.client as u64
-                | (query.client_port as u64) << 32
-                | (query.protocol as u64) << 48,
-            other: query.address as u64 | (query.port as u64) << 32 | direction << 48,
-        }
-    }
-
-    #[inline(always)]
-    const fn query(self) -> Query {
-        Query {
-            client: self.client as u32,
-            client_port: (self.client >> 32) as u16,
-            protocol: (self.client >> 48) as u8,
-            direction: if self.other >> 48 == 0 {
-                Direction::ToServer
-            } else {
-                Direction::ToClient
-            },
-            address: self.other as u32,
-            port: (self.other >> 32) as u16,
-        }
-    }
-}
-
-/// What [`find`] returns where there is no such connection: the handle of none.
-pub(crate) const ABSENT: u64 = u64::MAX;
-
-/// Finds a living connection: its handle's number.
-///
-/// A number, not an `Option` of what was found: the kernel's verifier refuses to move what `None`
-/// leaves unset. Tables whose functions the kernel verifies one by one give this as
-/// [`Tables::find`].
-#[inline(always)]
-pub fn find<'t, T: Tables<'t>>(tables: T, question: Question, now: Tick) -> u64 {
-    let Some(globals) = tables.globals() else {
-        return ABSENT;
-    };
-    let query = question.query();
-    let found = connections(tables, globals).find(hash(globals, &query), &query, now);
-    found.map_or(ABSENT, |found| found.handle().0)
+pub(crate) fn find<'t, F: Family, T: Tables<'t>>(
+    tables: T,
+    globals: &Globals,
+    query: &Query<F::Address>,
+    now: Tick,
+) -> Option<Found<'t, F::Slot>> {
+    let hash = F::hash(globals, query.client, query.client_port, query.protocol);
+    connections::<F, T>(tables, globals).find(hash, query, now)
 }
 
 /// A destination with its number and load.
@@ -108,10 +63,28 @@ impl<'t> Chosen<'t> {
         Ok(Self { number, cell, load })
     }
 
+    /// Whether it is in its service now.
+    #[inline(always)]
+    pub fn is_available(&self) -> bool {
+        self.cell.flags.load() & destination_flags::AVAILABLE != 0
+    }
+
+    /// Whether its address is one of the director's own.
+    #[inline(always)]
+    pub fn is_local(&self) -> bool {
+        self.cell.flags.load() & destination_flags::LOCAL != 0
+    }
+
+    /// Whether its address is an IPv6 one.
+    #[inline(always)]
+    pub fn is_v6(&self) -> bool {
+        self.cell.flags.load() & destination_flags::IPV6 != 0
+    }
+
     /// The real server's address.
     #[inline(always)]
-    pub fn address(&self) -> u32 {
-        self.cell.address.load()
+    pub fn address<F: Family>(&self) -> F::Address {
+        F::of_cells(&self.cell.address)
     }
 
     /// The real server's port.
@@ -128,31 +101,31 @@ impl<'t> Chosen<'t> {
 }
 
 /// Ends a connection before its time.
-#[inline(never)]
-pub(crate) fn end<'t, H: Host<'t>>(host: &H, found: &Found<'t, SlotV4>) {
+#[inline(always)]
+pub(crate) fn end<'t, F: Family, H: Host<'t>>(
+    host: &H,
+    globals: &Globals,
+    found: &Found<'t, F::Slot>,
+) {
     let tables = host.tables();
-    let Some(globals) = tables.globals() else {
-        return;
-    };
-    if let Some(died) = connections(tables, globals).end(found) {
+    if let Some(died) = connections::<F, _>(tables, globals).end(found) {
         counters::settle_death(tables, died);
     }
 }
 
 /// A packet moves its connection's state and puts its death off.
 #[inline(always)]
-pub(crate) fn advance<'t, H: Host<'t>>(
+pub(crate) fn advance<'t, F: Family, H: Host<'t>>(
     host: &H,
     globals: &Globals,
-    found: &Found<'t, SlotV4>,
+    found: &Found<'t, F::Slot>,
     load: &LoadCell,
-    direction: Direction,
-    flags: u8,
+    (direction, flags): (Direction, u8),
+    now: Tick,
 ) {
-    let now = host.now(globals);
-    let protocol = found.entry.protocol();
+    let protocol = found.entry.load().protocol;
     let next = |word: Word| after_packet(globals, protocol, flags, direction, word, now);
-    if let Some((old, new)) = connections(host.tables(), globals).update(found, next) {
+    if let Some((old, new)) = connections::<F, _>(host.tables(), globals).update(found, next) {
         let was = is_active(protocol, old.state());
         counters::state_changed(load, was, is_active(protocol, new.state()));
     }

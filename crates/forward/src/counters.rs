@@ -1,8 +1,10 @@
 //! Connections and packets, counted.
 
 use abi::{DestinationCell, Globals, LoadCell, Reason, StatsCell, destination_flags};
-use conntable::{Died, Direction};
+use conntable::{Died, Direction, Kind};
 
+use crate::connection::Chosen;
+use crate::family::Family;
 use crate::host::{Host, Tables};
 use crate::packet::Packet;
 use crate::state::is_active;
@@ -17,8 +19,12 @@ pub fn settle_death<'t, T: Tables<'t>>(tables: T, died: Died) {
     ) else {
         return;
     };
-    count(load, is_active(died.protocol, died.state), -1);
-    update_overload(destination, load);
+    if died.kind == Kind::Connection as u8 {
+        count(load, is_active(died.protocol, died.state), -1);
+        update_overload(destination, load);
+    } else if died.kind == Kind::Template as u8 {
+        load.persistent.add(u32::MAX);
+    }
 }
 
 /// A connection was made in a state.
@@ -80,29 +86,25 @@ pub(crate) fn scheduled<'t, T: Tables<'t>>(
     tables: T,
     processor: u32,
     globals: &Globals,
-    destination: &DestinationCell,
-    number: u32,
+    chosen: &Chosen<'t>,
 ) {
     tables.count(processor, Reason::NewConnection as u32);
-    if let Some(stats) = stats(tables, processor, globals, destination, number) {
+    if let Some(stats) = stats(tables, processor, globals, chosen.cell, chosen.number) {
         stats.connections.add(1);
     }
 }
 
 /// A packet of a connection.
 #[inline(always)]
-pub(crate) fn packet<'t, H: Host<'t>>(
+pub(crate) fn packet<'t, F: Family, H: Host<'t>>(
     host: &mut H,
-    destination: &DestinationCell,
-    number: u32,
-    packet: &Packet,
+    globals: &Globals,
+    chosen: &Chosen<'t>,
+    packet: &Packet<F>,
     direction: Direction,
 ) {
     let (tables, processor) = (host.tables(), host.processor());
-    let Some(globals) = tables.globals() else {
-        return;
-    };
-    let Some(stats) = stats(tables, processor, globals, destination, number) else {
+    let Some(stats) = stats(tables, processor, globals, chosen.cell, chosen.number) else {
         return;
     };
     let (packets, bytes) = packet.size(host);

@@ -1,98 +1,163 @@
 //! Fragments: the first by its ports, later ones by the first's decision.
 
-use abi::{FragmentKey, FragmentValue, Reason, Tick};
-use conntable::{Direction, Found, Handle, SlotV4};
+use abi::{FragmentValue, Globals, Reason, Tick, method};
+use conntable::{Direction, Entry as _, Found, Handle, Slot as _};
+use wire::ipv4;
 
-use crate::connection::Chosen;
+use crate::connection::{Chosen, find, query_of};
 use crate::counters;
-use crate::host::{Host, Tables, connections};
+use crate::family::{self, Family};
+use crate::host::{Host, connections};
+use crate::lookup::{self, Role};
 use crate::nat;
-use crate::packet::Packet;
+use crate::onward::{Passage, onward};
+use crate::packet::{Fragment, Packet, Ports};
 use crate::route;
-use crate::verdict::{Step, Verdict, verdict};
+use crate::tunnel;
+use crate::verdict::{Step, Verdict};
 
 /// Seconds for which a first fragment's decision counts: the kernel's `ipfrag_time`.
 const MEMORY_SECONDS: u32 = 30;
 /// [`FragmentValue::direction`] of a datagram that was passed up the stack.
 const PASSED: u32 = 2;
+/// What a fragment without ports has instead of them.
+const NO_PORTS: Ports = Ports {
+    source: 0,
+    destination: 0,
+    flags: 0,
+};
 
+/// Keeps a first fragment's decision for the later ones.
 #[inline(always)]
-fn key(packet: &Packet) -> FragmentKey {
-    FragmentKey {
-        source: packet.ip.source(),
-        destination: packet.ip.destination(),
-        identification: packet.ip.identification(),
-        protocol: packet.ip.protocol() as u16,
-    }
-}
-
-/// Keeps a first fragment's connection for the later ones.
-#[inline(never)]
-pub(crate) fn remember<'t, H: Host<'t>>(
+pub(crate) fn remember<'t, F: Family, H: Host<'t>>(
     host: &H,
-    packet: &Packet,
-    found: &Found<'t, SlotV4>,
+    packet: &Packet<F>,
+    found: &Found<'t, F::Slot>,
     direction: Direction,
     now: Tick,
 ) {
     let value = FragmentValue {
         connection: found.handle().0,
-        direction: matches!(direction, Direction::ToClient) as u32,
+        direction: direction as u32,
         tick: now,
     };
-    host.tables().remember_fragment(&key(packet), &value);
+    F::remember_fragment(host.tables(), packet, &value);
 }
 
-/// Keeps that a first fragment went up the stack, so that the later ones do.
-#[inline(never)]
-pub(crate) fn remember_pass<'t, H: Host<'t>>(host: &H, packet: &Packet, now: Tick) {
+/// Keeps that a first fragment was passed up the stack.
+#[inline(always)]
+pub(crate) fn remember_pass<'t, F: Family, H: Host<'t>>(host: &H, packet: &Packet<F>, now: Tick) {
     let value = FragmentValue {
         direction: PASSED,
         tick: now,
         ..FragmentValue::default()
     };
-    host.tables().remember_fragment(&key(packet), &value);
+    F::remember_fragment(host.tables(), packet, &value);
+}
+
+/// The stage.
+#[inline(always)]
+pub(crate) fn fragment<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
+    let (globals, now) = family::globals(host)?;
+    let mut packet = Packet::<F>::read(host)?;
+    let role = lookup::role(host, globals, &packet)?;
+    packet.check(host)?;
+    if packet.fragment == Fragment::LATER {
+        return follow(host, globals, &packet, now);
+    }
+    match packet.protocol {
+        ipv4::TCP | ipv4::UDP => first(host, globals, &packet, (role, now)),
+        protocol if protocol == F::ICMP => Err(Reason::IcmpOther),
+        _ => Err(Reason::NoService),
+    }
+}
+
+/// A fragment with ports.
+#[inline(always)]
+fn first<'t, F: Family, H: Host<'t>>(
+    host: &mut H,
+    globals: &Globals,
+    packet: &Packet<F>,
+    (role, now): (Role, Tick),
+) -> Step<Verdict> {
+    if role.direction == Direction::ToServer {
+        return Ok(Verdict::go_on(F::OPEN));
+    }
+    let ports = &packet.ports(host)?;
+    let query = query_of(packet, ports, role);
+    let Some(found) = find::<F, _>(host.tables(), globals, &query, now) else {
+        remember_pass(host, packet, now);
+        return Err(Reason::NoConnection);
+    };
+    let passage = Passage {
+        packet,
+        ports,
+        role,
+        now,
+    };
+    onward(host, globals, &passage, &found)
 }
 
 /// A fragment without ports.
-#[inline(never)]
-pub(crate) fn follow<'t, H: Host<'t>>(host: &mut H, packet: &Packet) -> Verdict {
-    verdict(try_follow(host, packet))
-}
-
 #[inline(always)]
-fn try_follow<'t, H: Host<'t>>(host: &mut H, packet: &Packet) -> Step<Verdict> {
+fn follow<'t, F: Family, H: Host<'t>>(
+    host: &mut H,
+    globals: &Globals,
+    packet: &Packet<F>,
+    now: Tick,
+) -> Step<Verdict> {
     let tables = host.tables();
-    let globals = tables.globals().ok_or(Reason::TableMissing)?;
-    let now = host.now(globals);
     let memory = MEMORY_SECONDS * globals.ticks_per_second.load();
-    let first = tables
-        .fragment(&key(packet))
+    let first = F::fragment(tables, packet)
         .filter(|first| now.wrapping_sub(first.tick) <= memory)
         .ok_or(Reason::FragmentBeforeFirst)?;
     if first.direction == PASSED {
         return Err(Reason::NoConnection);
     }
-    let found = connections(tables, globals)
+    let found = connections::<F, _>(tables, globals)
         .at(Handle(first.connection), now)
         .ok_or(Reason::FragmentBeforeFirst)?;
-    let chosen = Chosen::by_number(tables, found.entry.destination())?;
+    let (slot, method) = (found.entry, found.entry.method());
+    let chosen = Chosen::by_number(tables, slot.load().destination)?;
+    let is_translated = method == method::MASQUERADE;
+    let ends = (slot, &chosen);
     let (direction, way) = if first.direction == 0 {
+        let direction = Direction::ToServer;
+        if chosen.is_local() {
+            counters::packet(host, globals, &chosen, packet, direction);
+            if is_translated {
+                nat::rewrite_header(host, packet, ends, (direction, false))?;
+            }
+            return Ok(Verdict::stay(Reason::DeliveredHere));
+        }
         (
-            Direction::ToServer,
+            direction,
             route::by_index(tables, chosen.cell.next_hop.load()),
         )
     } else {
         (
             Direction::ToClient,
-            route::to_client(tables, globals, found.entry),
+            route::to_client::<F, H>(host, globals, slot),
         )
     };
-    if let Some(reason) = route::obstacle(host, packet, &way) {
+    let is_tunnelled = method == method::TUNNEL && first.direction == 0;
+    let overhead = if is_tunnelled {
+        tunnel::overhead(&chosen)
+    } else {
+        0
+    };
+    if let Some(reason) = route::obstacle(host, packet, &way, overhead) {
         return Err(reason);
     }
-    counters::packet(host, chosen.cell, chosen.number, packet, direction);
-    nat::rewrite_header(host, packet, found.entry, direction)?;
-    route::leave(host, packet, &way).ok_or(Reason::RewriteFailed)?;
+    counters::packet(host, globals, &chosen, packet, direction);
+    if is_tunnelled {
+        return tunnel::towards(host, packet, &NO_PORTS, &chosen);
+    }
+    if is_translated {
+        nat::rewrite_header(host, packet, ends, (direction, true))?;
+    } else {
+        nat::count_down(host, packet)?;
+    }
+    route::leave(host, packet.link, &way).ok_or(Reason::RewriteFailed)?;
     Ok(Verdict::send(Reason::FragmentForwarded))
 }

@@ -1,13 +1,19 @@
 //! What the forwarding function asks of the place where it runs.
 
+use core::marker::PhantomData;
+
 use abi::{
-    AddressCell, Block, DestinationCell, FragmentKey, FragmentValue, Globals, LoadCell,
-    NeighbourKey, NextHopCell, Reason, ReasonCounters, RouteValue, Runtime, ServiceCell,
-    ServiceRuntime, StatsCell, Tick,
+    Address, AddressCell, AddressCellV6, Block, Carry, DestinationCell, FragmentKey, FragmentKeyV6,
+    FragmentValue, Globals, LoadCell, LocalityKey, LookupLine, NeighbourKey, NextHopCell, Reason,
+    ReasonCounters, RouteValue, Runtime, ServiceCell, ServiceRuntime, StatsCell, Tick,
 };
 use cell::{Cell32, element};
-use conntable::{Bucket, Buckets, SlotV4, Table};
+use conntable::{Bucket, Buckets, Handle, SlotV4, SlotV6, Table};
+use sched::lblcr;
 use wire::Delta;
+
+use crate::family::Family;
+use crate::tunnel::Outer;
 
 /// The tables, by index. `None` past the end, or where a map has no such key.
 pub trait Tables<'t>: Copy {
@@ -18,11 +24,29 @@ pub trait Tables<'t>: Copy {
     /// Both sides, one after the other.
     fn address(self, index: u32) -> Option<&'t AddressCell>;
     /// Both sides, one after the other.
+    fn address_v6(self, index: u32) -> Option<&'t AddressCellV6>;
+    /// Both sides, one after the other.
     fn service(self, index: u32) -> Option<&'t ServiceCell>;
     /// By service number.
     fn service_runtime(self, number: u32) -> Option<&'t ServiceRuntime>;
     /// Destination numbers.
     fn member(self, index: u32) -> Option<&'t Cell32>;
+    /// Tables of hashing schedulers.
+    fn lookup(self, index: u32) -> Option<&'t LookupLine>;
+    /// The destination of a virtual address, [`abi::NONE`] where there is none.
+    fn locality(self, key: &LocalityKey) -> u32;
+    /// Keeps the destination of a virtual address.
+    fn set_locality(self, key: &LocalityKey, destination: u32, now: Tick);
+    /// Changes the destinations of a virtual address, where it has any.
+    fn change_locality_set(
+        self,
+        key: &LocalityKey,
+        change: impl FnOnce(&mut lblcr::Set) -> u32,
+    ) -> Option<u32>;
+    /// Keeps the first destination of a virtual address.
+    fn add_locality_set(self, key: &LocalityKey, destination: u32, now: Tick);
+    /// A random number.
+    fn random(self) -> u32;
     /// Blocks of sequences.
     fn block(self, index: u32) -> Option<&'t Block>;
     /// By destination number.
@@ -35,16 +59,26 @@ pub trait Tables<'t>: Copy {
     fn stats(self, index: u32) -> Option<&'t StatsCell>;
     /// By processor.
     fn reasons(self, processor: u32) -> Option<&'t ReasonCounters>;
+    /// By processor.
+    fn carry(self, processor: u32) -> Option<&'t Carry>;
     /// Buckets of the connection table.
     fn bucket(self, index: u32) -> Option<&'t Bucket<SlotV4>>;
+    /// Buckets of the connection table for IPv6.
+    fn bucket_v6(self, index: u32) -> Option<&'t Bucket<SlotV6>>;
     /// The most specific route to an address.
     fn route(self, address: u32) -> Option<RouteValue>;
+    /// The most specific route to an IPv6 address.
+    fn route_v6(self, address: Address) -> Option<RouteValue>;
     /// The next hop of a neighbour.
-    fn neighbour(self, key: NeighbourKey) -> Option<u32>;
+    fn neighbour(self, key: &NeighbourKey) -> Option<u32>;
     /// What a datagram's first fragment decided.
     fn fragment(self, key: &FragmentKey) -> Option<FragmentValue>;
     /// Keeps what a datagram's first fragment decided.
     fn remember_fragment(self, key: &FragmentKey, value: &FragmentValue);
+    /// As [`Tables::fragment`], for IPv6.
+    fn fragment_v6(self, key: &FragmentKeyV6) -> Option<FragmentValue>;
+    /// As [`Tables::remember_fragment`], for IPv6.
+    fn remember_fragment_v6(self, key: &FragmentKeyV6, value: &FragmentValue);
     /// Counts a reason by its number.
     #[inline(always)]
     fn count(self, processor: u32, reason: u32) {
@@ -52,58 +86,71 @@ pub trait Tables<'t>: Copy {
             element(&counters.0, reason).add(1);
         }
     }
-    /// [`crate::find`], which BPF may want as a function that is verified by itself.
-    #[inline(always)]
-    fn find(self, question: crate::Question, now: Tick) -> u64 {
-        crate::find(self, question, now)
-    }
-    /// [`crate::choose`], likewise.
-    #[inline(always)]
-    fn choose(self, opening: crate::Opening, now: Tick, processor: u32) -> u64 {
-        crate::choose(self, opening, now, processor)
-    }
-    /// [`crate::make`], likewise.
-    #[inline(always)]
-    fn make(self, opening: crate::Opening, chosen: u64, now: Tick, processor: u32) -> u64 {
-        crate::make(self, opening, chosen, now, processor)
-    }
-    /// [`crate::sweep`], likewise.
+    /// [`crate::sweep`], which BPF may want as a function that is verified by itself.
     #[inline(always)]
     fn sweep(self, first: u32, now: Tick, processor: u32) {
         crate::sweep(self, first, now, processor);
     }
-    /// [`crate::pick`], likewise.
+    /// [`crate::settle`], likewise.
     #[inline(always)]
-    fn pick(self, service: u32) -> u32 {
-        crate::pick(self, service)
+    fn settle(self, own: Handle, now: Tick, processor: u32) -> u64 {
+        crate::settle(self, own, now, processor)
+    }
+    /// [`crate::settle_v6`], likewise.
+    #[inline(always)]
+    fn settle_v6(self, own: Handle, now: Tick, processor: u32) -> u64 {
+        crate::settle_v6(self, own, now, processor)
+    }
+    /// [`crate::seek`], likewise.
+    #[inline(always)]
+    fn seek(self, address: Address, is_v6: bool, processor: u32) -> u64 {
+        crate::seek(self, address, is_v6, processor)
+    }
+    /// [`crate::pick_hashed`], likewise. `service` is an index.
+    #[inline(always)]
+    fn pick_hashed(self, service: u32, scheduling: u32, processor: u32) -> u32 {
+        crate::pick_hashed(self, service, scheduling, processor)
     }
     /// [`crate::least_loaded`], likewise.
     #[inline(always)]
-    fn least_loaded(self, first: u32, members: u32, by_weight: bool) -> u32 {
-        crate::least_loaded(self, first, members, by_weight)
+    fn least_loaded(self, first: u32, members: u32, rule: u32) -> u32 {
+        crate::least_loaded(self, first, members, rule)
+    }
+    /// [`crate::somebody_has_room`], likewise.
+    #[inline(always)]
+    fn somebody_has_room(self, first: u32, members: u32) -> bool {
+        crate::somebody_has_room(self, first, members)
     }
 }
 
-/// The connection table's view of [`Tables`].
+/// A family's connection table as a view of [`Tables`].
 #[derive(Clone, Copy)]
-pub(crate) struct Connections<T>(pub T);
+pub(crate) struct Connections<F, T>(pub T, PhantomData<F>);
 
-impl<'t, T: Tables<'t>> Buckets<'t> for Connections<T> {
-    type Entry = SlotV4;
+impl<'t, F: Family, T: Tables<'t>> Buckets<'t> for Connections<F, T>
+where
+    F::Slot: 't,
+{
+    type Entry = F::Slot;
 
     #[inline(always)]
-    fn bucket(&self, index: u32) -> Option<&'t Bucket<SlotV4>> {
-        self.0.bucket(index)
+    fn bucket(&self, index: u32) -> Option<&'t Bucket<F::Slot>> {
+        F::bucket(self.0, index)
+    }
+
+    #[inline(always)]
+    fn server(&self, destination: u32) -> Option<F::Address> {
+        Some(F::of_cells(&self.0.destination(destination)?.address))
     }
 }
 
-/// The connection table.
+/// A family's connection table.
 #[inline(always)]
-pub(crate) fn connections<'t, T: Tables<'t>>(
+pub(crate) fn connections<'t, F: Family, T: Tables<'t>>(
     tables: T,
     globals: &Globals,
-) -> Table<Connections<T>> {
-    Table::new(Connections(tables), globals.bucket_mask.load())
+) -> Table<Connections<F, T>> {
+    Table::new(Connections(tables, PhantomData), F::bucket_mask(globals))
 }
 
 /// A packet at a hook, and the tables.
@@ -129,6 +176,9 @@ pub trait Host<'t> {
     fn is_own_mac(&self, mac: [u8; 6]) -> bool;
     /// This machine's IPv4 address on the interface that the packet came in by, 0 for none.
     fn own_address(&self) -> u32;
+    /// This machine's IPv6 address on that interface, a global one where it has one; all words 0
+    /// for none.
+    fn own_address_v6(&self) -> Address;
     /// Identifier of a VLAN tag that is beside the frame, 0 for none.
     fn vlan_beside(&self) -> u16;
     /// Bytes of the frame.
@@ -154,17 +204,29 @@ pub trait Host<'t> {
     /// Gives the frame the VLAN identifier `vlan`, 0 for none. `in_frame`: it has a tag inside.
     /// Moves everything behind the MACs.
     fn set_vlan(&mut self, in_frame: bool, vlan: u16) -> Option<()>;
-    /// Where the frame leaves if the verdict says so: by an interface, with its MACs in place or,
-    /// where `neighbour` (an address in network order) is not 0, to the MAC that the kernel finds
-    /// for that neighbour.
-    fn leave_by(&mut self, ifindex: u32, neighbour: u32);
+    /// The interface that the frame leaves by if the verdict says so; its MACs are in place.
+    fn leave_by(&mut self, ifindex: u32);
+    /// The frame leaves, if the verdict says so, to the neighbour in [`Host::carry`], whose MAC the
+    /// kernel finds.
+    fn leave_by_neighbour(&mut self);
     /// Cuts the frame to `keep` bytes behind `offset` and opens `room` bytes before them.
     fn embed(&mut self, offset: u32, room: u32, keep: u32) -> Option<()>;
+    /// Takes `length` bytes out of the frame at `offset`, where the IP header begins.
+    fn strip(&mut self, offset: u32, length: u32) -> Option<()>;
+    /// Opens room for outer headers before the IP header at `offset`, and marks the frame as
+    /// encapsulated where a device may cut it.
+    fn encapsulate(&mut self, offset: u32, outer: Outer) -> Option<()>;
 
     /// The time: the kernel's tick, moved by what tests ask for.
     #[inline(always)]
     fn now(&self, globals: &Globals) -> Tick {
         self.tick().wrapping_add(globals.clock_offset.load())
+    }
+
+    /// This processor's [`Carry`].
+    #[inline(always)]
+    fn carry(&self) -> Option<&'t Carry> {
+        self.tables().carry(self.processor())
     }
 
     /// Counts a reason.

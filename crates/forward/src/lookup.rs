@@ -1,28 +1,69 @@
 //! Is it ours at all? Addresses and services, by hashed tables of two sides.
 
-use abi::{Globals, MAX_PROBES, ServiceCell, hash_address, hash_service};
+use abi::{Address, Carry, Globals, MAX_PROBES, Reason, ServiceCell, address_flags, hash_service};
+use conntable::{Direction, End};
 
-use crate::Tables;
+use crate::family::{Family, Header as _};
+use crate::host::{Host, Tables};
+use crate::packet::Packet;
+use crate::verdict::Step;
 
-/// Flags of an address ([`abi::address_flags`]), 0 for one that does not concern the director.
-#[inline(always)]
-pub(crate) fn address_flags<'t, T: Tables<'t>>(tables: T, globals: &Globals, address: u32) -> u32 {
-    let mask = globals.address_mask.load();
-    let side = (globals.side.load() & 1) * (mask + 1);
-    let hash = hash_address(address);
-    for probe in 0..MAX_PROBES {
-        let Some(cell) = tables.address(side + (hash.wrapping_add(probe) & mask)) else {
-            return 0;
-        };
-        let found = cell.address.load();
-        if found == address {
-            return cell.flags.load();
-        }
-        if found == 0 {
-            return 0;
+/// Which way a packet would go, and whose address it carries beside the client's.
+#[derive(Clone, Copy)]
+pub(crate) struct Role {
+    pub direction: Direction,
+    pub end: End,
+}
+
+impl Role {
+    /// As an earlier stage left it.
+    #[inline(always)]
+    pub fn carried(carry: &Carry) -> Self {
+        Self {
+            direction: if carry.direction.load() == 0 {
+                Direction::ToServer
+            } else {
+                Direction::ToClient
+            },
+            end: if carry.end.load() == 0 {
+                End::Virtual
+            } else {
+                End::Server
+            },
         }
     }
-    0
+}
+
+/// What a packet may be to the director, or why it concerns it not.
+#[inline(always)]
+pub(crate) fn role<'t, F: Family, H: Host<'t>>(
+    host: &H,
+    globals: &Globals,
+    packet: &Packet<F>,
+) -> Step<Role> {
+    let tables = host.tables();
+    let to = F::address_flags(tables, globals, packet.ip.destination());
+    if to & address_flags::VIRTUAL != 0 {
+        if to & address_flags::LOCAL == 0 {
+            return Err(Reason::AddressNotLocal);
+        }
+        return Ok(Role {
+            direction: Direction::ToServer,
+            end: End::Virtual,
+        });
+    }
+    let from = F::address_flags(tables, globals, packet.ip.source());
+    if from & (address_flags::REAL | address_flags::VIRTUAL) == 0 {
+        return Err(Reason::NotOurs);
+    }
+    Ok(Role {
+        direction: Direction::ToClient,
+        end: if from & address_flags::REAL != 0 {
+            End::Server
+        } else {
+            End::Virtual
+        },
+    })
 }
 
 /// The virtual service of an address, port (network order) and protocol, with its cell's index.
@@ -30,19 +71,17 @@ pub(crate) fn address_flags<'t, T: Tables<'t>>(tables: T, globals: &Globals, add
 pub(crate) fn service<'t, T: Tables<'t>>(
     tables: T,
     globals: &Globals,
-    address: u32,
-    port: u16,
-    protocol: u8,
+    address: Address,
+    key: u32,
 ) -> Option<(&'t ServiceCell, u32)> {
     let mask = globals.service_mask.load();
     let side = (globals.side.load() & 1) * (mask + 1);
-    let hash = hash_service(address, port, protocol);
-    let key = ServiceCell::key(port, protocol);
+    let hash = hash_service(address, key);
     for probe in 0..MAX_PROBES {
         let index = side + (hash.wrapping_add(probe) & mask);
         let cell = tables.service(index)?;
         let found = cell.key.load();
-        if found == key && cell.address.load() == address {
+        if found == key && is_at(cell, address) {
             return Some((cell, index));
         }
         if found == 0 {
@@ -50,4 +89,15 @@ pub(crate) fn service<'t, T: Tables<'t>>(
         }
     }
     None
+}
+
+/// Without a branch, as the kernel's verifier follows every one of every probe.
+#[inline(always)]
+fn is_at(cell: &ServiceCell, address: Address) -> bool {
+    let words = &cell.address;
+    (words[0].load() ^ address[0])
+        | (words[1].load() ^ address[1])
+        | (words[2].load() ^ address[2])
+        | (words[3].load() ^ address[3])
+        == 0
 }

@@ -4,25 +4,59 @@ use abi::Reason;
 use wire::{ethernet, ipv4, tcp};
 
 use crate::Host;
+use crate::family::Family;
 use crate::verdict::Step;
 
-/// Where things are in a frame, and its IPv4 header.
+/// The frame's own header.
 #[derive(Clone, Copy)]
-pub(crate) struct Packet {
+pub(crate) struct Link {
     /// VLAN identifier, 0 for none.
     pub vlan: u16,
     /// Whether the tag is in the frame rather than beside it.
     pub tag_in_frame: bool,
     /// Offset of the IP header.
     pub l3: u32,
-    /// Offset of what follows it.
+    /// Ethernet's number of what follows.
+    pub kind: u16,
+}
+
+/// Whether a packet is a part of a larger one. A number, as the kernel's verifier follows numbers
+/// with less work than variants.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fragment(u8);
+
+impl Fragment {
+    /// The packet is whole.
+    pub const NONE: Self = Self(0);
+    /// It begins with the transport header.
+    pub const FIRST: Self = Self(1);
+    /// It does not.
+    pub const LATER: Self = Self(2);
+
+    /// See [`cell::blurred`].
+    #[inline(always)]
+    pub fn blurred(self, unknown: u32) -> Self {
+        Self(cell::blurred(self.0 as u32, unknown) as u8)
+    }
+}
+
+/// Where things are in a frame, and its IP header.
+#[derive(Clone, Copy)]
+pub(crate) struct Packet<F: Family> {
+    /// The frame's header.
+    pub link: Link,
+    /// Offset of the transport header.
     pub l4: u32,
     /// The IP header.
-    pub ip: ipv4::Header,
+    pub ip: F::Header,
+    /// The transport's protocol number.
+    pub protocol: u8,
+    /// Whether it is whole.
+    pub fragment: Fragment,
+    /// What the fragments of one packet have in common, as in the packet.
+    pub identification: u32,
     /// Bytes from the IP header to the packet's end.
     pub length: u32,
-    /// Largest packet that the way out carries, once there is one.
-    pub mtu: u32,
 }
 
 /// The ports of a TCP segment or a UDP datagram, in network order, and TCP's flags.
@@ -33,53 +67,67 @@ pub(crate) struct Ports {
     pub flags: u8,
 }
 
-/// Reads the frame up to the IP header. Says nothing yet about the header's sense: see
-/// [`Packet::check`].
-#[inline(always)]
-pub(crate) fn parse<'t, H: Host<'t>>(host: &mut H) -> Step<Packet> {
-    let frame: [u8; 14] = host.bytes(0).ok_or(Reason::TruncatedHeader)?;
-    let mac = [frame[0], frame[1], frame[2], frame[3], frame[4], frame[5]];
-    let mut kind = u16::from_be_bytes([frame[12], frame[13]]);
-    let mut vlan = host.vlan_beside();
-    let mut l3 = ethernet::HEADER;
-    let tag_in_frame = vlan == 0 && ethernet::is_tag(kind);
-    if tag_in_frame {
-        let tag: [u8; 4] = host.bytes(l3).ok_or(Reason::TruncatedHeader)?;
-        vlan = u16::from_be_bytes([tag[0], tag[1]]) & ethernet::VLAN_ID;
-        kind = u16::from_be_bytes([tag[2], tag[3]]);
-        l3 += ethernet::TAG;
+impl Link {
+    /// Reads the frame's header.
+    #[inline(always)]
+    pub fn read<'t, H: Host<'t>>(host: &mut H) -> Step<Self> {
+        let kind: [u8; 2] = host
+            .bytes(ethernet::TYPE_OFFSET)
+            .ok_or(Reason::TruncatedHeader)?;
+        let mut link = Self {
+            vlan: host.vlan_beside(),
+            tag_in_frame: false,
+            l3: ethernet::HEADER,
+            kind: u16::from_be_bytes(kind),
+        };
+        if link.vlan == 0 && ethernet::is_tag(link.kind) {
+            let tag: [u8; 4] = host.bytes(link.l3).ok_or(Reason::TruncatedHeader)?;
+            link.vlan = u16::from_be_bytes([tag[0], tag[1]]) & ethernet::VLAN_ID;
+            link.kind = u16::from_be_bytes([tag[2], tag[3]]);
+            link.l3 += ethernet::TAG;
+            link.tag_in_frame = true;
+        }
+        Ok(link)
     }
-    if kind != ethernet::IPV4 {
-        return Err(Reason::NotIp);
-    }
-    if !host.is_own_mac(mac) {
-        return Err(Reason::NotForThisHost);
-    }
-    let ip = ipv4::Header(host.bytes(l3).ok_or(Reason::TruncatedHeader)?);
-    let l4 = l3 + ip.header_length();
-    let length = ip.total_length();
-    Ok(Packet {
-        vlan,
-        tag_in_frame,
-        l3,
-        l4,
-        ip,
-        length,
-        mtu: 0,
-    })
 }
 
-impl Packet {
-    /// Whether the header's lengths fit each other and the frame. A packet over 64 KiB that the
-    /// device will cut has a total length of 0.
+impl<F: Family> Packet<F> {
+    /// Reads the frame up to the transport header. Says nothing yet about the IP header's sense:
+    /// see [`Packet::check`].
     #[inline(always)]
-    pub fn check<'t, H: Host<'t>>(&mut self, host: &H) -> Step<()> {
-        let available = host.frame_length().wrapping_sub(self.l3);
-        if self.length == 0 && host.segment_size() > 0 {
+    pub fn read<'t, H: Host<'t>>(host: &mut H) -> Step<Self> {
+        let link = Link::read(host)?;
+        if link.kind != F::ETHERTYPE {
+            return Err(Reason::NotIp);
+        }
+        F::read(host, link)
+    }
+
+    /// Offset of the IP header.
+    #[inline(always)]
+    pub const fn l3(&self) -> u32 {
+        self.link.l3
+    }
+
+    /// Bytes of the IP header with its options or extensions.
+    #[inline(always)]
+    pub const fn header_length(&self) -> u32 {
+        self.l4.wrapping_sub(self.link.l3)
+    }
+
+    /// Whether the header's lengths fit each other and the frame. A packet over 64 KiB that the
+    /// device will cut has no length of its own.
+    #[inline(always)]
+    pub fn check<'t, H: Host<'t>>(&mut self, host: &mut H) -> Step<()> {
+        let available = host.frame_length().wrapping_sub(self.l3());
+        let unsaid = if F::IS_V6 { F::HEADER } else { 0 };
+        if self.length == unsaid && host.segment_size() > 0 {
             self.length = available;
         }
-        let header = self.ip.header_length();
-        if self.ip.version() != 4 || header < ipv4::HEADER || self.length < header {
+        let [first] = host.bytes(self.l3()).ok_or(Reason::TruncatedHeader)?;
+        let version = if F::IS_V6 { 6 } else { 4 };
+        let header = self.header_length();
+        if first >> 4 != version || header < F::HEADER || self.length < header {
             return Err(Reason::BadIpHeader);
         }
         if self.length > available {
@@ -91,13 +139,13 @@ impl Packet {
     /// The ports, where the packet holds the transport header.
     #[inline(always)]
     pub fn ports<'t, H: Host<'t>>(&self, host: &mut H) -> Step<Ports> {
-        let inside = self.length.wrapping_sub(self.ip.header_length());
-        let short = if self.ip.is_fragment() {
-            Reason::FragmentTooShort
-        } else {
+        let inside = self.length.wrapping_sub(self.header_length());
+        let short = if self.fragment == Fragment::NONE {
             Reason::BadTransportHeader
+        } else {
+            Reason::FragmentTooShort
         };
-        if self.ip.protocol() == ipv4::UDP {
+        if self.protocol == ipv4::UDP {
             if inside < wire::udp::HEADER {
                 return Err(short);
             }
@@ -138,13 +186,13 @@ impl Packet {
     /// Bytes of the IP and transport headers, which every segment repeats.
     #[inline(always)]
     fn headers<'t, H: Host<'t>>(&self, host: &mut H) -> u32 {
-        let transport = match self.ip.protocol() {
+        let transport = match self.protocol {
             ipv4::TCP => host
                 .bytes::<1>(self.l4 + tcp::LENGTH_OFFSET)
                 .map_or(tcp::HEADER, |[byte]| ((byte >> 4) as u32) * 4),
             _ => wire::udp::HEADER,
         };
-        self.ip.header_length() + transport
+        self.header_length() + transport
     }
 }
 

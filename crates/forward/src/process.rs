@@ -1,212 +1,195 @@
-//! The way of a packet from its arrival to its verdict.
+//! The way of a packet from its arrival to its verdict, stage by stage.
 
-use abi::{Globals, Reason, Tick, address_flags, destination_flags};
-use conntable::{Direction, Found, Handle, SlotV4};
-use wire::{ipv4, tcp};
+use abi::{Globals, Reason, Stage, Tick, destination_flags};
+use conntable::{Direction, Entry as _, Found};
+use wire::{ethernet, ipv4, tcp};
 
-use crate::connection::{self, ABSENT, Chosen, Question, query_of};
-use crate::host::{Host, Tables, connections};
-use crate::opening::{self, Opening};
-use crate::packet::{Packet, Ports, parse};
-use crate::route;
-use crate::state::is_reusable;
-use crate::verdict::{Action, Step, Verdict, verdict};
-use crate::{answer, counters, fragment, lookup, nat, relay, sweep};
+use crate::connection::{find, query_of};
+use crate::depart;
+use crate::family::{self, Family, V4, V6};
+use crate::host::{Host, Tables};
+use crate::lookup::{self, Role};
+use crate::onward::{self, Passage, onward};
+use crate::packet::{Fragment, Link, Packet, Ports};
+use crate::verdict::{Action, Step, Verdict};
+use crate::{answer, fragment, open, relay, schedule, sweep, tunnel};
 
-/// Decides over a packet and rewrites it accordingly.
+/// Decides over a packet that came in, and rewrites it accordingly.
 #[inline(always)]
 pub fn process<'t, H: Host<'t>>(host: &mut H) -> Verdict {
-    let verdict = match parse(host) {
-        Ok(mut packet) => {
-            let verdict = verdict(decide(host, &mut packet));
-            answer::instead(host, &packet, verdict)
-        }
-        Err(reason) => Verdict::stay(reason),
-    };
-    // What a hook passes up, the complete one sees again and counts.
-    if H::COMPLETE || verdict.action() != Action::Pass {
-        host.count_number(verdict.reason_number());
+    walk(host, Stage::Enter)
+}
+
+/// Looks at a packet that this machine sends, and rewrites it where a local real server's needs it.
+#[inline(always)]
+pub fn process_departing<'t, H: Host<'t>>(host: &mut H) -> Verdict {
+    walk(host, Stage::Depart)
+}
+
+/// One stage after another, where they need not be programs of their own.
+#[inline(always)]
+fn walk<'t, H: Host<'t>>(host: &mut H, first: Stage) -> Verdict {
+    let mut verdict = Verdict::go_on(first);
+    while verdict.action() == Action::GoOn {
+        verdict = run(host, Stage::ALL[verdict.next() as usize]);
     }
     verdict
 }
 
+/// One stage of a packet's way.
 #[inline(always)]
-fn decide<'t, H: Host<'t>>(host: &mut H, packet: &mut Packet) -> Step<Verdict> {
-    let globals = host.tables().globals().ok_or(Reason::TableMissing)?;
-    let Some(direction) = whose(host, packet)? else {
-        return relay::about_unknown_source(host, packet);
+pub fn run<'t, H: Host<'t>>(host: &mut H, stage: Stage) -> Verdict {
+    let step = match stage {
+        Stage::Enter => enter::<V4, H>(host),
+        Stage::EnterV6 => enter::<V6, H>(host),
+        Stage::Depart => depart::depart::<V4, H>(host),
+        Stage::DepartV6 => depart::depart::<V6, H>(host),
+        Stage::Fragment => fragment::fragment::<V4, H>(host),
+        Stage::FragmentV6 => fragment::fragment::<V6, H>(host),
+        Stage::Relay => relay::relay::<V4, H>(host),
+        Stage::RelayV6 => relay::relay::<V6, H>(host),
+        Stage::Open => open::open::<V4, H>(host),
+        Stage::OpenV6 => open::open::<V6, H>(host),
+        Stage::Make => open::make::<V4, H>(host),
+        Stage::MakeV6 => open::make::<V6, H>(host),
+        Stage::Schedule => schedule::schedule(host),
+        Stage::Onward => onward::found::<V4, H>(host),
+        Stage::OnwardV6 => onward::found::<V6, H>(host),
+        Stage::Translate => relay::translate::<V4, H>(host),
+        Stage::TranslateV6 => relay::translate::<V6, H>(host),
+        Stage::Tunnel => tunnel::encapsulate::<V4, H>(host),
+        Stage::TunnelV6 => tunnel::encapsulate::<V6, H>(host),
+        Stage::Answer => answer::answer::<V4, H>(host),
+        Stage::AnswerV6 => answer::answer::<V6, H>(host),
+    };
+    let verdict = step.unwrap_or_else(Verdict::stay);
+    let verdict = match stage {
+        Stage::Answer | Stage::AnswerV6 => verdict,
+        // Families come together here: the packet's own is left.
+        Stage::Schedule => schedule::refused(host, verdict),
+        stage if stage.is_v6() => answer::instead::<V6, H>(host, verdict),
+        _ => answer::instead::<V4, H>(host, verdict),
+    };
+    count(host, verdict);
+    verdict
+}
+
+#[inline(always)]
+fn count<'t, H: Host<'t>>(host: &H, verdict: Verdict) {
+    let is_over = match verdict.action() {
+        Action::GoOn => false,
+        // What a hook passes up, the complete one sees again and counts.
+        Action::Pass => H::COMPLETE,
+        Action::Drop | Action::Send => true,
+    };
+    if is_over {
+        host.count_number(verdict.reason_number());
+    }
+}
+
+/// From arrival on: forwards packets of known connections, and sorts the others.
+#[inline(always)]
+fn enter<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
+    let link = Link::read(host)?;
+    if link.kind != F::ETHERTYPE {
+        return other_kind::<F>(link.kind);
+    }
+    let mac: [u8; 6] = host.bytes(0).ok_or(Reason::TruncatedHeader)?;
+    if !host.is_own_mac(mac) {
+        return Err(Reason::NotForThisHost);
+    }
+    let mut packet = F::read(host, link)?;
+    let (globals, now) = family::globals(host)?;
+    let role = match lookup::role(host, globals, &packet) {
+        Ok(role) => role,
+        // A host in between may complain of a packet that went this way.
+        Err(Reason::NotOurs) if packet.protocol == F::ICMP && H::COMPLETE => {
+            return Ok(Verdict::go_on(F::RELAY));
+        }
+        Err(reason) => return Err(reason),
     };
     packet.check(host)?;
-    let now = host.now(globals);
     sweep::some(host, now);
-    if packet.ip.is_fragment() && !H::COMPLETE {
-        return Err(Reason::ToStack);
+    if packet.fragment != Fragment::NONE {
+        return complete_only::<H>(F::FRAGMENT);
     }
-    if packet.ip.is_later_fragment() {
-        return Ok(fragment::follow(host, packet));
-    }
-    match packet.ip.protocol() {
-        ipv4::TCP | ipv4::UDP => balance(host, globals, packet, direction, now),
-        ipv4::ICMP => relay::relay(host, packet, direction),
+    match packet.protocol {
+        ipv4::TCP | ipv4::UDP => balance(host, globals, &packet, (role, now)),
+        protocol if protocol == F::ICMP => complete_only::<H>(F::RELAY),
         _ => Err(Reason::NoService),
     }
 }
 
-/// Whether a packet may concern the director, and which way it would go. `None` for an ICMP
-/// message of a host in between, which only the packet embedded in it can tell.
-#[inline(never)]
-fn whose<'t, H: Host<'t>>(host: &H, packet: &Packet) -> Step<Option<Direction>> {
-    let tables = host.tables();
-    let globals = tables.globals().ok_or(Reason::TableMissing)?;
-    let flags = lookup::address_flags(tables, globals, packet.ip.destination());
-    if flags & address_flags::VIRTUAL != 0 {
-        if flags & address_flags::LOCAL == 0 {
-            return Err(Reason::AddressNotLocal);
-        }
-        return Ok(Some(Direction::ToServer));
+/// A stage that only the complete path has.
+#[inline(always)]
+fn complete_only<'t, H: Host<'t>>(stage: Stage) -> Step<Verdict> {
+    if H::COMPLETE {
+        Ok(Verdict::go_on(stage))
+    } else {
+        Err(Reason::ToStack)
     }
-    let flags = lookup::address_flags(tables, globals, packet.ip.source());
-    if flags & address_flags::REAL != 0 {
-        return Ok(Some(Direction::ToClient));
-    }
-    if packet.ip.protocol() == ipv4::ICMP && H::COMPLETE {
-        return Ok(None);
-    }
-    Err(Reason::NotOurs)
 }
 
-/// A TCP segment or UDP datagram to a virtual service or from a real server.
+/// What is not of the entry's own family.
 #[inline(always)]
-fn balance<'t, H: Host<'t>>(
+fn other_kind<F: Family>(kind: u16) -> Step<Verdict> {
+    if !F::IS_V6 && kind == ethernet::IPV6 {
+        return Ok(Verdict::go_on(Stage::EnterV6));
+    }
+    Err(Reason::NotIp)
+}
+
+/// A whole TCP segment or UDP datagram to a virtual service or from a real server.
+#[inline(always)]
+fn balance<'t, F: Family, H: Host<'t>>(
     host: &mut H,
     globals: &Globals,
-    packet: &mut Packet,
-    direction: Direction,
-    now: Tick,
+    packet: &Packet<F>,
+    (role, now): (Role, Tick),
 ) -> Step<Verdict> {
-    let ports = packet.ports(host)?;
-    let query = query_of(packet, &ports, direction);
-    let tables = host.tables();
-    let mut handle = tables.find(Question::of(&query), now);
-    if direction == Direction::ToServer {
-        if handle != ABSENT && is_over(host, globals, Handle(handle), &ports, now) {
-            handle = ABSENT;
+    let ports = &packet.ports(host)?;
+    let query = query_of(packet, ports, role);
+    let is_to_server = role.direction == Direction::ToServer;
+    match find::<F, _>(host.tables(), globals, &query, now) {
+        // BPF's stack is too small to do the complete path for IPv6 at once.
+        Some(found)
+            if F::IS_V6 && H::COMPLETE && stays::<F, H>(host, globals, &found, ports, role) =>
+        {
+            onward::hand_over::<F, H>(host, found.handle().0, role)
         }
-        if handle == ABSENT {
-            let opening = Opening::of(&query, &ports);
-            match opening::open(tables, opening, now, host.processor()) {
-                Ok(made) => handle = made.0,
-                Err(reason) => return Ok(turned_away(host, packet, reason, now)),
-            }
+        Some(found) if stays::<F, H>(host, globals, &found, ports, role) => {
+            let passage = Passage {
+                packet,
+                ports,
+                role,
+                now,
+            };
+            onward(host, globals, &passage, &found)
         }
+        _ if is_to_server => Ok(Verdict::go_on(F::OPEN)),
+        _ => Err(Reason::NoConnection),
     }
-    if handle == ABSENT {
-        return Ok(turned_away(host, packet, Reason::NoConnection as u32, now));
-    }
-    Ok(existing(host, packet, &ports, direction, Handle(handle)))
 }
 
-/// A packet that belongs to no connection and opens none.
-#[inline(never)]
-fn turned_away<'t, H: Host<'t>>(host: &H, packet: &Packet, reason: u32, now: Tick) -> Verdict {
-    let verdict = Verdict::stay_for(reason);
-    if packet.ip.is_fragment() && verdict.action() == Action::Pass {
-        fragment::remember_pass(host, packet, now);
-    }
-    verdict
-}
-
-/// Ends a connection where a client's packet opens it anew, or where the destination is gone and
-/// `expire_nodest_conn` says to forget it. Whether it did.
+/// Whether a packet certainly belongs to the connection that was found for it, and does not end it
+/// to open another.
 #[inline(always)]
-fn is_over<'t, H: Host<'t>>(
+fn stays<'t, F: Family, H: Host<'t>>(
     host: &H,
     globals: &Globals,
-    handle: Handle,
+    found: &Found<'t, F::Slot>,
     ports: &Ports,
-    now: Tick,
+    role: Role,
 ) -> bool {
-    let opens = ports.flags & tcp::SYN != 0;
-    let forgets = globals.expire_nodest_conn.load() != 0;
-    if !opens && !forgets {
+    if role.direction == Direction::ToClient {
+        return true;
+    }
+    if ports.flags & tcp::SYN != 0 {
         return false;
     }
-    let tables = host.tables();
-    let Some(found) = connections(tables, globals).at(handle, now) else {
-        return true;
-    };
-    let word = found.word;
-    let opens_anew =
-        opens && is_reusable(globals.conn_reuse_mode.load(), word.state(), word.one_way());
-    if opens_anew {
-        host.count(Reason::ConnectionReused);
-    }
-    let is_over = opens_anew || forgets && !is_available(tables, &found);
-    if is_over {
-        connection::end(host, &found);
-    }
-    is_over
-}
-
-#[inline(always)]
-fn is_available<'t, T: Tables<'t>>(tables: T, found: &Found<'t, SlotV4>) -> bool {
-    tables
-        .destination(found.entry.destination())
-        .is_some_and(|cell| cell.flags.load() & destination_flags::AVAILABLE != 0)
-}
-
-/// A packet of a connection that is there.
-#[inline(never)]
-fn existing<'t, H: Host<'t>>(
-    host: &mut H,
-    packet: &mut Packet,
-    ports: &Ports,
-    direction: Direction,
-    handle: Handle,
-) -> Verdict {
-    verdict(try_existing(host, packet, ports, direction, handle))
-}
-
-#[inline(always)]
-fn try_existing<'t, H: Host<'t>>(
-    host: &mut H,
-    packet: &mut Packet,
-    ports: &Ports,
-    direction: Direction,
-    handle: Handle,
-) -> Step<Verdict> {
-    let tables = host.tables();
-    let globals = tables.globals().ok_or(Reason::TableMissing)?;
-    let now = host.now(globals);
-    let found = &connections(tables, globals)
-        .at(handle, now)
-        .ok_or(Reason::NoConnection)?;
-    let chosen = Chosen::by_number(tables, found.entry.destination())?;
-    let way = match direction {
-        Direction::ToServer if !is_available(tables, found) => {
-            return Err(Reason::DestinationUnavailable);
-        }
-        Direction::ToServer => route::by_index(tables, chosen.cell.next_hop.load()),
-        Direction::ToClient => route::to_client(tables, globals, found.entry),
-    };
-    let obstacle = route::obstacle(host, packet, &way);
-    if obstacle.is_some() && !H::COMPLETE {
-        return Err(Reason::ToStack);
-    }
-    connection::advance(host, globals, found, chosen.load, direction, ports.flags);
-    counters::packet(host, chosen.cell, chosen.number, packet, direction);
-    if packet.ip.is_fragment() {
-        fragment::remember(host, packet, found, direction, now);
-    }
-    if let Some(reason) = obstacle {
-        packet.mtu = way.mtu();
-        return Err(reason);
-    }
-    nat::rewrite(host, packet, ports, found.entry, direction)?;
-    let reason = match direction {
-        Direction::ToServer => Reason::Forwarded,
-        Direction::ToClient => Reason::Replied,
-    };
-    route::leave(host, packet, &way).ok_or(Reason::RewriteFailed)?;
-    Ok(Verdict::send(reason))
+    globals.expire_nodest_conn.load() == 0
+        || host
+            .tables()
+            .destination(found.entry.load().destination)
+            .is_some_and(|cell| cell.flags.load() & destination_flags::AVAILABLE != 0)
 }

@@ -1,22 +1,27 @@
 //! ICMP errors about connections, from either side, translated like the packets they complain of.
 
-use abi::Reason;
-use conntable::{Direction, Handle, Query};
+use abi::{Reason, Tick, method};
+use conntable::{Direction, End, Entry as _, Handle, Kind, Query, Slot as _};
 use wire::{Delta, icmp, ipv4};
 
-use crate::connection::{ABSENT, Chosen, Question};
+use crate::connection::{Chosen, find};
 use crate::counters;
-use crate::host::{Host, Tables, connections};
+use crate::family::{self, Change, Family, Header as _};
+use crate::host::{Host, connections};
+use crate::lookup::{self, Role};
 use crate::nat;
-use crate::packet::Packet;
+use crate::outer_error;
+use crate::packet::{Fragment, Packet, Ports};
 use crate::route;
-use crate::verdict::{Step, Verdict, verdict};
+use crate::tunnel;
+use crate::verdict::{Step, Verdict};
 
 /// The packet inside an error, as far as it must be there.
-struct Embedded {
+struct Embedded<F: Family> {
     /// Offset of its IP header.
     l3: u32,
-    ip: ipv4::Header,
+    ip: F::Header,
+    protocol: u8,
     /// Offset of its ports.
     l4: u32,
     source_port: u16,
@@ -25,165 +30,210 @@ struct Embedded {
 
 /// Reads the embedded packet of an error about TCP or UDP.
 #[inline(always)]
-fn embedded<'t, H: Host<'t>>(host: &mut H, packet: &Packet) -> Step<Embedded> {
+fn embedded<'t, F: Family, H: Host<'t>>(host: &mut H, packet: &Packet<F>) -> Step<Embedded<F>> {
     let [kind] = host.bytes::<1>(packet.l4).ok_or(Reason::TruncatedHeader)?;
-    if !icmp::is_error(kind) {
+    if !F::is_icmp_error(kind) {
         return Err(Reason::IcmpOther);
     }
     let l3 = packet.l4 + icmp::HEADER;
-    let ip = ipv4::Header(host.bytes(l3).ok_or(Reason::BadIcmp)?);
-    if ip.version() != 4 || ip.header_length() < ipv4::HEADER {
-        return Err(Reason::BadIcmp);
-    }
-    if !matches!(ip.protocol(), ipv4::TCP | ipv4::UDP) || ip.is_later_fragment() {
+    let (ip, length, protocol) = F::embedded(host, l3).ok_or(Reason::BadIcmp)?;
+    if !matches!(protocol, ipv4::TCP | ipv4::UDP) {
         return Err(Reason::IcmpOther);
     }
-    let l4 = l3 + ip.header_length();
-    if l4 + 4 > packet.l3 + packet.length {
+    let l4 = l3 + length;
+    if l4 + 4 > packet.l3() + packet.length {
         return Err(Reason::BadIcmp);
     }
     let ports: [u8; 4] = host.bytes(l4).ok_or(Reason::BadIcmp)?;
     Ok(Embedded {
         l3,
         ip,
+        protocol,
         l4,
         source_port: u16::from_ne_bytes([ports[0], ports[1]]),
         destination_port: u16::from_ne_bytes([ports[2], ports[3]]),
     })
 }
 
-impl Embedded {
+impl<F: Family> Embedded<F> {
     /// The connection that the error is about. An error on its way to the server is about a
     /// packet on its way to the client, and the other way round.
     #[inline(always)]
-    fn question(&self, direction: Direction) -> Question {
+    fn query(&self, role: Role) -> Query<F::Address> {
         let (source, destination) = (self.ip.source(), self.ip.destination());
-        let (client, client_port, address, port) = match direction {
+        let (client, client_port, address, port) = match role.direction {
             Direction::ToServer => (destination, self.destination_port, source, self.source_port),
             Direction::ToClient => (source, self.source_port, destination, self.destination_port),
         };
-        let protocol = self.ip.protocol();
-        Question::of(&Query {
+        Query {
             client,
             client_port,
-            protocol,
-            direction,
+            protocol: self.protocol,
+            kind: Kind::Connection,
+            end: role.end,
             address,
             port,
-        })
+        }
     }
 }
 
-/// An ICMP message to a virtual address, or from a real server.
+/// The stage.
 #[inline(always)]
-pub(crate) fn relay<'t, H: Host<'t>>(
-    host: &mut H,
-    packet: &Packet,
-    direction: Direction,
-) -> Step<Verdict> {
-    if !H::COMPLETE {
-        return Err(Reason::ToStack);
+pub(crate) fn relay<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
+    let (globals, now) = family::globals(host)?;
+    let mut packet = Packet::<F>::read(host)?;
+    let (role, is_known) = match lookup::role(host, globals, &packet) {
+        Ok(role) => (role, true),
+        // A router on a real server's side may complain of a packet that the director sent there.
+        Err(Reason::NotOurs) => (TO_CLIENT, false),
+        Err(reason) => return Err(reason),
+    };
+    match packet.check(host) {
+        Ok(()) => {}
+        Err(reason) if is_known => return Err(reason),
+        Err(_) => return Err(Reason::NotOurs),
     }
-    if packet.ip.is_fragment() {
+    let result = about(host, &packet, (role, now));
+    if is_known || !matches!(result, Err(Reason::IcmpOther | Reason::BadIcmp)) {
+        return result;
+    }
+    // Or of one that it encapsulated.
+    match outer_error::unwrap(host, globals, &packet) {
+        Err(Reason::IcmpOther | Reason::BadIcmp) => Err(Reason::NotOurs),
+        other => other,
+    }
+}
+
+const TO_CLIENT: Role = Role {
+    direction: Direction::ToClient,
+    end: End::Server,
+};
+
+/// A message that may be about a connection.
+#[inline(always)]
+fn about<'t, F: Family, H: Host<'t>>(
+    host: &mut H,
+    packet: &Packet<F>,
+    (role, now): (Role, Tick),
+) -> Step<Verdict> {
+    if packet.fragment != Fragment::NONE {
         return Err(Reason::IcmpOther);
     }
-    match subject(host, packet, direction) {
-        NOTHING => Err(Reason::IcmpOther),
-        CUT_OFF => Err(Reason::BadIcmp),
-        handle => Ok(translate(host, packet, Handle(handle), direction)),
-    }
+    let handle = subject(host, packet, (role, now))?;
+    let carry = host.carry().ok_or(Reason::TableMissing)?;
+    carry.connection.store(handle.0);
+    carry.direction.store(role.direction as u32);
+    Ok(Verdict::go_on(F::TRANSLATE))
 }
 
-/// An ICMP message between two hosts that are neither: a router on a real server's side
-/// complains of a packet that the director sent there.
-#[inline(never)]
-pub(crate) fn about_unknown_source<'t, H: Host<'t>>(
+/// The connection that an ICMP message is about.
+#[inline(always)]
+fn subject<'t, F: Family, H: Host<'t>>(
     host: &mut H,
-    packet: &mut Packet,
-) -> Step<Verdict> {
-    if packet.check(host).is_err() || packet.ip.is_fragment() {
-        return Err(Reason::NotOurs);
-    }
-    match subject(host, packet, Direction::ToClient) {
-        NOTHING | CUT_OFF => Err(Reason::NotOurs),
-        handle => Ok(translate(host, packet, Handle(handle), Direction::ToClient)),
-    }
+    packet: &Packet<F>,
+    (role, now): (Role, Tick),
+) -> Step<Handle> {
+    let inner = embedded(host, packet)?;
+    let (globals, _) = family::globals(host)?;
+    find::<F, _>(host.tables(), globals, &inner.query(role), now)
+        .map(|found| found.handle())
+        .ok_or(Reason::IcmpOther)
 }
 
-/// What [`subject`] returns for a message that is about no connection.
-const NOTHING: u64 = ABSENT;
-/// What it returns for an error whose embedded packet is cut off.
-const CUT_OFF: u64 = ABSENT - 1;
-
-/// The connection that an ICMP message is about: its [`Handle`]'s number.
-#[inline(never)]
-fn subject<'t, H: Host<'t>>(host: &mut H, packet: &Packet, direction: Direction) -> u64 {
-    let inner = match embedded(host, packet) {
-        Ok(inner) => inner,
-        Err(Reason::BadIcmp) => return CUT_OFF,
-        Err(_) => return NOTHING,
+/// The stage after [`relay`]: rewrites an error and the packet in it, and sends it on.
+#[inline(always)]
+pub(crate) fn translate<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
+    let (globals, now) = family::globals(host)?;
+    let mut packet = Packet::<F>::read(host)?;
+    packet.check(host)?;
+    let packet = &packet;
+    let tables = host.tables();
+    let carry = host.carry().ok_or(Reason::TableMissing)?;
+    let direction = Role::carried(carry).direction;
+    let found = connections::<F, _>(tables, globals)
+        .at(Handle(carry.connection.load()), now)
+        .ok_or(Reason::NoConnection)?;
+    let slot = found.entry;
+    let chosen = Chosen::by_number(tables, slot.load().destination)?;
+    if direction == Direction::ToServer && chosen.is_local() {
+        return Err(Reason::DeliveredHere);
+    }
+    let method = slot.method();
+    let is_tunnelled = method == method::TUNNEL && direction == Direction::ToServer;
+    let overhead = if is_tunnelled {
+        tunnel::overhead(&chosen)
+    } else {
+        0
     };
-    let Some(globals) = host.tables().globals() else {
-        return NOTHING;
+    let way = match direction {
+        Direction::ToServer => route::by_index(tables, chosen.cell.next_hop.load()),
+        Direction::ToClient => route::to_client::<F, H>(host, globals, slot),
     };
-    let now = host.now(globals);
-    host.tables().find(inner.question(direction), now)
-}
-
-/// Rewrites an error and the packet in it, and sends it on.
-#[inline(never)]
-fn translate<'t, H: Host<'t>>(
-    host: &mut H,
-    packet: &Packet,
-    handle: Handle,
-    direction: Direction,
-) -> Verdict {
-    verdict(try_translate(host, packet, handle, direction))
+    if let Some(reason) = route::obstacle(host, packet, &way, overhead) {
+        return Err(reason);
+    }
+    counters::packet(host, globals, &chosen, packet, direction);
+    let inner = &embedded(host, packet)?;
+    if is_tunnelled {
+        let ports = Ports {
+            source: inner.destination_port,
+            destination: inner.source_port,
+            flags: 0,
+        };
+        return tunnel::towards(host, packet, &ports, &chosen);
+    }
+    if method == method::MASQUERADE {
+        rewrite(host, packet, inner, (slot, &chosen), direction)?;
+    } else {
+        nat::count_down(host, packet)?;
+    }
+    route::leave(host, packet.link, &way).ok_or(Reason::RewriteFailed)?;
+    Ok(Verdict::send(Reason::IcmpRelayed))
 }
 
 #[inline(always)]
-fn try_translate<'t, H: Host<'t>>(
+fn rewrite<'t, F: Family, H: Host<'t>>(
     host: &mut H,
-    packet: &Packet,
-    handle: Handle,
+    packet: &Packet<F>,
+    inner: &Embedded<F>,
+    ends: (&F::Slot, &Chosen<'t>),
     direction: Direction,
-) -> Step<Verdict> {
-    let tables = host.tables();
-    let globals = tables.globals().ok_or(Reason::TableMissing)?;
-    let found = connections(tables, globals)
-        .at(handle, host.now(globals))
-        .ok_or(Reason::NoConnection)?;
-    let slot = found.entry;
-    let chosen = Chosen::by_number(tables, slot.destination())?;
-    let way = match direction {
-        Direction::ToServer => route::by_index(tables, chosen.cell.next_hop.load()),
-        Direction::ToClient => route::to_client(tables, globals, slot),
+) -> Step<()> {
+    let (slot, chosen) = ends;
+    let (is_source, address, offset, old, new) = match direction {
+        Direction::ToServer => (
+            true,
+            chosen.address::<F>(),
+            0,
+            inner.source_port,
+            slot.destination_port(),
+        ),
+        Direction::ToClient => (
+            false,
+            slot.virtual_address(),
+            2,
+            inner.destination_port,
+            slot.virtual_port(),
+        ),
     };
-    if let Some(reason) = route::obstacle(host, packet, &way) {
-        return Err(reason);
-    }
-    counters::packet(host, chosen.cell, chosen.number, packet, direction);
-
-    let mut inner = embedded(host, packet)?;
-    let (offset, old, new) = match direction {
-        Direction::ToServer => {
-            inner.ip.set_source(slot.destination_address());
-            (0, inner.source_port, slot.destination_port())
-        }
-        Direction::ToClient => {
-            inner.ip.set_destination(slot.virtual_address());
-            (2, inner.destination_port, slot.virtual_port())
-        }
+    let change = Change {
+        is_source,
+        address,
+        goes_through: false,
     };
-    host.set_bytes(inner.l3, &inner.ip.0)
-        .ok_or(Reason::RewriteFailed)?;
+    let address = F::readdress(host, inner.l3, &inner.ip, change).ok_or(Reason::RewriteFailed)?;
     host.set_bytes(inner.l4 + offset, &new.to_ne_bytes())
         .ok_or(Reason::RewriteFailed)?;
-    // The embedded IP header's sum stays the same: its checksum made up for its address.
+    let outer = nat::rewrite_header(host, packet, ends, (direction, true))?;
+    // An embedded IPv4 header's sum stays the same: its checksum made up for its address. Not so
+    // IPv6's, which has none, and whose ICMP covers the outer addresses, too.
+    let (outer, address) = if F::ICMP_HAS_PSEUDO_HEADER {
+        (outer, address)
+    } else {
+        (Delta::ZERO, Delta::ZERO)
+    };
+    let payload = Delta::of_u16(old, new).and(address);
     let checksum = packet.l4 + icmp::CHECKSUM_OFFSET;
-    host.change_checksum(checksum, Delta::ZERO, Delta::of_u16(old, new), false)
-        .ok_or(Reason::RewriteFailed)?;
-    nat::rewrite_header(host, packet, slot, direction)?;
-    route::leave(host, packet, &way).ok_or(Reason::RewriteFailed)?;
-    Ok(Verdict::send(Reason::IcmpRelayed))
+    host.change_checksum(checksum, outer, payload, false)
+        .ok_or(Reason::RewriteFailed)
 }

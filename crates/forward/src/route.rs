@@ -1,49 +1,41 @@
 //! The way out.
 
-use abi::{Globals, NONE, NeighbourKey, NextHopCell, Reason, hop_state};
-use conntable::SlotV4;
+use abi::{Address, Globals, NeighbourKey, NextHopCell, Reason, hop_state};
+use conntable::Slot as _;
 
+use crate::family::{Family, Header as _};
 use crate::host::{Host, Tables};
-use crate::packet::Packet;
+use crate::packet::{Link, Packet};
 
 /// Where a packet leaves. A structure whose fields are all set, not an enumeration: the kernel's
 /// verifier refuses to move what a variant leaves unset.
 #[derive(Clone, Copy)]
 pub(crate) struct Way<'t> {
-    /// The neighbour, where its MAC is known.
+    /// The neighbour, where its MAC is known. Else, and if there is a way, the kernel must ask the
+    /// neighbour that [`seek`] left.
     hop: Option<&'t NextHopCell>,
-    /// Interface, where the kernel must ask the neighbour first.
-    ifindex: u32,
-    /// Address of the neighbour that must be asked.
-    neighbour: u32,
     /// Why there is no way.
     none: Option<Reason>,
 }
 
 impl<'t> Way<'t> {
+    const ASK: Self = Self {
+        hop: None,
+        none: None,
+    };
+
+    #[inline(always)]
     const fn to_hop(hop: &'t NextHopCell) -> Self {
         Self {
             hop: Some(hop),
-            ifindex: 0,
-            neighbour: 0,
             none: None,
         }
     }
 
-    const fn to_neighbour(ifindex: u32, neighbour: u32) -> Self {
-        Self {
-            hop: None,
-            ifindex,
-            neighbour,
-            none: None,
-        }
-    }
-
+    #[inline(always)]
     const fn none(reason: Reason) -> Self {
         Self {
             hop: None,
-            ifindex: 0,
-            neighbour: 0,
             none: Some(reason),
         }
     }
@@ -54,10 +46,10 @@ impl<'t> Way<'t> {
         self.none.is_some()
     }
 
-    /// Largest IP packet that the link carries, 0 where that is not known.
+    /// Whether its neighbour's MAC is known.
     #[inline(always)]
-    pub fn mtu(&self) -> u32 {
-        self.hop.map_or(0, |hop| hop.mtu.load())
+    pub const fn is_resolved(&self) -> bool {
+        self.hop.is_some()
     }
 }
 
@@ -77,53 +69,97 @@ pub(crate) fn by_index<'t, T: Tables<'t>>(tables: T, index: u32) -> Way<'t> {
 
 /// To a client: as cached in its connection, while no route has changed since.
 #[inline(always)]
-pub(crate) fn to_client<'t, T: Tables<'t>>(tables: T, globals: &Globals, slot: &SlotV4) -> Way<'t> {
+pub(crate) fn to_client<'t, F: Family, H: Host<'t>>(
+    host: &H,
+    globals: &Globals,
+    slot: &F::Slot,
+) -> Way<'t> {
+    let tables = host.tables();
     let generation = globals.routing_generation.load();
-    let cached = slot.client_hop.load();
+    let cached = slot.client_hop().load();
     if (cached >> 32) as u32 == generation {
         return by_index(tables, cached as u32);
     }
-    let (way, index) = to_address(tables, slot.client());
-    if index != NONE {
-        slot.client_hop
-            .store((generation as u64) << 32 | index as u64);
+    let found = tables.seek(F::words(slot.client()), F::IS_V6, host.processor());
+    if found < ASK {
+        slot.client_hop().store((generation as u64) << 32 | found);
     }
-    way
+    by_found(tables, found)
 }
 
-/// To any address, by routes and neighbours; and the index of the next hop, or [`NONE`].
+/// To any address, by routes and neighbours.
 #[inline(always)]
-pub(crate) fn to_address<'t, T: Tables<'t>>(tables: T, address: u32) -> (Way<'t>, u32) {
-    let Some(route) = tables.route(address) else {
-        return (Way::none(Reason::NoRoute), NONE);
+pub(crate) fn to_address<'t, F: Family, H: Host<'t>>(host: &H, address: F::Address) -> Way<'t> {
+    let tables = host.tables();
+    let found = tables.seek(F::words(address), F::IS_V6, host.processor());
+    by_found(tables, found)
+}
+
+/// What [`seek`] returns where the kernel must ask a neighbour; below are the next hops' indices.
+const ASK: u64 = 1 << 32;
+/// What it returns where there is no route.
+const NO_ROUTE: u64 = 2 << 32;
+
+#[inline(always)]
+fn by_found<'t, T: Tables<'t>>(tables: T, found: u64) -> Way<'t> {
+    match found {
+        NO_ROUTE => Way::none(Reason::NoRoute),
+        ASK => Way::ASK,
+        index => by_index(tables, index as u32),
+    }
+}
+
+/// The index of the next hop towards an address, or that there is none, or that the kernel must ask
+/// the neighbour that is left in the processor's [`abi::Carry`].
+///
+/// Tables whose functions the kernel verifies one by one give this as [`Tables::seek`].
+#[inline(always)]
+pub fn seek<'t, T: Tables<'t>>(tables: T, address: Address, is_v6: bool, processor: u32) -> u64 {
+    let route = if is_v6 {
+        tables.route_v6(address)
+    } else {
+        tables.route(address[0])
+    };
+    let Some(route) = route else {
+        return NO_ROUTE;
     };
     if route.ifindex == 0 {
-        return (Way::none(Reason::NoRoute), NONE);
+        return NO_ROUTE;
     }
-    let neighbour = if route.gateway == 0 {
-        address
-    } else {
-        route.gateway
-    };
-    let key = NeighbourKey {
+    let mut key = NeighbourKey {
         ifindex: route.ifindex,
-        address: neighbour,
+        family: route.gateway_family,
+        address: route.gateway,
     };
-    if let Some(index) = tables.neighbour(key)
+    if key.family == 0 {
+        key.family = if is_v6 { 6 } else { 4 };
+        key.address = address;
+    }
+    if let Some(index) = tables.neighbour(&key)
         && let Some(hop) = tables.next_hop(index)
         && hop.state.load() == hop_state::RESOLVED
     {
-        return (Way::to_hop(hop), index);
+        return index as u64;
     }
-    (Way::to_neighbour(route.ifindex, neighbour), NONE)
+    let Some(carry) = tables.carry(processor) else {
+        return NO_ROUTE;
+    };
+    carry.ifindex.store(key.ifindex);
+    carry.neighbour_family.store(key.family);
+    for (cell, word) in carry.neighbour.iter().zip(key.address) {
+        cell.store(word);
+    }
+    ASK
 }
 
-/// What keeps a packet from going a way, if anything does.
+/// What keeps a packet from going a way, if anything does. `overhead` bytes will be put before it.
+/// Where it is too large, what would have fitted is left for the answer.
 #[inline(always)]
-pub(crate) fn obstacle<'t, H: Host<'t>>(
+pub(crate) fn obstacle<'t, F: Family, H: Host<'t>>(
     host: &mut H,
-    packet: &Packet,
+    packet: &Packet<F>,
     way: &Way<'t>,
+    overhead: u32,
 ) -> Option<Reason> {
     if packet.ip.ttl() <= 1 {
         return Some(Reason::TimeToLive);
@@ -138,8 +174,12 @@ pub(crate) fn obstacle<'t, H: Host<'t>>(
             Some(Reason::NextHopUnresolved)
         };
     };
-    if packet.wire_length(host) <= hop.mtu.load() {
+    let mtu = hop.mtu.load().wrapping_sub(overhead);
+    if packet.wire_length(host) <= mtu {
         return None;
+    }
+    if let Some(carry) = host.carry() {
+        carry.mtu.store(mtu);
     }
     Some(if packet.ip.dont_fragment() {
         Reason::TooBig
@@ -156,19 +196,20 @@ fn retag<'t, H: Host<'t>>(host: &mut H, in_frame: bool, vlan: u16) -> bool {
 
 /// Gives the frame its Ethernet header and says where it leaves. `None` where the kernel refuses.
 #[inline(always)]
-pub(crate) fn leave<'t, H: Host<'t>>(host: &mut H, packet: &Packet, way: &Way<'t>) -> Option<()> {
+pub(crate) fn leave<'t, H: Host<'t>>(host: &mut H, link: Link, way: &Way<'t>) -> Option<()> {
     let vlan = way.hop.map_or(0, |hop| hop.vlan.load() as u16);
-    if vlan != packet.vlan {
-        retag(host, packet.tag_in_frame, vlan).then_some(())?;
+    if vlan != link.vlan {
+        retag(host, link.tag_in_frame, vlan).then_some(())?;
     }
     match way.hop {
         Some(hop) => {
-            for (word, cell) in hop.macs.iter().enumerate() {
-                host.set_bytes(word as u32 * 4, &cell.load().to_ne_bytes())?;
+            let macs = [hop.macs[0].load(), hop.macs[1].load(), hop.macs[2].load()];
+            for (word, mac) in macs.iter().enumerate() {
+                host.set_bytes(word as u32 * 4, &mac.to_ne_bytes())?;
             }
-            host.leave_by(hop.ifindex.load(), 0);
+            host.leave_by(hop.ifindex.load());
         }
-        None => host.leave_by(way.ifindex, way.neighbour),
+        None => host.leave_by_neighbour(),
     }
     Some(())
 }

@@ -1,11 +1,12 @@
 //! Freeing what has died, by the packets themselves: goes on while no daemon runs.
 
-use abi::{Reason, Tick};
+use abi::{Globals, Reason, Tick};
 
 use crate::counters::settle_death;
+use crate::family::{Family, V4, V6};
 use crate::host::{Host, Tables, connections};
 
-/// Buckets that the first packet of every tick looks at.
+/// Buckets of each family that the first packet of every tick looks at.
 const BUCKETS_A_TICK: u32 = 4;
 
 /// Frees what has died in a few buckets, from `first` on.
@@ -13,13 +14,23 @@ const BUCKETS_A_TICK: u32 = 4;
 /// Tables whose functions the kernel verifies one by one give this as [`Tables::sweep`].
 #[inline(always)]
 pub fn sweep<'t, T: Tables<'t>>(tables: T, first: u32, now: Tick, processor: u32) {
-    let Some(globals) = tables.globals() else {
-        return;
-    };
-    let table = connections(tables, globals);
+    if let Some(globals) = tables.globals() {
+        sweep_family::<V4, T>(tables, globals, first, (now, processor));
+        sweep_family::<V6, T>(tables, globals, first, (now, processor));
+    }
+}
+
+#[inline(always)]
+fn sweep_family<'t, F: Family, T: Tables<'t>>(
+    tables: T,
+    globals: &Globals,
+    first: u32,
+    (now, processor): (Tick, u32),
+) {
+    let table = connections::<F, T>(tables, globals);
+    let mask = F::bucket_mask(globals);
     for index in 0..BUCKETS_A_TICK {
-        let bucket = first.wrapping_add(index) & globals.bucket_mask.load();
-        table.sweep(bucket, now, |died| {
+        table.sweep(first.wrapping_add(index) & mask, now, |died| {
             tables.count(processor, Reason::Expired as u32);
             settle_death(tables, died);
         });

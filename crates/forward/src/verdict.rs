@@ -1,6 +1,6 @@
 //! What becomes of a packet.
 
-use abi::Reason;
+use abi::{Reason, Stage};
 
 /// What the host does with the packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub enum Action {
     Drop,
     /// Sends it the way that [`crate::Host::leave_by`] was told.
     Send,
+    /// Goes on with the stage of [`Verdict::next`].
+    GoOn,
 }
 
 /// An action and why: one word, so that BPF functions can return it in a register.
@@ -21,6 +23,7 @@ pub struct Verdict {
 
 const SEND: u32 = 1 << 31;
 const PASS: u32 = 1 << 30;
+const GO_ON: u32 = 1 << 29;
 
 impl Verdict {
     /// The packet, or an answer in its place, leaves.
@@ -34,6 +37,14 @@ impl Verdict {
     pub(crate) const fn send_for(reason: u32) -> Self {
         Self {
             number: reason | SEND,
+        }
+    }
+
+    /// The packet's way goes on.
+    #[inline(always)]
+    pub(crate) const fn go_on(stage: Stage) -> Self {
+        Self {
+            number: stage as u32 | GO_ON,
         }
     }
 
@@ -59,15 +70,23 @@ impl Verdict {
             Action::Send
         } else if self.number & PASS != 0 {
             Action::Pass
+        } else if self.number & GO_ON != 0 {
+            Action::GoOn
         } else {
             Action::Drop
         }
     }
 
+    /// Number of the [`Stage`] that the packet's way goes on with, where it does.
+    #[inline(always)]
+    pub const fn next(self) -> u32 {
+        self.number & !GO_ON
+    }
+
     /// Number of the [`Reason`], which is counted once for every packet.
     #[inline(always)]
     pub const fn reason_number(self) -> u32 {
-        self.number & !(SEND | PASS)
+        self.number & !(SEND | PASS | GO_ON)
     }
 
     /// Why.
@@ -80,12 +99,3 @@ impl Verdict {
 
 /// A step on a packet's way: on, or the reason for which it stays.
 pub(crate) type Step<T> = Result<T, Reason>;
-
-/// The verdict at the end of a way.
-#[inline(always)]
-pub(crate) fn verdict(step: Step<Verdict>) -> Verdict {
-    match step {
-        Ok(verdict) => verdict,
-        Err(reason) => Verdict::stay(reason),
-    }
-}

@@ -67,7 +67,7 @@ pub fn attach(
 ) -> Result<(), Error> {
     // Whoever asks for an interface that is gone shall hear that, not what the kernel makes of it.
     name_of(ifindex)?;
-    attach_tc(pins, &programs.for_tc(), ifindex, means)?;
+    attach_tc(pins, programs, ifindex, means)?;
     let (wanted, others) = match mode {
         Mode::Tc => (None, &[Place::XdpNative, Place::XdpGeneric][..]),
         Mode::XdpNative => (Some(Place::XdpNative), &[Place::XdpGeneric][..]),
@@ -79,7 +79,7 @@ pub fn attach(
     let Some(place) = wanted else {
         return Ok(());
     };
-    attach_link(pins, &programs.for_xdp(), ifindex, place).map_err(|failure| match failure {
+    attach_link(pins, &programs.at(place), ifindex, place).map_err(|failure| match failure {
         Failure::Kernel(error) => Error::Attach {
             interface: shown(ifindex),
             refusal: Refusal::of_xdp(error),
@@ -90,7 +90,12 @@ pub fn attach(
 
 /// Takes all our programs off an interface.
 pub fn detach(pins: &Pins, ifindex: u32) -> Result<(), Error> {
-    for place in [Place::XdpNative, Place::XdpGeneric, Place::TcIngress] {
+    for place in [
+        Place::XdpNative,
+        Place::XdpGeneric,
+        Place::TcIngress,
+        Place::TcEgress,
+    ] {
         remove_link(pins, ifindex, place)?;
     }
     filter::detach(pins, ifindex)
@@ -107,13 +112,16 @@ pub fn detach_all(pins: &Pins) -> Result<(), Error> {
 /// Everything that is attached, sorted.
 pub fn attached(pins: &Pins) -> Vec<Attachment> {
     let links = Link::all(pins).into_iter().filter(Link::is_attached);
-    let links = links.map(|link| Attachment {
-        ifindex: link.ifindex,
-        point: match link.place {
+    let links = links.filter_map(|link| {
+        let point = match link.place {
             Place::XdpNative => Point::XdpNative,
             Place::XdpGeneric => Point::XdpGeneric,
             Place::TcIngress => Point::TcLink,
-        },
+            // It goes with the one on ingress.
+            Place::TcEgress => return None,
+        };
+        let ifindex = link.ifindex;
+        Some(Attachment { ifindex, point })
     });
     let filters = filter::interfaces(pins)
         .into_iter()
@@ -136,10 +144,7 @@ pub fn has_xdp(pins: &Pins, ifindex: u32) -> bool {
 /// No packet passes between an old program and its successor.
 pub fn renew(pins: &Pins, programs: &Programs) -> Result<(), Error> {
     for link in Link::all(pins) {
-        let program = match link.place {
-            Place::TcIngress => programs.for_tc(),
-            Place::XdpNative | Place::XdpGeneric => programs.for_xdp(),
-        };
+        let program = programs.at(link.place);
         if link.is_attached() {
             link.run(&program).map_err(refused(link.ifindex))?;
         } else {
@@ -147,7 +152,7 @@ pub fn renew(pins: &Pins, programs: &Programs) -> Result<(), Error> {
         }
     }
     for ifindex in filter::interfaces(pins) {
-        filter::attach(pins, &programs.for_tc(), ifindex)?;
+        filter::attach(pins, programs, ifindex)?;
     }
     Ok(())
 }
@@ -160,24 +165,25 @@ pub fn refused(ifindex: u32) -> impl Fn(io::Error) -> Error + Copy {
     }
 }
 
-fn attach_tc(
-    pins: &Pins,
-    program: &Program<'_>,
-    ifindex: u32,
-    means: TcMeans,
-) -> Result<(), Error> {
-    if means == TcMeans::Filter {
-        remove_link(pins, ifindex, Place::TcIngress)?;
-        return filter::attach(pins, program, ifindex);
-    }
-    match attach_link(pins, program, ifindex, Place::TcIngress) {
-        // Kernels without tcx do not know what is asked for.
-        Err(Failure::Kernel(error)) if error.kind() == io::ErrorKind::InvalidInput => {
-            filter::attach(pins, program, ifindex)
+fn attach_tc(pins: &Pins, programs: &Programs, ifindex: u32, means: TcMeans) -> Result<(), Error> {
+    for place in [Place::TcIngress, Place::TcEgress] {
+        if means == TcMeans::Filter {
+            remove_link(pins, ifindex, place)?;
+            continue;
         }
-        Err(Failure::Kernel(error)) => Err(refused(ifindex)(error)),
-        Err(Failure::Ours(error)) => Err(error),
-        Ok(()) => Ok(()),
+        match attach_link(pins, &programs.at(place), ifindex, place) {
+            // Kernels without tcx do not know what is asked for.
+            Err(Failure::Kernel(error)) if error.kind() == io::ErrorKind::InvalidInput => {
+                return filter::attach(pins, programs, ifindex);
+            }
+            Err(Failure::Kernel(error)) => return Err(refused(ifindex)(error)),
+            Err(Failure::Ours(error)) => return Err(error),
+            Ok(()) => {}
+        }
+    }
+    match means {
+        TcMeans::Filter => filter::attach(pins, programs, ifindex),
+        TcMeans::LinkIfPossible => Ok(()),
     }
 }
 

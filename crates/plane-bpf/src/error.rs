@@ -1,5 +1,6 @@
 //! What can go wrong with the kernel, and what helps.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
 
@@ -71,7 +72,7 @@ pub enum Error {
     )]
     Program {
         /// The program.
-        name: &'static str,
+        name: Cow<'static, str>,
         /// What the kernel said.
         cause: ProgramError,
     },
@@ -176,9 +177,10 @@ impl Refusal {
 
 impl Error {
     /// The error when something fails with a program; logs what the verifier said of it.
-    pub(crate) fn program(name: &'static str, cause: ProgramError) -> Self {
+    pub(crate) fn program(name: impl Into<Cow<'static, str>>, cause: ProgramError) -> Self {
+        let name = name.into();
         if let ProgramError::LoadError { verifier_log, .. } = &cause {
-            tracing::debug!(program = name, "the verifier's log:\n{verifier_log}");
+            tracing::debug!(program = %name, "the verifier's log:\n{verifier_log}");
         }
         Self::Program { name, cause }
     }

@@ -1,4 +1,4 @@
-//! The program on TC's ingress as a filter of the clsact qdisc: on kernels before 6.6, which have
+//! The programs on TC's ingress and egress as filters of the clsact qdisc: on kernels before 6.6, which have
 //! no links for TC. A filter stays by itself when the daemon goes.
 //!
 //! Folders among the links say on which interfaces there is a filter of ours, and where the qdisc
@@ -14,13 +14,33 @@ use netlink_packet_route::tc::{
 
 use crate::error::Error;
 use crate::netlink::Netlink;
-use crate::object::Program;
+use crate::object::{Program, Programs};
 use crate::pins::Pins;
+use crate::sys::Place;
 
 /// Our filter's handle, by which it is found again: "xvs".
 const HANDLE: u32 = 0x0078_7673;
-/// The name that our filter has.
-const NAME: &str = "xvs_ingress";
+/// Where our filters are, and what they are called there.
+const SIDES: [Side; 2] = [
+    Side {
+        parent: INGRESS,
+        name: "xvs_ingress",
+        place: Place::TcIngress,
+    },
+    Side {
+        parent: EGRESS,
+        name: "xvs_egress",
+        place: Place::TcEgress,
+    },
+];
+
+/// One of the qdisc's two sides.
+#[derive(Debug, Clone, Copy)]
+struct Side {
+    parent: TcHandle,
+    name: &'static str,
+    place: Place,
+}
 
 const CLSACT: TcHandle = TcHandle {
     major: 0xffff,
@@ -41,26 +61,32 @@ const RTM_NEWTFILTER: u16 = 44;
 const RTM_DELTFILTER: u16 = 45;
 const RTM_GETTFILTER: u16 = 46;
 
-/// Attaches a program to an interface, before the filters of others where that is possible, or
-/// puts it in the place of the one that we have there; no packet passes between the two.
-pub fn attach(pins: &Pins, program: &Program<'_>, ifindex: u32) -> Result<(), Error> {
+/// Attaches the programs to an interface, before the filters of others where that is possible, or
+/// puts them in the places of those that we have there; no packet passes between the two.
+pub fn attach(pins: &Pins, programs: &Programs, ifindex: u32) -> Result<(), Error> {
     let failed = crate::attach::refused(ifindex);
     let netlink = Netlink::open().map_err(failed)?;
     if add_qdisc(&netlink, ifindex).map_err(failed)? {
         pins.make_folder(qdisc_mark(ifindex))?;
     }
     pins.make_folder(filter_mark(ifindex))?;
-    let there = filters(&netlink, ifindex, INGRESS).map_err(failed)?;
-    let set = match there.iter().find(|filter| filter.is_ours()) {
+    for side in SIDES {
+        attach_to(&netlink, side, &programs.at(side.place), ifindex).map_err(failed)?;
+    }
+    Ok(())
+}
+
+fn attach_to(netlink: &Netlink, side: Side, program: &Program<'_>, ifindex: u32) -> io::Result<()> {
+    let there = filters(netlink, ifindex, side.parent)?;
+    match there.iter().find(|filter| filter.is_ours(side)) {
         Some(ours) if ours.program == Some(program.id) => Ok(()),
-        Some(ours) => set(&netlink, ifindex, ours.priority, program, 0),
+        Some(ours) => set(netlink, side, (ifindex, ours.priority), program, 0),
         None => {
             let is_free = |wanted: &u16| there.iter().all(|filter| filter.priority != *wanted);
             let priority = (1..u16::MAX).find(is_free).unwrap_or(u16::MAX);
-            set(&netlink, ifindex, priority, program, NLM_F_EXCL)
+            set(netlink, side, (ifindex, priority), program, NLM_F_EXCL)
         }
-    };
-    set.map_err(failed)
+    }
 }
 
 /// The interfaces with a filter of ours.
@@ -73,8 +99,10 @@ pub fn interfaces(pins: &Pins) -> Vec<u32> {
         return Vec::new();
     };
     let has_ours = |&ifindex: &u32| {
-        let filters = filters(&netlink, ifindex, INGRESS).unwrap_or_default();
-        filters.iter().any(Filter::is_ours)
+        SIDES.into_iter().any(|side| {
+            let filters = filters(&netlink, ifindex, side.parent).unwrap_or_default();
+            filters.iter().any(|filter| filter.is_ours(side))
+        })
     };
     marked.into_iter().filter(has_ours).collect()
 }
@@ -101,10 +129,13 @@ pub fn detach_all(pins: &Pins) -> Result<(), Error> {
 }
 
 fn take_off(netlink: &Netlink, ifindex: u32, qdisc_is_ours: bool) -> io::Result<()> {
-    let there = filters(netlink, ifindex, INGRESS)?;
-    for ours in there.iter().filter(|filter| filter.is_ours()) {
-        let message = TcMessage::from_parts(header(ifindex, ours.priority), Vec::new());
-        netlink.change(RTM_DELTFILTER, 0, &message)?;
+    for side in SIDES {
+        let there = filters(netlink, ifindex, side.parent)?;
+        for ours in there.iter().filter(|filter| filter.is_ours(side)) {
+            let header = header(side, ifindex, ours.priority);
+            let message = TcMessage::from_parts(header, Vec::new());
+            netlink.change(RTM_DELTFILTER, 0, &message)?;
+        }
     }
     let is_unused = |parent| filters(netlink, ifindex, parent).map(|filters| filters.is_empty());
     if qdisc_is_ours && is_unused(INGRESS)? && is_unused(EGRESS)? {
@@ -150,31 +181,31 @@ fn qdisc(ifindex: u32) -> TcMessage {
 /// Adds our filter or, without `NLM_F_EXCL`, replaces it.
 fn set(
     netlink: &Netlink,
-    ifindex: u32,
-    priority: u16,
+    side: Side,
+    (ifindex, priority): (u32, u16),
     program: &Program<'_>,
     flags: u16,
 ) -> io::Result<()> {
     let options = [
         TcFilterBpfOption::ProgFd(program.file.as_raw_fd() as u32),
-        TcFilterBpfOption::ProgName(NAME.to_owned()),
+        TcFilterBpfOption::ProgName(side.name.to_owned()),
         TcFilterBpfOption::Flags(TcBpfFlags::DirectAction),
     ];
     let attributes = vec![
         TcAttribute::Kind("bpf".to_owned()),
         TcAttribute::Options(options.into_iter().map(TcOption::Bpf).collect()),
     ];
-    let message = TcMessage::from_parts(header(ifindex, priority), attributes);
+    let message = TcMessage::from_parts(header(side, ifindex, priority), attributes);
     netlink.change(RTM_NEWTFILTER, NLM_F_CREATE | flags, &message)
 }
 
 /// The header of messages about our filter.
-fn header(ifindex: u32, priority: u16) -> TcHeader {
+fn header(side: Side, ifindex: u32, priority: u16) -> TcHeader {
     let every_protocol = (libc::ETH_P_ALL as u16).to_be();
     TcHeader {
         index: ifindex as i32,
         handle: HANDLE.into(),
-        parent: INGRESS,
+        parent: side.parent,
         info: u32::from(priority) << 16 | u32::from(every_protocol),
         ..TcHeader::default()
     }
@@ -191,8 +222,8 @@ struct Filter {
 }
 
 impl Filter {
-    fn is_ours(&self) -> bool {
-        self.handle == HANDLE && self.name.as_deref() == Some(NAME)
+    fn is_ours(&self, side: Side) -> bool {
+        self.handle == HANDLE && self.name.as_deref() == Some(side.name)
     }
 
     fn parse(answer: &[u8]) -> Option<Self> {

@@ -9,7 +9,12 @@ use crate::pins::Pins;
 use crate::sys::{self, LinkInfo, Place};
 
 const FOLDER: &str = "links";
-const PLACES: [Place; 3] = [Place::TcIngress, Place::XdpNative, Place::XdpGeneric];
+const PLACES: [Place; 4] = [
+    Place::TcIngress,
+    Place::TcEgress,
+    Place::XdpNative,
+    Place::XdpGeneric,
+];
 
 /// A pinned link.
 #[derive(Debug)]
@@ -86,6 +91,7 @@ fn name(place: Place, ifindex: u32) -> String {
 const fn word(place: Place) -> &'static str {
     match place {
         Place::TcIngress => "tc",
+        Place::TcEgress => "tc-egress",
         Place::XdpNative => "xdp",
         Place::XdpGeneric => "xdp-generic",
     }

@@ -4,10 +4,11 @@ use std::fmt;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use abi::{NeighbourKey, RouteValue};
+use abi::{Address, NeighbourKey, RouteValue};
+use aya::Pod;
 use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{HashMap, Map, MapData, MapError};
-use control::PlaneError;
+use control::{PlaneError, TablePrefix};
 
 use crate::error::Error;
 use crate::object;
@@ -16,11 +17,15 @@ use crate::pins::Pins;
 const ROUTES: &str = "routes";
 const NEIGHBOURS: &str = "neighbours";
 
-/// The two maps. Keys and values are the words of the ABI's structures.
+/// The maps. Keys and values are the words of the ABI's structures.
 pub struct Lookups {
-    routes: Mutex<LpmTrie<MapData, u32, [u32; 2]>>,
-    neighbours: Mutex<HashMap<MapData, [u32; 2], u32>>,
+    routes: Mutex<LpmTrie<MapData, u32, RouteWords>>,
+    routes_v6: Mutex<LpmTrie<MapData, Address, RouteWords>>,
+    neighbours: Mutex<HashMap<MapData, [u32; 6], u32>>,
 }
+
+/// The words of a [`RouteValue`].
+type RouteWords = [u32; 6];
 
 impl fmt::Debug for Lookups {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -32,43 +37,57 @@ impl Lookups {
     /// Opens them by their pins.
     pub fn open(pins: &Pins) -> Result<Self, Error> {
         let unusable = |name| move |cause| Error::Map { name, cause };
-        let routes = Map::LpmTrie(object::map(pins, "ROUTES")?);
+        let trie = |name| object::map(pins, name).map(Map::LpmTrie);
+        let (routes, routes_v6) = (trie("ROUTES")?, trie("ROUTES_V6")?);
         let neighbours = Map::HashMap(object::map(pins, "NEIGHBOURS")?);
         let routes = LpmTrie::try_from(routes).map_err(unusable("ROUTES"))?;
+        let routes_v6 = LpmTrie::try_from(routes_v6).map_err(unusable("ROUTES_V6"))?;
         let neighbours = HashMap::try_from(neighbours).map_err(unusable("NEIGHBOURS"))?;
         Ok(Self {
             routes: Mutex::new(routes),
+            routes_v6: Mutex::new(routes_v6),
             neighbours: Mutex::new(neighbours),
         })
     }
 
-    /// Sets or removes the way to a prefix (network order).
+    /// Sets or removes the way to a prefix.
     pub fn set_route(
         &self,
-        prefix: u32,
-        length: u8,
+        prefix: TablePrefix,
         value: Option<RouteValue>,
     ) -> Result<(), PlaneError> {
-        let key = Key::new(u32::from(length), prefix);
-        let mut routes = guard(&self.routes);
-        let result = match value {
-            Some(value) => routes.insert(&key, [value.ifindex, value.gateway], 0),
-            None => absent_is_fine(routes.remove(&key)),
+        let length = u32::from(prefix.length);
+        let words = value.map(|value| {
+            let [a, b, c, d] = value.gateway;
+            [value.ifindex, value.gateway_family, a, b, c, d]
+        });
+        let result = if prefix.is_v6 {
+            set(&self.routes_v6, &Key::new(length, prefix.address), words)
+        } else {
+            set(&self.routes, &Key::new(length, prefix.address[0]), words)
         };
         result.map_err(refused(ROUTES))
     }
 
-    /// The prefixes (network order) that have a way, with their lengths.
-    pub fn known_routes(&self) -> Result<Vec<(u32, u8)>, PlaneError> {
-        let routes = guard(&self.routes);
-        let keys = routes.keys();
-        let known = keys.map(|key| key.map(|key| (key.data(), key.prefix_len() as u8)));
-        known.collect::<Result<_, _>>().map_err(refused(ROUTES))
+    /// The prefixes that have a way.
+    pub fn known_routes(&self) -> Result<Vec<TablePrefix>, PlaneError> {
+        let v4 = known(&self.routes, |key| TablePrefix {
+            is_v6: false,
+            address: [key.data(), 0, 0, 0],
+            length: key.prefix_len() as u8,
+        })?;
+        let v6 = known(&self.routes_v6, |key| TablePrefix {
+            is_v6: true,
+            address: key.data(),
+            length: key.prefix_len() as u8,
+        })?;
+        Ok([v4, v6].concat())
     }
 
     /// Sets or removes a neighbour's next hop.
     pub fn set_neighbour(&self, key: NeighbourKey, hop: Option<u32>) -> Result<(), PlaneError> {
-        let key = [key.ifindex, key.address];
+        let [a, b, c, d] = key.address;
+        let key = [key.ifindex, key.family, a, b, c, d];
         let mut neighbours = guard(&self.neighbours);
         let result = match hop {
             Some(hop) => neighbours.insert(key, hop, 0),
@@ -81,9 +100,36 @@ impl Lookups {
     pub fn known_neighbours(&self) -> Result<Vec<NeighbourKey>, PlaneError> {
         let neighbours = guard(&self.neighbours);
         let keys = neighbours.keys();
-        let known = keys.map(|key| key.map(|[ifindex, address]| NeighbourKey { ifindex, address }));
+        let known = keys.map(|key| {
+            key.map(|[ifindex, family, a, b, c, d]| NeighbourKey {
+                ifindex,
+                family,
+                address: [a, b, c, d],
+            })
+        });
         known.collect::<Result<_, _>>().map_err(refused(NEIGHBOURS))
     }
+}
+
+fn set<K: Pod>(
+    routes: &Mutex<LpmTrie<MapData, K, RouteWords>>,
+    key: &Key<K>,
+    value: Option<RouteWords>,
+) -> Result<(), MapError> {
+    let mut routes = guard(routes);
+    match value {
+        Some(value) => routes.insert(key, value, 0),
+        None => absent_is_fine(routes.remove(key)),
+    }
+}
+
+fn known<K: Pod>(
+    routes: &Mutex<LpmTrie<MapData, K, RouteWords>>,
+    prefix: impl Fn(Key<K>) -> TablePrefix,
+) -> Result<Vec<TablePrefix>, PlaneError> {
+    let routes = guard(routes);
+    let known = routes.keys().map(|key| key.map(&prefix));
+    known.collect::<Result<_, _>>().map_err(refused(ROUTES))
 }
 
 fn absent_is_fine(result: Result<(), MapError>) -> Result<(), MapError> {

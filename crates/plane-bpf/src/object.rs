@@ -2,9 +2,13 @@
 
 use std::hash::{DefaultHasher, Hasher};
 use std::io;
+use std::num::NonZero;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
-use aya::maps::MapData;
+use abi::Stage;
+use aya::maps::{Map, MapData, ProgramArray};
 use aya::programs::{ProgramError, SchedClassifier, Xdp};
 use aya::{Ebpf, EbpfLoader};
 use aya_obj::programs::XdpAttachType;
@@ -12,32 +16,83 @@ use control::Sizes;
 
 use crate::error::Error;
 use crate::pins::Pins;
+use crate::sys::Place;
 
 const INGRESS: &str = "xvs_ingress";
+const EGRESS: &str = "xvs_egress";
 const XDP: &str = "xvs_xdp";
 const CLOCK: &str = "xvs_clock";
-const PROGRAMS: [&str; 3] = [INGRESS, XDP, CLOCK];
+/// What is attached, or run by hand: these programs are pinned.
+const PROGRAMS: [&str; 4] = [INGRESS, EGRESS, XDP, CLOCK];
+
+/// The stages behind an entry point: the map that holds their programs, what the programs' names
+/// begin with, and which stages there are.
+struct Stages {
+    map: &'static str,
+    prefix: &'static str,
+    has: fn(Stage) -> bool,
+}
+
+const STAGES: [Stages; 2] = [
+    Stages {
+        map: "TC_STAGES",
+        prefix: "xvs_tc_",
+        has: |stage| !matches!(stage, Stage::Enter | Stage::Depart),
+    },
+    Stages {
+        map: "XDP_STAGES",
+        prefix: "xvs_xdp_",
+        has: |stage| {
+            use Stage::{
+                EnterV6, Make, MakeV6, Onward, OnwardV6, Open, OpenV6, Schedule, Tunnel, TunnelV6,
+            };
+            matches!(
+                stage,
+                EnterV6
+                    | Open
+                    | OpenV6
+                    | Schedule
+                    | Make
+                    | MakeV6
+                    | Onward
+                    | OnwardV6
+                    | Tunnel
+                    | TunnelV6
+            )
+        },
+    },
+];
 
 /// Every map of the object.
-const MAPS: [&str; 18] = [
+const MAPS: [&str; 28] = [
     "GLOBALS",
     "RUNTIME",
     "ADDRESSES",
+    "ADDRESSES_V6",
     "SERVICES",
     "SERVICE_RUNTIME",
     "MEMBERS",
     "BLOCKS",
+    "LOOKUPS",
+    "LOCALITIES",
+    "LOCALITY_SETS",
     "DESTINATIONS",
     "LOADS",
     "NEXT_HOPS",
     "INTERFACES",
     "STATS",
     "REASONS",
+    "CARRIES",
     "CONNECTIONS",
+    "CONNECTIONS_V6",
     "CLOCK",
     "ROUTES",
+    "ROUTES_V6",
     "NEIGHBOURS",
     "FRAGMENTS",
+    "FRAGMENTS_V6",
+    "TC_STAGES",
+    "XDP_STAGES",
 ];
 
 /// Folder of the programs' pins.
@@ -47,10 +102,20 @@ const FOLDER: &str = "programs";
 #[derive(Debug)]
 pub struct Programs {
     ingress: SchedClassifier,
-    ingress_id: u32,
+    egress: SchedClassifier,
     xdp: Xdp,
-    xdp_id: u32,
     clock: Xdp,
+    ids: Ids,
+    /// The stages' arrays: the kernel empties one that no process and no pin refers to.
+    _stages: Vec<MapData>,
+}
+
+/// Numbers of the programs in the kernel.
+#[derive(Debug)]
+struct Ids {
+    ingress: u32,
+    egress: u32,
+    xdp: u32,
 }
 
 /// A program in the kernel.
@@ -75,8 +140,9 @@ impl Programs {
             return Ok(found);
         }
         let mut ebpf = load_maps(pins, sizes)?;
-        for name in PROGRAMS {
-            load_program(&mut ebpf, name).map_err(failed(name))?;
+        load_programs(&mut ebpf)?;
+        for stages in STAGES {
+            place_stages(&ebpf, pins, &stages)?;
         }
         // From here on the programs' pins are in doubt, until the mark is there again.
         pins.remove(FOLDER)?;
@@ -93,23 +159,33 @@ impl Programs {
             let found = Xdp::from_pin(pins.path(pin(name)), XdpAttachType::Interface);
             found.map_err(failed(name))
         };
-        let ingress =
-            SchedClassifier::from_pin(pins.path(pin(INGRESS))).map_err(failed(INGRESS))?;
-        let ingress_id = ingress.info().map_err(failed(INGRESS))?.id();
+        let tc = |name| SchedClassifier::from_pin(pins.path(pin(name))).map_err(failed(name));
+        let (ingress, egress) = (tc(INGRESS)?, tc(EGRESS)?);
         let (xdp, clock) = (xdp(XDP)?, xdp(CLOCK)?);
-        let xdp_id = xdp.info().map_err(failed(XDP))?.id();
+        let stages = STAGES.iter().map(|stages| map(pins, stages.map));
+        let ids = Ids {
+            ingress: ingress.info().map_err(failed(INGRESS))?.id(),
+            egress: egress.info().map_err(failed(EGRESS))?.id(),
+            xdp: xdp.info().map_err(failed(XDP))?.id(),
+        };
         Ok(Self {
             ingress,
-            ingress_id,
+            egress,
             xdp,
-            xdp_id,
             clock,
+            ids,
+            _stages: stages.collect::<Result<_, _>>()?,
         })
     }
 
     /// The complete path, on TC's ingress.
     pub fn ingress(&self) -> &SchedClassifier {
         &self.ingress
+    }
+
+    /// What this machine itself sends, on TC's egress.
+    pub fn egress(&self) -> &SchedClassifier {
+        &self.egress
     }
 
     /// The common packet, on XDP.
@@ -122,17 +198,14 @@ impl Programs {
         &self.clock
     }
 
-    /// The program of TC's ingress, to attach it.
-    pub fn for_tc(&self) -> Program<'_> {
-        let file = self.ingress.fd().expect(OPEN).as_fd();
-        let id = self.ingress_id;
-        Program { file, id }
-    }
-
-    /// The program of XDP, to attach it.
-    pub fn for_xdp(&self) -> Program<'_> {
-        let file = self.xdp.fd().expect(OPEN).as_fd();
-        let id = self.xdp_id;
+    /// The program for a place, to attach it there.
+    pub fn at(&self, place: Place) -> Program<'_> {
+        let (file, id) = match place {
+            Place::TcIngress => (self.ingress.fd(), self.ids.ingress),
+            Place::TcEgress => (self.egress.fd(), self.ids.egress),
+            Place::XdpNative | Place::XdpGeneric => (self.xdp.fd(), self.ids.xdp),
+        };
+        let file = file.expect(OPEN).as_fd();
         Program { file, id }
     }
 }
@@ -178,16 +251,20 @@ fn load_maps(pins: &Pins, sizes: &Sizes) -> Result<Ebpf, Error> {
     let mut loader = EbpfLoader::new();
     let entries = [
         ("ADDRESSES", 2 * sizes.address_cells()),
+        ("ADDRESSES_V6", 2 * sizes.address_cells()),
         ("SERVICES", 2 * sizes.service_cells()),
         ("SERVICE_RUNTIME", sizes.services),
         ("MEMBERS", sizes.members),
         ("BLOCKS", sizes.blocks),
+        ("LOOKUPS", sizes.lookups),
         ("DESTINATIONS", sizes.destinations),
         ("LOADS", sizes.destinations),
         ("NEXT_HOPS", sizes.next_hops),
         ("STATS", sizes.stats_cells()),
         ("REASONS", sizes.processors),
+        ("CARRIES", sizes.processors),
         ("CONNECTIONS", sizes.buckets()),
+        ("CONNECTIONS_V6", sizes.buckets_v6()),
     ];
     for (name, number) in entries {
         loader.map_max_entries(name, number);
@@ -211,12 +288,53 @@ fn cause<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e io::Err
     causes.find_map(|error| error.downcast_ref())
 }
 
-fn load_program(ebpf: &mut Ebpf, name: &str) -> Result<(), ProgramError> {
-    match ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)? {
+/// Loads all programs. Verifying them is what takes time, so every processor does its part.
+fn load_programs(ebpf: &mut Ebpf) -> Result<(), Error> {
+    let waiting = Mutex::new(ebpf.programs_mut());
+    let work = || {
+        loop {
+            let next = waiting
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .next();
+            let Some((name, program)) = next else {
+                return Ok(());
+            };
+            load_program(program).map_err(|cause| Error::program(name.to_owned(), cause))?;
+        }
+    };
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..processors).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().try_for_each(|worker| {
+            let panicked = |panic| std::panic::resume_unwind(panic);
+            worker.join().unwrap_or_else(panicked)
+        })
+    })
+}
+
+fn load_program(program: &mut aya::programs::Program) -> Result<(), ProgramError> {
+    match program {
         aya::programs::Program::Xdp(program) => program.load(),
         aya::programs::Program::SchedClassifier(program) => program.load(),
         _ => Err(ProgramError::UnexpectedProgramType),
     }
+}
+
+/// Puts the programs of stages where their entry point finds them. The map keeps them.
+fn place_stages(ebpf: &Ebpf, pins: &Pins, stages: &Stages) -> Result<(), Error> {
+    let name = stages.map;
+    let unusable = |cause| Error::Map { name, cause };
+    let map = Map::ProgramArray(map(pins, name)?);
+    let mut array = ProgramArray::try_from(map).map_err(unusable)?;
+    for stage in Stage::ALL.into_iter().filter(|stage| (stages.has)(*stage)) {
+        let name = format!("{}{}", stages.prefix, stage.name());
+        let failed = |cause| Error::program(name.clone(), cause);
+        let program = ebpf.program(&name).ok_or(ProgramError::NotLoaded);
+        let file = program.and_then(|program| program.fd()).map_err(failed)?;
+        array.set(stage as u32, file, 0).map_err(unusable)?;
+    }
+    Ok(())
 }
 
 fn pin_program(ebpf: &mut Ebpf, pins: &Pins, name: &str) -> Result<(), ProgramError> {

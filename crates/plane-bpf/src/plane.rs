@@ -5,8 +5,8 @@ use std::io::Read;
 use std::path::Path;
 
 use abi::{NeighbourKey, RouteValue, Tick, View};
-use conntable::{Bucket, SlotV4};
-use control::{PlaneError, Sizes};
+use conntable::{Bucket, SlotV4, SlotV6};
+use control::{PlaneError, Sizes, TablePrefix};
 
 use crate::attach::{self, Attachment, Mode, TcMeans};
 use crate::clock::Clock;
@@ -199,6 +199,14 @@ impl Plane {
     ) -> Result<Ran, Error> {
         run::run(&self.programs, hook, Some(ifindex), frame, repeat)
     }
+
+    /// Runs the program of TC's egress by hand on a frame that this machine sends.
+    ///
+    /// # Errors
+    /// As for [`Self::run`].
+    pub fn run_egress(&self, frame: &[u8]) -> Result<Ran, Error> {
+        run::run_egress(&self.programs, frame)
+    }
 }
 
 impl control::Plane for Plane {
@@ -210,6 +218,10 @@ impl control::Plane for Plane {
         self.tables.connections()
     }
 
+    fn connections_v6(&self) -> &[Bucket<SlotV6>] {
+        self.tables.connections_v6()
+    }
+
     fn now(&self) -> Tick {
         let offset = self.tables.view().globals.clock_offset.load();
         (self.clock.now(&self.programs) as Tick).wrapping_add(offset)
@@ -219,20 +231,15 @@ impl control::Plane for Plane {
         self.readers.wait();
     }
 
-    fn set_route(
-        &self,
-        prefix: u32,
-        length: u8,
-        value: Option<RouteValue>,
-    ) -> Result<(), PlaneError> {
-        self.lookups.set_route(prefix, length, value)
+    fn set_route(&self, prefix: TablePrefix, value: Option<RouteValue>) -> Result<(), PlaneError> {
+        self.lookups.set_route(prefix, value)
     }
 
     fn set_neighbour(&self, key: NeighbourKey, hop: Option<u32>) -> Result<(), PlaneError> {
         self.lookups.set_neighbour(key, hop)
     }
 
-    fn known_routes(&self) -> Result<Vec<(u32, u8)>, PlaneError> {
+    fn known_routes(&self) -> Result<Vec<TablePrefix>, PlaneError> {
         self.lookups.known_routes()
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aya::programs::{TestRun, TestRunOptions};
+use aya::programs::{SchedClassifier, TestRun, TestRunOptions, Xdp};
 
 use crate::error::Error;
 use crate::object::Programs;
@@ -46,27 +46,48 @@ pub fn run(
     frame: &[u8],
     repeat: u32,
 ) -> Result<Ran, Error> {
-    let mut out = vec![0; frame.len() + ROOM];
     let context = ifindex.map(|ifindex| context(hook, ifindex, frame));
-    let options = TestRunOptions {
-        data_in: Some(frame),
-        data_out: Some(&mut out),
-        ctx_in: context.as_deref(),
-        repeat,
-        ..TestRunOptions::default()
+    let tested = match hook {
+        Hook::Xdp => Tested::Xdp(programs.xdp()),
+        Hook::Ingress => Tested::Tc("xvs_ingress", programs.ingress()),
     };
-    let (name, result) = match hook {
-        Hook::Xdp => ("xvs_xdp", programs.xdp().test_run(options)),
-        Hook::Ingress => ("xvs_ingress", programs.ingress().test_run(options)),
-    };
-    let result = result.map_err(|cause| Error::Program { name, cause })?;
-    let (code, duration) = (result.return_value, result.duration);
-    out.truncate(result.data_size_out as usize);
-    Ok(Ran {
-        code,
-        frame: out,
-        duration,
-    })
+    tested.run(context.as_deref(), frame, repeat)
+}
+
+/// Runs the program of TC's egress on a frame that this machine sends.
+pub fn run_egress(programs: &Programs, frame: &[u8]) -> Result<Ran, Error> {
+    Tested::Tc("xvs_egress", programs.egress()).run(None, frame, 1)
+}
+
+/// A program to run.
+enum Tested<'a> {
+    Xdp(&'a Xdp),
+    Tc(&'static str, &'a SchedClassifier),
+}
+
+impl Tested<'_> {
+    fn run(self, context: Option<&[u8]>, frame: &[u8], repeat: u32) -> Result<Ran, Error> {
+        let mut out = vec![0; frame.len() + ROOM];
+        let options = TestRunOptions {
+            data_in: Some(frame),
+            data_out: Some(&mut out),
+            ctx_in: context,
+            repeat,
+            ..TestRunOptions::default()
+        };
+        let (name, result) = match self {
+            Self::Xdp(program) => ("xvs_xdp", program.test_run(options)),
+            Self::Tc(name, program) => (name, program.test_run(options)),
+        };
+        let result = result.map_err(|cause| Error::program(name, cause))?;
+        let (code, duration) = (result.return_value, result.duration);
+        out.truncate(result.data_size_out as usize);
+        Ok(Ran {
+            code,
+            frame: out,
+            duration,
+        })
+    }
 }
 
 /// The program's context.

@@ -21,8 +21,11 @@ const BPF_MAP_TYPE_ARRAY_OF_MAPS: u32 = 12;
 
 const BPF_XDP: u32 = 37;
 const BPF_TCX_INGRESS: u32 = 46;
+const BPF_TCX_EGRESS: u32 = 47;
 /// Before every other program of the hook.
 const BPF_F_BEFORE: u32 = 1 << 3;
+/// After every other program of the hook.
+const BPF_F_AFTER: u32 = 1 << 4;
 const XDP_FLAGS_SKB_MODE: u32 = 1 << 1;
 const XDP_FLAGS_DRV_MODE: u32 = 1 << 2;
 
@@ -35,6 +38,8 @@ pub enum Place {
     XdpGeneric,
     /// TC's ingress, before other programs there.
     TcIngress,
+    /// TC's egress, after other programs there.
+    TcEgress,
 }
 
 /// What the kernel says about a link: the beginning of its `struct bpf_link_info`.
@@ -64,6 +69,7 @@ pub fn create_link(program: BorrowedFd<'_>, ifindex: u32, place: Place) -> io::R
         Place::XdpNative => (BPF_XDP, XDP_FLAGS_DRV_MODE),
         Place::XdpGeneric => (BPF_XDP, XDP_FLAGS_SKB_MODE),
         Place::TcIngress => (BPF_TCX_INGRESS, BPF_F_BEFORE),
+        Place::TcEgress => (BPF_TCX_EGRESS, BPF_F_AFTER),
     };
     let mut attributes = Attributes {
         program: program.as_raw_fd(),

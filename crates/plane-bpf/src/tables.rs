@@ -1,10 +1,11 @@
 //! All tables that are mapped into memory.
 
 use abi::{
-    AddressCell, Block, DestinationCell, Globals, InterfaceCell, LoadCell, Member, NextHopCell,
-    ReasonCounters, Runtime, ServiceCell, ServiceRuntime, StatsCell, View,
+    AddressCell, AddressCellV6, Block, Carry, DestinationCell, Globals, InterfaceCell, LoadCell,
+    LookupLine, Member, NextHopCell, ReasonCounters, Runtime, ServiceCell, ServiceRuntime,
+    StatsCell, View,
 };
-use conntable::{BUCKET_SLOTS, Bucket, SlotV4};
+use conntable::{BUCKET_SLOTS, Bucket, SlotV4, SlotV6};
 use control::Sizes;
 
 use crate::error::Error;
@@ -17,17 +18,21 @@ pub struct Tables {
     globals: Table<Globals>,
     runtime: Table<Runtime>,
     addresses: Table<AddressCell>,
+    addresses_v6: Table<AddressCellV6>,
     services: Table<ServiceCell>,
     service_runtime: Table<ServiceRuntime>,
     members: Table<Member>,
     blocks: Table<Block>,
+    lookups: Table<LookupLine>,
     destinations: Table<DestinationCell>,
     loads: Table<LoadCell>,
     next_hops: Table<NextHopCell>,
     interfaces: Table<InterfaceCell>,
     stats: Table<StatsCell>,
     reasons: Table<ReasonCounters>,
+    carries: Table<Carry>,
     connections: Table<Bucket<SlotV4>>,
+    connections_v6: Table<Bucket<SlotV6>>,
 }
 
 impl Tables {
@@ -37,17 +42,21 @@ impl Tables {
             globals: Table::open(pins, "GLOBALS")?,
             runtime: Table::open(pins, "RUNTIME")?,
             addresses: Table::open(pins, "ADDRESSES")?,
+            addresses_v6: Table::open(pins, "ADDRESSES_V6")?,
             services: Table::open(pins, "SERVICES")?,
             service_runtime: Table::open(pins, "SERVICE_RUNTIME")?,
             members: Table::open(pins, "MEMBERS")?,
             blocks: Table::open(pins, "BLOCKS")?,
+            lookups: Table::open(pins, "LOOKUPS")?,
             destinations: Table::open(pins, "DESTINATIONS")?,
             loads: Table::open(pins, "LOADS")?,
             next_hops: Table::open(pins, "NEXT_HOPS")?,
             interfaces: Table::open(pins, "INTERFACES")?,
             stats: Table::open(pins, "STATS")?,
             reasons: Table::open(pins, "REASONS")?,
+            carries: Table::open(pins, "CARRIES")?,
             connections: Table::open(pins, "CONNECTIONS")?,
+            connections_v6: Table::open(pins, "CONNECTIONS_V6")?,
         })
     }
 
@@ -57,16 +66,19 @@ impl Tables {
             globals: self.globals.one(),
             runtime: self.runtime.one(),
             addresses: self.addresses.all(),
+            addresses_v6: self.addresses_v6.all(),
             services: self.services.all(),
             service_runtime: self.service_runtime.all(),
             members: self.members.all(),
             blocks: self.blocks.all(),
+            lookups: self.lookups.all(),
             destinations: self.destinations.all(),
             loads: self.loads.all(),
             next_hops: self.next_hops.all(),
             interfaces: self.interfaces.all(),
             stats: self.stats.all(),
             reasons: self.reasons.all(),
+            carries: self.carries.all(),
         }
     }
 
@@ -75,15 +87,22 @@ impl Tables {
         self.connections.all()
     }
 
+    /// The connections over IPv6.
+    pub fn connections_v6(&self) -> &[Bucket<SlotV6>] {
+        self.connections_v6.all()
+    }
+
     /// The sizes that they were made with.
     pub fn sizes(&self) -> Sizes {
         let view = self.view();
         Sizes {
             connections: (self.connections().len() * BUCKET_SLOTS) as u32,
+            connections_v6: (self.connections_v6().len() * BUCKET_SLOTS) as u32,
             services: view.service_runtime.len() as u32,
             destinations: view.destinations.len() as u32,
             members: view.members.len() as u32,
             blocks: view.blocks.len() as u32,
+            lookups: view.lookups.len() as u32,
             next_hops: view.next_hops.len() as u32,
             processors: view.reasons.len() as u32,
         }

@@ -1,14 +1,15 @@
 //! A frame in a buffer, as the forwarding function's host.
 
 use abi::{
-    AddressCell, Block, DestinationCell, FragmentKey, FragmentValue, Globals, LoadCell,
-    NeighbourKey, NextHopCell, ReasonCounters, RouteValue, Runtime, ServiceCell, ServiceRuntime,
-    StatsCell, Tick,
+    Address, AddressCell, AddressCellV6, Block, Carry, DestinationCell, FragmentKey, FragmentKeyV6,
+    FragmentValue, Globals, InterfaceCell, LoadCell, LocalityKey, LookupLine, NeighbourKey,
+    NextHopCell, ReasonCounters, RouteValue, Runtime, ServiceCell, ServiceRuntime, StatsCell, Tick,
 };
 use cell::Cell32;
-use conntable::{Bucket, SlotV4};
+use conntable::{Bucket, SlotV4, SlotV6};
 use control::Plane;
-use forward::{Host, Tables, Verdict};
+use forward::{Host, Outer, Tables, Verdict};
+use sched::lblcr;
 use wire::{Delta, ethernet};
 
 use crate::Memory;
@@ -33,8 +34,17 @@ pub struct Frame<'t, const COMPLETE: bool> {
 pub struct Exit {
     /// Interface.
     pub ifindex: u32,
-    /// Neighbour whose MAC the kernel would find, network order; 0 where the MACs are in place.
-    pub neighbour: u32,
+    /// Neighbour whose MAC the kernel would find; its family is 0 where the MACs are in place.
+    pub neighbour: Neighbour,
+}
+
+/// A neighbour on the link that a frame leaves by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Neighbour {
+    /// 4, 6, or 0 for none.
+    pub family: u32,
+    /// In network order.
+    pub address: Address,
 }
 
 /// What became of a frame.
@@ -64,14 +74,33 @@ impl<'t, const COMPLETE: bool> Frame<'t, COMPLETE> {
     }
 
     /// Runs the forwarding function on it.
-    pub fn process(mut self) -> Outcome {
-        let verdict = forward::process(&mut self);
+    pub fn process(self) -> Outcome {
+        self.run(forward::process)
+    }
+
+    /// Runs the forwarding function on it, as on a frame that this machine sends.
+    pub fn process_departing(self) -> Outcome {
+        self.run(forward::process_departing)
+    }
+
+    fn run(mut self, function: impl FnOnce(&mut Self) -> Verdict) -> Outcome {
+        let verdict = function(&mut self);
         Outcome {
             verdict,
             exit: self.exit,
             bytes: self.bytes,
             vlan_beside: self.vlan_beside,
         }
+    }
+
+    fn open_room(&mut self, offset: usize, room: u32) {
+        let room = std::iter::repeat_n(0, room as usize);
+        self.bytes.splice(offset..offset, room);
+    }
+
+    fn interface(&self) -> Option<&'t InterfaceCell> {
+        let mut interfaces = self.memory.view().interfaces.iter();
+        interfaces.find(|interface| interface.ifindex.load() == self.ifindex)
     }
 
     fn range<const N: usize>(&self, offset: u32) -> Option<std::ops::Range<usize>> {
@@ -103,19 +132,20 @@ impl<'t, const COMPLETE: bool> Host<'t> for Frame<'t, COMPLETE> {
     fn is_own_mac(&self, mac: [u8; 6]) -> bool {
         let first = u32::from_ne_bytes([mac[0], mac[1], mac[2], mac[3]]);
         let last = u32::from_ne_bytes([mac[4], mac[5], 0, 0]);
-        self.memory.view().interfaces.iter().any(|interface| {
-            interface.ifindex.load() == self.ifindex
-                && interface.mac[0].load() == first
-                && interface.mac[1].load() == last
+        self.interface().is_some_and(|interface| {
+            interface.mac[0].load() == first && interface.mac[1].load() == last
         })
     }
 
     fn own_address(&self) -> u32 {
-        let interfaces = self.memory.view().interfaces;
-        interfaces
-            .iter()
-            .find(|interface| interface.ifindex.load() == self.ifindex)
+        self.interface()
             .map_or(0, |interface| interface.address.load())
+    }
+
+    fn own_address_v6(&self) -> Address {
+        self.interface().map_or([0; 4], |interface| {
+            interface.address_v6.each_ref().map(Cell32::load)
+        })
     }
 
     fn vlan_beside(&self) -> u16 {
@@ -181,15 +211,43 @@ impl<'t, const COMPLETE: bool> Host<'t> for Frame<'t, COMPLETE> {
         Some(())
     }
 
-    fn leave_by(&mut self, ifindex: u32, neighbour: u32) {
-        self.exit = Exit { ifindex, neighbour };
+    fn leave_by(&mut self, ifindex: u32) {
+        self.exit = Exit {
+            ifindex,
+            neighbour: Neighbour::default(),
+        };
+    }
+
+    fn leave_by_neighbour(&mut self) {
+        let carry = self.carry().expect("there is one for every processor");
+        self.exit = Exit {
+            ifindex: carry.ifindex.load(),
+            neighbour: Neighbour {
+                family: carry.neighbour_family.load(),
+                address: carry.neighbour.each_ref().map(Cell32::load),
+            },
+        };
     }
 
     fn embed(&mut self, offset: u32, room: u32, keep: u32) -> Option<()> {
         let offset = offset as usize;
         self.bytes.truncate(offset + keep as usize);
+        self.open_room(offset, room);
+        Some(())
+    }
+
+    fn strip(&mut self, offset: u32, length: u32) -> Option<()> {
+        let (first, end) = (offset as usize, (offset + length) as usize);
         self.bytes
-            .splice(offset..offset, std::iter::repeat_n(0, room as usize));
+            .drain(self.bytes.get(first..end).map(|_| first..end)?);
+        Some(())
+    }
+
+    fn encapsulate(&mut self, offset: u32, outer: Outer) -> Option<()> {
+        self.open_room(offset as usize, outer.room);
+        if !outer.fixed_segments {
+            self.segment_size = self.segment_size.saturating_sub(outer.room);
+        }
         Some(())
     }
 }
@@ -207,6 +265,10 @@ impl<'t> Tables<'t> for &'t Memory {
         self.view().addresses.get(index as usize)
     }
 
+    fn address_v6(self, index: u32) -> Option<&'t AddressCellV6> {
+        self.view().addresses_v6.get(index as usize)
+    }
+
     fn service(self, index: u32) -> Option<&'t ServiceCell> {
         self.view().services.get(index as usize)
     }
@@ -217,6 +279,34 @@ impl<'t> Tables<'t> for &'t Memory {
 
     fn member(self, index: u32) -> Option<&'t Cell32> {
         Some(&self.view().members.get(index as usize)?.number)
+    }
+
+    fn lookup(self, index: u32) -> Option<&'t LookupLine> {
+        self.view().lookups.get(index as usize)
+    }
+
+    fn locality(self, key: &LocalityKey) -> u32 {
+        Memory::locality(self, key).unwrap_or(abi::NONE)
+    }
+
+    fn set_locality(self, key: &LocalityKey, destination: u32, _now: Tick) {
+        Memory::set_locality(self, key, destination);
+    }
+
+    fn change_locality_set(
+        self,
+        key: &LocalityKey,
+        change: impl FnOnce(&mut lblcr::Set) -> u32,
+    ) -> Option<u32> {
+        Memory::change_locality_set(self, key, change)
+    }
+
+    fn add_locality_set(self, key: &LocalityKey, destination: u32, now: Tick) {
+        Memory::add_locality_set(self, key, lblcr::Set::new(destination, now));
+    }
+
+    fn random(self) -> u32 {
+        Memory::random(self)
     }
 
     fn block(self, index: u32) -> Option<&'t Block> {
@@ -243,16 +333,36 @@ impl<'t> Tables<'t> for &'t Memory {
         self.view().reasons.get(processor as usize)
     }
 
+    fn carry(self, processor: u32) -> Option<&'t Carry> {
+        self.view().carries.get(processor as usize)
+    }
+
+    fn bucket_v6(self, index: u32) -> Option<&'t Bucket<SlotV6>> {
+        self.connections_v6().get(index as usize)
+    }
+
     fn bucket(self, index: u32) -> Option<&'t Bucket<SlotV4>> {
         self.connections().get(index as usize)
     }
 
     fn route(self, address: u32) -> Option<RouteValue> {
-        Memory::route(self, address)
+        Memory::route(self, false, [address, 0, 0, 0])
     }
 
-    fn neighbour(self, key: NeighbourKey) -> Option<u32> {
+    fn route_v6(self, address: Address) -> Option<RouteValue> {
+        Memory::route(self, true, address)
+    }
+
+    fn neighbour(self, key: &NeighbourKey) -> Option<u32> {
         Memory::neighbour(self, key)
+    }
+
+    fn fragment_v6(self, key: &FragmentKeyV6) -> Option<FragmentValue> {
+        Memory::fragment_v6(self, key)
+    }
+
+    fn remember_fragment_v6(self, key: &FragmentKeyV6, value: &FragmentValue) {
+        Memory::remember_fragment_v6(self, key, value);
     }
 
     fn fragment(self, key: &FragmentKey) -> Option<FragmentValue> {

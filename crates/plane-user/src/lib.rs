@@ -5,5 +5,5 @@
 mod frame;
 mod memory;
 
-pub use frame::{Exit, Frame, Outcome};
+pub use frame::{Exit, Frame, Neighbour, Outcome};
 pub use memory::Memory;

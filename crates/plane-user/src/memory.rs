@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use abi::{
-    AddressCell, Block, DestinationCell, FragmentKey, FragmentValue, Globals, InterfaceCell,
-    LoadCell, NeighbourKey, NextHopCell, ReasonCounters, RouteValue, Runtime, ServiceCell,
-    ServiceRuntime, StatsCell, Tick, View,
+    Address, AddressCell, AddressCellV6, Block, Carry, DestinationCell, FragmentKey, FragmentKeyV6,
+    FragmentValue, Globals, InterfaceCell, LoadCell, LocalityKey, LookupLine, NeighbourKey,
+    NextHopCell, ReasonCounters, RouteValue, Runtime, ServiceCell, ServiceRuntime, StatsCell, Tick,
+    View,
 };
-use conntable::{Bucket, SlotV4};
-use control::{Plane, PlaneError, Sizes};
+use conntable::{Bucket, SlotV4, SlotV6};
+use control::{Plane, PlaneError, Sizes, TablePrefix};
+use sched::lblcr;
 
 /// Every table of a data plane, and a tick that stands still until it is moved.
 #[derive(Debug)]
@@ -19,21 +21,28 @@ pub struct Memory {
     globals: Globals,
     runtime: Runtime,
     addresses: Vec<AddressCell>,
+    addresses_v6: Vec<AddressCellV6>,
     services: Vec<ServiceCell>,
     service_runtime: Vec<ServiceRuntime>,
     members: Vec<abi::Member>,
     blocks: Vec<Block>,
+    lookups: Vec<LookupLine>,
     destinations: Vec<DestinationCell>,
     loads: Vec<LoadCell>,
     next_hops: Vec<NextHopCell>,
     interfaces: Vec<InterfaceCell>,
     stats: Vec<StatsCell>,
     reasons: Vec<ReasonCounters>,
+    carries: Vec<Carry>,
     connections: Vec<Bucket<SlotV4>>,
-    /// By prefix length, then prefix in network order.
-    routes: Mutex<BTreeMap<(u8, u32), RouteValue>>,
+    connections_v6: Vec<Bucket<SlotV6>>,
+    routes: Mutex<BTreeMap<TablePrefix, RouteValue>>,
     neighbours: Mutex<BTreeMap<NeighbourKey, u32>>,
     fragments: Mutex<BTreeMap<FragmentKey, FragmentValue>>,
+    fragments_v6: Mutex<BTreeMap<FragmentKeyV6, FragmentValue>>,
+    localities: Mutex<BTreeMap<LocalityKey, u32>>,
+    locality_sets: Mutex<BTreeMap<LocalityKey, lblcr::Set>>,
+    random: AtomicU32,
     tick: AtomicU32,
     waits: AtomicU64,
 }
@@ -48,20 +57,28 @@ impl Memory {
             globals: Globals::default(),
             runtime: Runtime::default(),
             addresses: cells(2 * sizes.address_cells()),
+            addresses_v6: cells(2 * sizes.address_cells()),
             services: cells(2 * sizes.service_cells()),
             service_runtime: cells(sizes.services),
             members: cells(sizes.members),
             blocks: cells(sizes.blocks),
+            lookups: cells(sizes.lookups),
             destinations: cells(sizes.destinations),
             loads: cells(sizes.destinations),
             next_hops: cells(sizes.next_hops),
             interfaces: cells(abi::INTERFACES),
             stats: cells(sizes.stats_cells()),
             reasons: cells(sizes.processors),
+            carries: cells(sizes.processors),
             connections: cells(sizes.buckets()),
+            connections_v6: cells(sizes.buckets_v6()),
             routes: Mutex::default(),
             neighbours: Mutex::default(),
             fragments: Mutex::default(),
+            fragments_v6: Mutex::default(),
+            localities: Mutex::default(),
+            locality_sets: Mutex::default(),
+            random: AtomicU32::new(seed | 1),
             tick: AtomicU32::new(0),
             waits: AtomicU64::new(0),
         };
@@ -79,19 +96,23 @@ impl Memory {
         self.tick.fetch_add(ticks, Ordering::SeqCst);
     }
 
-    /// The way to an address (network order): the longest prefix that holds it.
-    pub fn route(&self, address: u32) -> Option<RouteValue> {
+    /// The way to an address: the longest prefix that holds it.
+    pub fn route(&self, is_v6: bool, address: Address) -> Option<RouteValue> {
         let routes = guard(&self.routes);
-        (0..=32u8).rev().find_map(|length| {
-            let prefix =
-                u32::from_be(address) & u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0);
-            routes.get(&(length, prefix.to_be())).copied()
+        let longest = if is_v6 { 128 } else { 32 };
+        (0..=longest).rev().find_map(|length| {
+            let prefix = TablePrefix {
+                is_v6,
+                address: masked(address, length),
+                length,
+            };
+            routes.get(&prefix).copied()
         })
     }
 
     /// The next hop's index of a neighbour.
-    pub fn neighbour(&self, key: NeighbourKey) -> Option<u32> {
-        guard(&self.neighbours).get(&key).copied()
+    pub fn neighbour(&self, key: &NeighbourKey) -> Option<u32> {
+        guard(&self.neighbours).get(key).copied()
     }
 
     pub(crate) fn fragment(&self, key: &FragmentKey) -> Option<FragmentValue> {
@@ -100,6 +121,47 @@ impl Memory {
 
     pub(crate) fn remember_fragment(&self, key: &FragmentKey, value: &FragmentValue) {
         guard(&self.fragments).insert(*key, *value);
+    }
+
+    pub(crate) fn fragment_v6(&self, key: &FragmentKeyV6) -> Option<FragmentValue> {
+        guard(&self.fragments_v6).get(key).copied()
+    }
+
+    pub(crate) fn remember_fragment_v6(&self, key: &FragmentKeyV6, value: &FragmentValue) {
+        guard(&self.fragments_v6).insert(*key, *value);
+    }
+
+    pub(crate) fn locality(&self, key: &LocalityKey) -> Option<u32> {
+        guard(&self.localities).get(key).copied()
+    }
+
+    pub(crate) fn set_locality(&self, key: &LocalityKey, destination: u32) {
+        guard(&self.localities).insert(*key, destination);
+    }
+
+    pub(crate) fn change_locality_set(
+        &self,
+        key: &LocalityKey,
+        change: impl FnOnce(&mut lblcr::Set) -> u32,
+    ) -> Option<u32> {
+        guard(&self.locality_sets).get_mut(key).map(change)
+    }
+
+    pub(crate) fn add_locality_set(&self, key: &LocalityKey, set: lblcr::Set) {
+        guard(&self.locality_sets).insert(*key, set);
+    }
+
+    /// The next of a sequence that looks random and is the same for the same seed (xorshift).
+    pub(crate) fn random(&self) -> u32 {
+        let next = |mut x: u32| {
+            x ^= x << 13;
+            x ^= x >> 17;
+            Some(x ^ x << 5)
+        };
+        let order = Ordering::SeqCst;
+        self.random
+            .fetch_update(order, order, next)
+            .unwrap_or_else(|x| x)
     }
 
     pub(crate) fn tick(&self) -> Tick {
@@ -118,21 +180,28 @@ impl Plane for Memory {
             globals: &self.globals,
             runtime: &self.runtime,
             addresses: &self.addresses,
+            addresses_v6: &self.addresses_v6,
             services: &self.services,
             service_runtime: &self.service_runtime,
             members: &self.members,
             blocks: &self.blocks,
+            lookups: &self.lookups,
             destinations: &self.destinations,
             loads: &self.loads,
             next_hops: &self.next_hops,
             interfaces: &self.interfaces,
             stats: &self.stats,
             reasons: &self.reasons,
+            carries: &self.carries,
         }
     }
 
     fn connections(&self) -> &[Bucket<SlotV4>] {
         &self.connections
+    }
+
+    fn connections_v6(&self) -> &[Bucket<SlotV6>] {
+        &self.connections_v6
     }
 
     fn now(&self) -> Tick {
@@ -145,16 +214,11 @@ impl Plane for Memory {
         self.waits.fetch_add(1, Ordering::SeqCst);
     }
 
-    fn set_route(
-        &self,
-        prefix: u32,
-        length: u8,
-        value: Option<RouteValue>,
-    ) -> Result<(), PlaneError> {
+    fn set_route(&self, prefix: TablePrefix, value: Option<RouteValue>) -> Result<(), PlaneError> {
         let mut routes = guard(&self.routes);
         match value {
-            Some(value) => routes.insert((length, prefix), value),
-            None => routes.remove(&(length, prefix)),
+            Some(value) => routes.insert(prefix, value),
+            None => routes.remove(&prefix),
         };
         Ok(())
     }
@@ -168,12 +232,8 @@ impl Plane for Memory {
         Ok(())
     }
 
-    fn known_routes(&self) -> Result<Vec<(u32, u8)>, PlaneError> {
-        let routes = guard(&self.routes);
-        Ok(routes
-            .keys()
-            .map(|&(length, prefix)| (prefix, length))
-            .collect())
+    fn known_routes(&self) -> Result<Vec<TablePrefix>, PlaneError> {
+        Ok(guard(&self.routes).keys().copied().collect())
     }
 
     fn known_neighbours(&self) -> Result<Vec<NeighbourKey>, PlaneError> {
@@ -183,6 +243,17 @@ impl Plane for Memory {
 
 fn cells<T: Default>(number: u32) -> Vec<T> {
     repeat_with(T::default).take(number as usize).collect()
+}
+
+/// The first bits of an address.
+fn masked(address: Address, length: u8) -> Address {
+    let mut words = address;
+    for (word, first) in words.iter_mut().zip([0u32, 32, 64, 96]) {
+        let bits = u32::from(length).saturating_sub(first).min(32);
+        let mask = u32::MAX.checked_shl(32 - bits).unwrap_or(0);
+        *word = (u32::from_be(*word) & mask).to_be();
+    }
+    words
 }
 
 /// Every change of the maps is one insertion or removal, so a panic elsewhere leaves them whole.
@@ -198,10 +269,6 @@ mod tests {
         Memory::new(&Sizes::chosen(1024, 4, 16, 2).unwrap(), 7)
     }
 
-    fn address(octets: [u8; 4]) -> u32 {
-        u32::from_ne_bytes(octets)
-    }
-
     #[test]
     fn tables_have_the_sizes_that_the_globals_say() {
         let memory = memory();
@@ -210,11 +277,36 @@ mod tests {
         assert_eq!(view.addresses.len(), 2 * mask(&view.globals.address_mask));
         assert_eq!(view.services.len(), 2 * mask(&view.globals.service_mask));
         assert_eq!(memory.connections().len(), mask(&view.globals.bucket_mask));
+        let masks = &view.globals;
+        assert_eq!(memory.connections_v6().len(), mask(&masks.bucket_mask_v6));
+        assert_eq!(view.addresses_v6.len(), 2 * mask(&masks.address_mask_v6));
         assert_eq!(
             view.stats.len(),
             2 * view.globals.destinations.load() as usize
         );
         assert_eq!(view.globals.abi_version.load(), abi::ABI_VERSION);
+    }
+
+    fn words(address: std::net::IpAddr) -> Address {
+        let mut bytes = [0; 16];
+        match address {
+            std::net::IpAddr::V4(address) => bytes[..4].copy_from_slice(&address.octets()),
+            std::net::IpAddr::V6(address) => bytes = address.octets(),
+        }
+        let mut words = [0; 4];
+        for (word, bytes) in words.iter_mut().zip(bytes.chunks_exact(4)) {
+            *word = u32::from_ne_bytes(bytes.try_into().unwrap());
+        }
+        words
+    }
+
+    fn prefix(text: &str, length: u8) -> TablePrefix {
+        let address: std::net::IpAddr = text.parse().unwrap();
+        TablePrefix {
+            is_v6: address.is_ipv6(),
+            address: words(address),
+            length,
+        }
     }
 
     #[test]
@@ -223,21 +315,29 @@ mod tests {
         let way = |ifindex| {
             Some(RouteValue {
                 ifindex,
-                gateway: 0,
+                ..RouteValue::default()
             })
         };
-        memory.set_route(0, 0, way(1)).unwrap();
-        memory
-            .set_route(address([10, 1, 0, 0]), 16, way(2))
-            .unwrap();
-        memory
-            .set_route(address([10, 1, 2, 3]), 32, way(3))
-            .unwrap();
-        assert_eq!(memory.route(address([192, 0, 2, 1])), way(1));
-        assert_eq!(memory.route(address([10, 1, 9, 9])), way(2));
-        assert_eq!(memory.route(address([10, 1, 2, 3])), way(3));
-        memory.set_route(address([10, 1, 2, 3]), 32, None).unwrap();
-        assert_eq!(memory.route(address([10, 1, 2, 3])), way(2));
+        let set = |text, length, value| memory.set_route(prefix(text, length), value).unwrap();
+        let route = |text| {
+            let prefix = prefix(text, 0);
+            memory.route(prefix.is_v6, prefix.address)
+        };
+        set("0.0.0.0", 0, way(1));
+        set("10.1.0.0", 16, way(2));
+        set("10.1.2.3", 32, way(3));
+        set("2001:db8::", 32, way(4));
+        set("2001:db8:0:1::", 64, way(5));
+        set("2001:db8:0:1::8000:0", 97, way(6));
+        assert_eq!(route("192.0.2.1"), way(1));
+        assert_eq!(route("10.1.9.9"), way(2));
+        assert_eq!(route("10.1.2.3"), way(3));
+        assert_eq!(route("2001:db9::1"), None);
+        assert_eq!(route("2001:db8::1"), way(4));
+        assert_eq!(route("2001:db8:0:1::7fff:1"), way(5));
+        assert_eq!(route("2001:db8:0:1::8000:1"), way(6));
+        set("10.1.2.3", 32, None);
+        assert_eq!(route("10.1.2.3"), way(2));
     }
 
     #[test]

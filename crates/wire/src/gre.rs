@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn the_checksum_around_ipv6_is_that_of_the_kernel_s_director() {
         #[rustfmt::skip]
-        let inner = ipv6::Header([
+        let inner = ipv6::Header::from_bytes([
             0x6b, 0xb0, 0xbb, 0x04, 0x00, 0x0d, 0x11, 0x3f,
             0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x00, 0x01,
             0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x01, 0x00,

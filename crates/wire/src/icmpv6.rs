@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn an_error_captured_from_linux_verifies_with_its_pseudo_header() {
-        let header = ipv6::Header(PORT_UNREACHABLE[..40].try_into().unwrap());
+        let header = ipv6::Header::from_bytes(PORT_UNREACHABLE[..40].try_into().unwrap());
         let message = &PORT_UNREACHABLE[40..];
         assert_eq!(header.next_header(), ipv6::ICMPV6);
         assert_eq!((message[0], message[1]), (DESTINATION_UNREACHABLE, PORT));

@@ -28,6 +28,13 @@ pub const TCP: u8 = 6;
 /// Protocol: UDP.
 pub const UDP: u8 = 17;
 
+/// Where the time to live stands; behind it the protocol and the checksum.
+pub const TTL_OFFSET: u32 = 8;
+/// Where the source address stands.
+pub const SOURCE_OFFSET: u32 = 12;
+/// Where the destination address stands.
+pub const DESTINATION_OFFSET: u32 = 16;
+
 const DONT_FRAGMENT: u16 = 0x4000;
 const MORE_FRAGMENTS: u16 = 0x2000;
 const FRAGMENT_OFFSET: u16 = 0x1fff;
@@ -89,6 +96,15 @@ impl Header {
         self.fragment_word() & DONT_FRAGMENT != 0
     }
 
+    /// Forbids routers to fragment it.
+    #[inline(always)]
+    pub fn set_dont_fragment(&mut self) {
+        let old = u16::from_ne_bytes([self.0[6], self.0[7]]);
+        self.0[6] |= (DONT_FRAGMENT >> 8) as u8;
+        let new = u16::from_ne_bytes([self.0[6], self.0[7]]);
+        self.change_checksum(Delta::of_u16(old, new));
+    }
+
     /// Whether it is a part of a larger datagram.
     #[inline(always)]
     pub const fn is_fragment(&self) -> bool {
@@ -137,39 +153,22 @@ impl Header {
         self.0[11] = sum[1];
     }
 
-    /// Counts down the time to live. It must not be 0.
+    /// The four bytes at [`TTL_OFFSET`] when other fields of the header have changed by `delta`.
     #[inline(always)]
-    pub fn decrement_ttl(&mut self) {
+    pub const fn with_checksum_changed(&self, delta: Delta) -> [u8; 4] {
+        let sum = delta.apply(self.checksum()).to_ne_bytes();
+        [self.0[8], self.0[9], sum[0], sum[1]]
+    }
+
+    /// As [`Self::with_checksum_changed`], with the time to live, which must not be 0, counted down.
+    #[inline(always)]
+    pub const fn counted_down(&self, delta: Delta) -> [u8; 4] {
+        let ttl = self.0[8].wrapping_sub(1);
         let old = u16::from_ne_bytes([self.0[8], self.0[9]]);
-        self.0[8] = self.0[8].wrapping_sub(1);
-        let new = u16::from_ne_bytes([self.0[8], self.0[9]]);
-        self.change_checksum(Delta::of_u16(old, new));
-    }
-
-    /// Changes the source; returns by how much sums over it change.
-    #[inline(always)]
-    pub fn set_source(&mut self, address: u32) -> Delta {
-        let delta = Delta::of_u32(self.source(), address);
-        let bytes = address.to_ne_bytes();
-        self.0[12] = bytes[0];
-        self.0[13] = bytes[1];
-        self.0[14] = bytes[2];
-        self.0[15] = bytes[3];
-        self.change_checksum(delta);
-        delta
-    }
-
-    /// Changes the destination; returns by how much sums over it change.
-    #[inline(always)]
-    pub fn set_destination(&mut self, address: u32) -> Delta {
-        let delta = Delta::of_u32(self.destination(), address);
-        let bytes = address.to_ne_bytes();
-        self.0[16] = bytes[0];
-        self.0[17] = bytes[1];
-        self.0[18] = bytes[2];
-        self.0[19] = bytes[3];
-        self.change_checksum(delta);
-        delta
+        let new = u16::from_ne_bytes([ttl, self.0[9]]);
+        let sum = delta.and(Delta::of_u16(old, new)).apply(self.checksum());
+        let sum = sum.to_ne_bytes();
+        [ttl, self.0[9], sum[0], sum[1]]
     }
 }
 
@@ -210,12 +209,19 @@ mod tests {
 
     #[test]
     fn every_change_leaves_a_checksum_that_verifies() {
-        let mut header = Header(CAPTURED);
-        header.decrement_ttl();
-        header.set_destination(u32::from_ne_bytes([192, 168, 100, 39]));
-        header.set_source(u32::from_ne_bytes([10, 0, 0, 1]));
-        assert_eq!(header.ttl(), 63);
-        assert_eq!(checksum::of(&header.0), 0);
+        let header = Header(CAPTURED);
+        let address = u32::from_ne_bytes([192, 168, 100, 39]);
+        let delta = Delta::of_u32(header.destination(), address);
+        for (word, ttl) in [
+            (header.with_checksum_changed(delta), 64),
+            (header.counted_down(delta), 63),
+        ] {
+            let mut changed = header;
+            changed.0[8..12].copy_from_slice(&word);
+            changed.0[16..20].copy_from_slice(&address.to_ne_bytes());
+            assert_eq!((changed.ttl(), changed.protocol()), (ttl, TCP));
+            assert_eq!(checksum::of(&changed.0), 0);
+        }
     }
 
     #[test]
@@ -223,5 +229,14 @@ mod tests {
         let header = Header::new(0xc0, 88, 7, 64, ICMP, 0x0100_007f, 0x0200_007f);
         assert_eq!(checksum::of(&header.0), 0);
         assert_eq!(header.total_length(), 88);
+    }
+
+    #[test]
+    fn a_header_that_forbids_fragments_verifies() {
+        let mut header = Header::new(0, 88, 0, 64, IPIP, 0x0100_007f, 0x0200_007f);
+        assert!(!header.dont_fragment());
+        header.set_dont_fragment();
+        assert!(header.dont_fragment() && !header.is_fragment());
+        assert_eq!(checksum::of(&header.0), 0);
     }
 }

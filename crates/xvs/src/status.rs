@@ -72,13 +72,17 @@ fn write_text(out: &mut String, status: &Status) -> std::fmt::Result {
 }
 
 fn write_tables(out: &mut String, status: &Status) -> std::fmt::Result {
-    let table = &status.connections;
     writeln!(out, "\nTables")?;
-    writeln!(
-        out,
-        "  {:<16} {:>10} of {:<10} longest probe {} slots, {} in their second bucket",
-        "connections", table.used, table.size, table.longest_probe, table.in_second_bucket
-    )?;
+    for (name, table) in [
+        ("connections", &status.connections),
+        ("connections IPv6", &status.connections_v6),
+    ] {
+        writeln!(
+            out,
+            "  {:<16} {:>10} of {:<10} longest probe {} slots, {} in their second bucket",
+            name, table.used, table.size, table.longest_probe, table.in_second_bucket
+        )?;
+    }
     for table in &status.tables {
         writeln!(
             out,
@@ -154,6 +158,12 @@ mod tests {
                 used: 5,
                 size: 1024,
                 longest_probe: 2,
+                in_second_bucket: 0,
+            },
+            connections_v6: api::ConnectionTable {
+                used: 1,
+                size: 256,
+                longest_probe: 1,
                 in_second_bucket: 0,
             },
             tables: Vec::new(),

@@ -4,8 +4,8 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::thread;
 
-use crate::support::{Random, buckets, connection, live, query, table};
-use conntable::{Bucket, Claim, Found, SlotV4, Table};
+use crate::support::{Random, buckets, connection, key_of, live, query, table};
+use conntable::{Bucket, Claim, Found, Slot as _, SlotV4, Table};
 
 type Shared<'t> = Table<&'t [Bucket<SlotV4>]>;
 
@@ -56,7 +56,7 @@ fn packet<'t>(
         word,
         position: claimed.position,
     };
-    let kept = table.settle(hash(key), &query(key), own, now, |_| {
+    let kept = table.settle(hash(key), own, now, |_| {
         counts.alive.fetch_sub(1, Ordering::Relaxed);
     });
     Some(kept)
@@ -114,7 +114,7 @@ fn made_less_died_is_what_lives_after_any_turmoil() {
         let left = live(&buckets);
         assert_eq!(left.len() as i64, alive, "{keys} keys");
         for entry in left {
-            let key = entry.service() ^ 0xffff;
+            let key = key_of(entry);
             assert_eq!(
                 entry.destination(),
                 destination(key),

@@ -1,7 +1,7 @@
 //! How full the table gets before a connection is refused.
 
 use crate::support::{Random, buckets, connection, table};
-use conntable::{BUCKET_SLOTS, Claim};
+use conntable::{BUCKET_SLOTS, Claim, Slot as _};
 
 /// Slots of the table.
 const SLOTS: usize = 1 << 16;

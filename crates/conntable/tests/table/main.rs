@@ -7,3 +7,4 @@ mod room;
 mod settle;
 mod support;
 mod torn;
+mod v6;

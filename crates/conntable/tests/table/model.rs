@@ -3,8 +3,10 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::support::{buckets, connection, query, reply, table};
-use conntable::{BUCKET_SLOTS, Bucket, Claim, Claimed, Died, Handle, Position, SlotV4, Table};
+use crate::support::{buckets, connection, key_of, query, reply, table};
+use conntable::{
+    BUCKET_SLOTS, Bucket, Claim, Claimed, Died, Handle, Position, Slot as _, SlotV4, Table,
+};
 
 /// Few keys in few buckets: slots are taken again and buckets overflow.
 const KEYS: u32 = 48;
@@ -258,7 +260,7 @@ impl<'t> World<'t> {
                         (found.position, found.word.epoch()),
                         (known.position, known.epoch)
                     );
-                    assert_eq!(found.entry.service(), key ^ 0xffff);
+                    assert_eq!(key_of(found.entry), key);
                     found.entry.destination() as usize
                 });
                 assert_eq!(found, self.living(key), "connection {key}");

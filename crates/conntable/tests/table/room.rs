@@ -1,7 +1,7 @@
 //! Where connections find room: both buckets, the overflow mark, the last slot.
 
 use crate::support::{buckets, connection, query, reply, table};
-use conntable::{Bucket, Claim, Claimed, Died, Entry, SlotV4, Table, Word};
+use conntable::{Bucket, Claim, Claimed, Died, Entry as _, Slot as _, SlotV4, Table, Word};
 
 type Small<'t> = Table<&'t [Bucket<SlotV4>]>;
 

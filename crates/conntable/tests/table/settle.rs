@@ -1,7 +1,7 @@
 //! Several processors make the same connection at once: every order of their steps.
 
 use crate::support::{buckets, connection, live, query, table};
-use conntable::{Bucket, Claim, Claimed, Died, Found, SlotV4, Table, Word};
+use conntable::{Bucket, Claim, Claimed, Died, Found, Slot as _, SlotV4, Table, Word};
 
 const KEY: u32 = 1;
 const HASH: u32 = 0;
@@ -39,7 +39,7 @@ impl<'t> Maker<'t> {
             word,
             position,
         };
-        let kept = table.settle(HASH, &query(KEY), own, 0, |lost| died.push(lost));
+        let kept = table.settle(HASH, own, 0, |lost| died.push(lost));
         Some(kept.entry.destination())
     }
 }

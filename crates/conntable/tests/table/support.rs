@@ -1,6 +1,6 @@
 //! A table on the heap, and connections to put in it.
 
-use conntable::{Bucket, Direction, NewConnection, Query, SlotV4, Table};
+use conntable::{Bucket, End, Kind, NewConnection, Query, Slot, SlotV4, Table};
 
 /// Buckets on the heap.
 pub fn buckets(count: usize) -> Vec<Bucket<SlotV4>> {
@@ -16,29 +16,30 @@ pub fn table(buckets: &[Bucket<SlotV4>]) -> Table<&[Bucket<SlotV4>]> {
 }
 
 /// What a client's packet of connection `key` asks for.
-pub fn query(key: u32) -> Query {
+pub fn query(key: u32) -> Query<u32> {
     Query {
         client: 0x0a00_0000 | key,
         client_port: 40_000 + (key % 1000) as u16,
         protocol: 6,
-        direction: Direction::ToServer,
+        kind: Kind::Connection,
+        end: End::Virtual,
         address: 0x5000_0001,
         port: 80,
     }
 }
 
 /// What the real server's packet of connection `key` asks for.
-pub fn reply(key: u32) -> Query {
+pub fn reply(key: u32) -> Query<u32> {
     Query {
-        direction: Direction::ToClient,
+        end: End::Server,
         address: server(key),
-        port: 8080,
+        port: server_port(key),
         ..query(key)
     }
 }
 
 /// Connection `key`, towards a destination.
-pub fn connection(key: u32, destination: u32) -> NewConnection {
+pub fn connection(key: u32, destination: u32) -> NewConnection<u32> {
     let query = query(key);
     NewConnection {
         client: query.client,
@@ -46,10 +47,10 @@ pub fn connection(key: u32, destination: u32) -> NewConnection {
         virtual_address: query.address,
         virtual_port: query.port,
         destination_address: server(key),
-        destination_port: 8080,
+        destination_port: server_port(key),
         protocol: query.protocol,
         method: 0,
-        service: key ^ 0xffff,
+        kind: Kind::Connection,
         destination,
     }
 }
@@ -83,4 +84,13 @@ impl Random {
     pub fn below(&mut self, limit: u32) -> u32 {
         (self.next() % u64::from(limit)) as u32
     }
+}
+
+fn server_port(key: u32) -> u16 {
+    !key as u16
+}
+
+/// The key of an entry, by its real server's port.
+pub fn key_of(entry: &SlotV4) -> u32 {
+    u32::from(!entry.destination_port())
 }

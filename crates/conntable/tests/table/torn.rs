@@ -1,7 +1,9 @@
 //! A slot that changes hands while a search reads it.
 
 use cell::{Cell32, Cell64};
-use conntable::{Bucket, Entry, Position, Table, Word};
+use conntable::{Bucket, Entry, Load, Position, Query, Table, Word};
+
+use crate::support::query;
 
 /// An entry of one field, and a thief who takes its slot in the midst of a comparison.
 #[derive(Default)]
@@ -13,13 +15,13 @@ struct Contested {
 }
 
 impl Entry for Contested {
-    type Query = u32;
+    type Address = u32;
 
     fn word(&self) -> &Cell64 {
         &self.word
     }
 
-    fn answers(&self, query: &u32) -> bool {
+    fn answers(&self, query: &Query<u32>, _server: impl Fn(u32) -> Option<u32>) -> bool {
         let thief = self.thief.load();
         if thief != 0 {
             let stolen = Word(self.word.load()).claimed(50);
@@ -28,11 +30,26 @@ impl Entry for Contested {
             self.word.store(stolen.published(1, false, 50).0);
             self.thief.store(0);
         }
-        self.key.load() == *query
+        self.key.load() == query.client
     }
 
-    fn load(&self) -> (u32, u8) {
-        (self.key.load(), 6)
+    fn is_same(&self, other: &Self) -> bool {
+        self.key.load() == other.key.load()
+    }
+
+    fn load(&self) -> Load {
+        Load {
+            destination: self.key.load(),
+            protocol: 6,
+            kind: 0,
+        }
+    }
+}
+
+fn asked(key: u32) -> Query<u32> {
+    Query {
+        client: key,
+        ..query(0)
     }
 }
 
@@ -49,23 +66,23 @@ fn with_connection(key: u32) -> Vec<Bucket<Contested>> {
 fn a_slot_that_was_given_away_during_the_comparison_is_not_found() {
     let buckets = with_connection(7);
     let table = Table::new(&buckets[..], 1);
-    assert!(table.find(0, &7, 0).is_some());
+    assert!(table.find(0, &asked(7), 0).is_some());
 
     buckets[0].0[0].thief.store(8);
     // The fields that were compared are the new owner's, the word that was read is the old one's.
-    assert!(table.find(0, &8, 0).is_none());
+    assert!(table.find(0, &asked(8), 0).is_none());
     let found = table
-        .find(0, &8, 0)
+        .find(0, &asked(8), 0)
         .expect("the new owner's connection, from now on");
     assert_eq!(found.position, Position { bucket: 0, slot: 0 });
-    assert!(table.find(0, &7, 0).is_none());
+    assert!(table.find(0, &asked(7), 0).is_none());
 }
 
 #[test]
 fn a_state_that_changes_during_the_comparison_does_not_hide_the_connection() {
     let buckets = with_connection(7);
     let table = Table::new(&buckets[..], 1);
-    let found = table.find(0, &7, 0).expect("the connection");
+    let found = table.find(0, &asked(7), 0).expect("the connection");
     let moved = found.word.moved(4, true, 60);
     found.entry.word.store(moved.0);
     let (old, new) = table

@@ -1,12 +1,11 @@
 //! Going on where an earlier daemon left off.
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::Ipv4Addr;
 
 use model::{Command, Service, ServiceKey, TimeoutChange};
 
 use crate::director::{Around, CommandError, Director};
-use crate::nexthops::{Network, NextHops};
+use crate::nexthops::{Network, NextHops, Target};
 use crate::publish::{Change, Damaged, Publisher};
 use crate::{Plane, Saved, Sizes, loads};
 
@@ -58,16 +57,16 @@ impl<P: Plane> Director<P> {
     /// Gives the adopted destinations next hops of this director's own.
     fn take_up_hops(&mut self, network: &impl Network) {
         let view = self.plane.view();
-        let addresses: BTreeSet<Ipv4Addr> = self.publisher.destination_addresses().collect();
-        let hops = addresses
+        let targets: BTreeSet<Target> = self.publisher.targets().collect();
+        let ways = targets
             .into_iter()
-            .map(|address| {
+            .map(|target| {
                 // One that does not fit is none to packets.
-                let _fits = self.hops.want(&view, network, address);
-                (address, self.hops.index(address))
+                let _fits = self.hops.want(&view, network, target);
+                (target, self.hops.towards(target))
             })
             .collect();
-        self.publisher.set_next_hops(&view, &hops);
+        self.publisher.redirect(&self.plane, &ways);
     }
 
     /// Carries out a saved state on top of what is there. Returns what did not fit, with reasons.

@@ -58,13 +58,14 @@ impl<P: Plane> Director<P> {
         let Some(&number) = numbered.and_then(|n| n.destinations.get(&destination.key)) else {
             return unused;
         };
-        let (active_connections, inactive_connections) = loads::connections_of(view, number);
+        let counts = loads::counts_of(view, number);
         let (stats, rates): (Stats, Rates) =
             self.counters
                 .destination(view, service, &destination.key, number);
         DestinationStatus {
-            active_connections,
-            inactive_connections,
+            active_connections: counts.active,
+            inactive_connections: counts.inactive,
+            persistent_connections: counts.persistent,
             stats,
             rates,
             ..unused

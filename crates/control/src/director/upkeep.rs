@@ -35,7 +35,7 @@ impl<P: Plane> Director<P> {
             return false;
         }
         self.counters.keep_freed(&self.plane.view(), &freed);
-        self.hops.retain(self.publisher.destination_addresses());
+        self.hops.retain(self.publisher.targets());
         self.free_hops();
         true
     }
@@ -47,7 +47,7 @@ impl<P: Plane> Director<P> {
     pub fn follow(&mut self, network: &impl Network) -> Result<(), PlaneError> {
         let view = self.plane.view();
         let moved = self.hops.follow_destinations(&view, network);
-        self.publisher.set_next_hops(&view, &moved);
+        self.publisher.redirect(&self.plane, &moved);
         let (stale, outcome) = self.hops.follow_clients(&self.plane, network);
         if stale {
             self.forget_cached_hops();
@@ -69,7 +69,7 @@ impl<P: Plane> Director<P> {
         generation.publish(generation.load().wrapping_add(1).max(1));
     }
 
-    fn free_hops(&mut self) {
+    pub(super) fn free_hops(&mut self) {
         if self.hops.has_released() {
             self.plane.wait_for_readers();
             self.hops.free_released(&self.plane.view());

@@ -1,7 +1,7 @@
 //! What every address is to the director, and to how many services and destinations.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use abi::address_flags::{LOCAL, REAL, VIRTUAL};
 
@@ -15,11 +15,11 @@ pub(crate) struct Uses {
 }
 
 /// How the uses of addresses change.
-pub(crate) type UseChanges = BTreeMap<Ipv4Addr, Uses>;
+pub(crate) type UseChanges = BTreeMap<IpAddr, Uses>;
 
 #[derive(Debug, Default)]
 pub(crate) struct Addresses {
-    known: HashMap<Ipv4Addr, Known>,
+    known: HashMap<IpAddr, Known>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -42,12 +42,12 @@ impl Known {
 
 impl Addresses {
     /// The flags that differ after `changes`, by address; 0 for those that are no longer needed.
-    /// The table cannot hold 0.0.0.0, and no packet is addressed to it.
+    /// The tables cannot hold 0.0.0.0 and ::, and no packet is addressed to them.
     pub(crate) fn outcome(
         &self,
         changes: &UseChanges,
-        is_local: &dyn Fn(Ipv4Addr) -> bool,
-    ) -> Vec<(Ipv4Addr, u32)> {
+        is_local: &dyn Fn(IpAddr) -> bool,
+    ) -> Vec<(IpAddr, u32)> {
         changes
             .iter()
             .filter(|(address, _)| !address.is_unspecified())
@@ -64,7 +64,7 @@ impl Addresses {
     }
 
     /// Takes changes in, once they are published.
-    pub(crate) fn settle(&mut self, changes: UseChanges, is_local: &dyn Fn(Ipv4Addr) -> bool) {
+    pub(crate) fn settle(&mut self, changes: UseChanges, is_local: &dyn Fn(IpAddr) -> bool) {
         for (address, change) in changes {
             let known = self.known.entry(address).or_insert_with(|| Known {
                 local: is_local(address),
@@ -78,7 +78,7 @@ impl Addresses {
     }
 
     /// Asks anew which addresses are local, and tells the flags that differ.
-    pub(crate) fn localise(&mut self, is_local: &dyn Fn(Ipv4Addr) -> bool) -> Vec<(Ipv4Addr, u32)> {
+    pub(crate) fn localise(&mut self, is_local: &dyn Fn(IpAddr) -> bool) -> Vec<(IpAddr, u32)> {
         let mut changed = Vec::new();
         for (&address, known) in &mut self.known {
             let before = known.flags();
@@ -91,7 +91,7 @@ impl Addresses {
     }
 
     /// The addresses of virtual services and of destinations.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Ipv4Addr> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = IpAddr> {
         self.known.keys().copied()
     }
 }
@@ -115,7 +115,7 @@ impl Uses {
 }
 
 /// Notes that somebody needs an address (`by` 1) or does no longer (`by` -1).
-pub(crate) fn note(changes: &mut UseChanges, address: Ipv4Addr, uses: Uses, by: i32) {
+pub(crate) fn note(changes: &mut UseChanges, address: IpAddr, uses: Uses, by: i32) {
     let entry = changes.entry(address).or_default();
     entry.virtual_services += uses.virtual_services * by;
     entry.real_servers += uses.real_servers * by;

@@ -1,27 +1,25 @@
 //! Tables that an earlier daemon wrote, and packets still use, become this one's.
 
 use std::collections::{HashMap, HashSet};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use abi::{Block, View};
-use conntable::{Bucket, Entry, SlotV4, Word};
-use model::{Service, ServiceKey};
+use conntable::{Bucket, Kind, Word};
+use model::{Protocol, Service, ServiceKey};
 use sched::plan::PlannedBlock;
 use thiserror::Error;
 
+use crate::connections::Listed;
 use crate::publish::Publisher;
 use crate::publish::Surroundings;
 use crate::publish::addresses::{UseChanges, Uses, note};
-use crate::publish::cells::{
-    DestinationValues, ServiceValues, from_network_order, network_order, service_cell_key,
-    service_key,
-};
+use crate::publish::cells::{DestinationValues, ServiceValues, service_key};
 use crate::publish::plan::{DestinationWrite, Edit, Plan};
 use crate::publish::records::{DestinationRecord, Placed, Removed, ServiceRecord};
 use crate::runs::Run;
 use crate::schedule::Schedule;
 use crate::side::{self, Cell};
-use crate::{Plane, Sizes};
+use crate::{Plane, Sizes, words};
 
 /// Tables that contradict themselves.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -58,7 +56,7 @@ impl Publisher {
         let mut publisher = Self::new(sizes);
         publisher.adopt_services(&view, side, service_of)?;
         let orphans = publisher.adopt_destinations(&view)?;
-        publisher.adopt_orphans(&view, plane.connections(), orphans);
+        publisher.adopt_orphans(plane, orphans);
         publisher.adopt_addresses(plane, surroundings);
         Ok(publisher)
     }
@@ -137,6 +135,7 @@ impl Publisher {
             members,
             listed: values.members,
             blocks: block_run,
+            flags: values.flags,
             schedule,
             cursor_base: values.cursor_base,
         };
@@ -146,7 +145,7 @@ impl Publisher {
     fn adopt_listed(&mut self, view: &View<'_>, number: u32) -> Option<DestinationRecord> {
         let cell = view.destinations.get(number as usize)?;
         let values = DestinationValues::read(cell);
-        (values.address != 0 && self.destination_numbers.take_this(number))
+        (!values.is_empty() && self.destination_numbers.take_this(number))
             .then(|| record_of(number, &values))
     }
 
@@ -166,7 +165,7 @@ impl Publisher {
         let mut orphans = Vec::new();
         for (number, cell) in (0..).zip(view.destinations) {
             let values = DestinationValues::read(cell);
-            if values.address == 0 || listed.contains(&number) {
+            if values.is_empty() || listed.contains(&number) {
                 continue;
             }
             if !self.destination_numbers.take_this(number) {
@@ -175,7 +174,7 @@ impl Publisher {
                 )));
             }
             if values.is_available() {
-                DestinationValues { flags: 0, ..values }.write(cell);
+                values.withdrawn().write(cell);
             }
             let record = by_number
                 .get(&values.service)
@@ -190,12 +189,14 @@ impl Publisher {
 
     /// Destinations of services that were removed: their connections say which. Without
     /// connections they are nobody's.
-    fn adopt_orphans(&mut self, view: &View<'_>, table: &[Bucket<SlotV4>], orphans: Vec<u32>) {
-        let owners = if orphans.is_empty() {
-            HashMap::new()
-        } else {
-            owners(table, &orphans)
-        };
+    fn adopt_orphans(&mut self, plane: &impl Plane, orphans: Vec<u32>) {
+        let view = plane.view();
+        let mut owners = HashMap::new();
+        if !orphans.is_empty() {
+            let asked: HashSet<u32> = orphans.iter().copied().collect();
+            find_owners(plane.connections(), &asked, &mut owners);
+            find_owners(plane.connections_v6(), &asked, &mut owners);
+        }
         for number in orphans {
             let cell = &view.destinations[number as usize];
             let values = DestinationValues::read(cell);
@@ -235,27 +236,21 @@ impl Publisher {
         let view = plane.view();
         let mut uses = UseChanges::new();
         for (key, record) in &self.records {
-            if let Some((address, ..)) = service_cell_key(key) {
-                note(&mut uses, from_network_order(address), Uses::VIRTUAL, 1);
+            if let ServiceKey::Address { address, .. } = *key {
+                note(&mut uses, address, Uses::VIRTUAL, 1);
             }
-            for destination in record.all().filter(|destination| destination.masqueraded) {
-                note(&mut uses, destination.end.0, Uses::REAL, 1);
+            for destination in record.all().filter(|d| d.is_masqueraded()) {
+                note(&mut uses, destination.key.address, Uses::REAL, 1);
             }
         }
-        let is_local = |address: Ipv4Addr| surroundings.is_local(address);
-        let wanted: HashMap<u32, u32> = self
+        let is_local = |address: IpAddr| surroundings.is_local(address);
+        let wanted: HashMap<IpAddr, u32> = self
             .addresses
             .outcome(&uses, &is_local)
             .into_iter()
-            .map(|(address, flags)| (network_order(address), flags))
             .collect();
         self.addresses.settle(uses, &is_local);
-        let side = view.globals.side.load() & 1;
-        let found: HashMap<u32, u32> = view
-            .addresses_of(side)
-            .iter()
-            .filter_map(|cell| Some((cell.key()?, cell.flags.load())))
-            .collect();
+        let found = addresses(&view);
         let surplus = found.keys().filter(|address| !wanted.contains_key(address));
         let missing = wanted
             .iter()
@@ -312,8 +307,8 @@ fn is_laid_out(
 fn record_of(number: u32, values: &DestinationValues) -> DestinationRecord {
     DestinationRecord {
         number,
-        end: values.end(),
-        masqueraded: values.is_masqueraded(),
+        key: values.key(),
+        method: values.method(),
     }
 }
 
@@ -327,16 +322,39 @@ fn removed(number: u32, values: &DestinationValues) -> Removed {
     }
 }
 
+/// The addresses that packets find, with their flags.
+fn addresses(view: &View<'_>) -> HashMap<IpAddr, u32> {
+    let side = view.globals.side.load() & 1;
+    let v4 = view.addresses_of(side).iter().filter_map(|cell| {
+        let address = words::to_v4(cell.key()?);
+        Some((address.into(), cell.flags.load()))
+    });
+    let v6 = view.addresses_v6_of(side).iter().filter_map(|cell| {
+        let address = words::to_address(cell.key()?, true);
+        Some((address, cell.flags.load()))
+    });
+    v4.chain(v6).collect()
+}
+
 /// The services that the connections of these destinations belong to.
-fn owners(table: &[Bucket<SlotV4>], numbers: &[u32]) -> HashMap<u32, ServiceKey> {
-    let asked: HashSet<u32> = numbers.iter().copied().collect();
-    table
-        .iter()
-        .flat_map(|bucket| &bucket.0)
-        .filter(|slot| Word(slot.word().load()).is_live() && asked.contains(&slot.destination()))
-        .filter_map(|slot| {
-            let end = (slot.virtual_address(), slot.virtual_port(), slot.protocol());
-            Some((slot.destination(), service_key(end)?))
-        })
-        .collect()
+fn find_owners<S: Listed>(
+    table: &[Bucket<S>],
+    asked: &HashSet<u32>,
+    owners: &mut HashMap<u32, ServiceKey>,
+) {
+    for slot in table.iter().flat_map(|bucket| &bucket.0) {
+        let load = slot.load();
+        if Word(slot.word().load()).is_live()
+            && load.kind == Kind::Connection as u8
+            && asked.contains(&load.destination)
+            && let Some(protocol) = Protocol::from_number(load.protocol)
+        {
+            let key = ServiceKey::Address {
+                protocol,
+                address: S::ip(slot.virtual_address()),
+                port: u16::from_be(slot.virtual_port()),
+            };
+            owners.insert(load.destination, key);
+        }
+    }
 }

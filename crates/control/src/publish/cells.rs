@@ -1,40 +1,43 @@
 //! What stands in a service's and a destination's cell, as plain values.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use abi::{DestinationCell, ServiceCell, destination_flags, method};
-use model::{Destination, Forwarding, Protocol, ServiceKey};
+use abi::{Address, DestinationCell, ServiceCell, View, destination_flags, method, tunnel};
+use model::{
+    Destination, DestinationKey, Family, Forwarding, Protocol, ServiceKey, Tunnel, TunnelChecksum,
+    TunnelKind,
+};
 
+use crate::nexthops::Towards;
 use crate::side::ServiceCellKey;
+use crate::words;
 
-/// An IPv4 address as it stands in a packet, read as an integer of the machine.
-pub(crate) fn network_order(address: Ipv4Addr) -> u32 {
-    u32::from_ne_bytes(address.octets())
-}
-
-/// The address of such an integer.
-pub(crate) fn from_network_order(address: u32) -> Ipv4Addr {
-    Ipv4Addr::from(address.to_ne_bytes())
-}
-
-/// The key of a service that the tables can hold: IPv4, TCP or UDP, by its address.
+/// The key of a service that the tables can hold: TCP or UDP, by its address.
 pub(crate) fn service_cell_key(key: &ServiceKey) -> Option<ServiceCellKey> {
     let ServiceKey::Address {
         protocol: protocol @ (Protocol::Tcp | Protocol::Udp),
-        address: std::net::IpAddr::V4(address),
+        address,
         port,
     } = *key
     else {
         return None;
     };
-    Some((network_order(address), port.to_be(), protocol.number()))
+    Some(ServiceCellKey {
+        address: words::of(address),
+        key: ServiceCell::key(port.to_be(), protocol.number(), address.is_ipv6()),
+    })
 }
 
 /// The service that a cell of this key stands for.
-pub(crate) fn service_key((address, port, protocol): ServiceCellKey) -> Option<ServiceKey> {
+pub(crate) fn service_key(ServiceCellKey { address, key }: ServiceCellKey) -> Option<ServiceKey> {
+    let (port, protocol) = (key as u16, (key >> 16) as u8);
+    let is_v6 = key & ServiceCell::IPV6 != 0;
+    if key != ServiceCell::key(port, protocol, is_v6) {
+        return None;
+    }
     Some(ServiceKey::Address {
         protocol: Protocol::from_number(protocol)?,
-        address: from_network_order(address).into(),
+        address: words::to_address(address, is_v6),
         port: u16::from_be(port),
     })
 }
@@ -44,6 +47,7 @@ pub(crate) fn service_key((address, port, protocol): ServiceCellKey) -> Option<S
 pub(crate) struct ServiceValues {
     pub(crate) number: u32,
     pub(crate) scheduling: u32,
+    pub(crate) flags: u32,
     pub(crate) members_first: u32,
     pub(crate) members: u32,
     pub(crate) blocks_first: u32,
@@ -57,6 +61,7 @@ impl ServiceValues {
         Self {
             number: cell.number.load(),
             scheduling: cell.scheduling.load(),
+            flags: cell.flags.load(),
             members_first: cell.members_first.load(),
             members: cell.members.load(),
             blocks_first: cell.blocks_first.load(),
@@ -66,29 +71,27 @@ impl ServiceValues {
         }
     }
 
-    pub(crate) fn write(&self, cell: &ServiceCell, (address, port, protocol): ServiceCellKey) {
-        cell.address.store(address);
+    pub(crate) fn write(&self, cell: &ServiceCell, key: ServiceCellKey) {
+        words::store(&cell.address, key.address);
         cell.number.store(self.number);
         cell.scheduling.store(self.scheduling);
+        cell.flags.store(self.flags);
         cell.members_first.store(self.members_first);
         cell.members.store(self.members);
         cell.blocks_first.store(self.blocks_first);
         cell.blocks.store(self.blocks);
         cell.picks.store(self.picks);
         cell.cursor_base.store(self.cursor_base);
-        cell.key.publish(ServiceCell::key(port, protocol));
+        cell.max_segment.store(0);
+        cell.key.publish(key.key);
     }
 }
 
-/// Address and port (host order) of a destination that the tables can hold.
-pub(crate) type DestinationEnd = (Ipv4Addr, u16);
-
-/// The end of a destination, if it is an IPv4 one.
-pub(crate) fn destination_end(destination: &Destination) -> Option<DestinationEnd> {
-    match destination.key.address {
-        std::net::IpAddr::V4(address) => Some((address, destination.key.port)),
-        std::net::IpAddr::V6(_) => None,
-    }
+/// Whether the tables can hold a destination of a service: one of the other address family only
+/// behind a tunnel.
+pub(crate) fn is_held(service: &ServiceKey, destination: &Destination) -> bool {
+    destination.forwarding == Forwarding::Tunnel
+        || Family::of(destination.key.address) == service.family()
 }
 
 /// The kernel's number of a forwarding method.
@@ -101,71 +104,152 @@ pub(crate) fn method_number(forwarding: Forwarding) -> u8 {
     }
 }
 
-/// Everything that a [`DestinationCell`] holds, but for its next hop.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// A tunnel's word: see [`abi::tunnel`].
+fn tunnel_word(tunnel: &Tunnel) -> u32 {
+    let kind = match tunnel.kind {
+        TunnelKind::Ipip => tunnel::IPIP,
+        TunnelKind::Gue => tunnel::GUE,
+        TunnelKind::Gre => tunnel::GRE,
+    };
+    let flags = match tunnel.checksum {
+        TunnelChecksum::None => 0,
+        TunnelChecksum::Full => tunnel::CHECKSUM,
+        TunnelChecksum::Remote => tunnel::REMOTE_CHECKSUM,
+    };
+    tunnel::word(kind, flags, tunnel.port.to_be())
+}
+
+/// The address of a destination, by its number.
+pub(crate) fn destination_address(view: &View<'_>, number: u32) -> Option<IpAddr> {
+    let values = DestinationValues::read(view.destinations.get(number as usize)?);
+    Some(values.key().address)
+}
+
+/// Everything that a [`DestinationCell`] holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct DestinationValues {
-    pub(crate) address: u32,
+    pub(crate) address: Address,
     pub(crate) port_method: u32,
     pub(crate) service: u32,
     pub(crate) weight: u32,
     pub(crate) upper_threshold: u32,
     pub(crate) lower_threshold: u32,
     pub(crate) flags: u32,
+    pub(crate) next_hop: u32,
+    pub(crate) tunnel: u32,
+    pub(crate) tunnel_source: Address,
 }
 
 impl DestinationValues {
     /// A destination that its service has.
-    pub(crate) fn present(
-        (address, port): DestinationEnd,
-        destination: &Destination,
-        service_number: u32,
-    ) -> Self {
+    pub(crate) fn present(destination: &Destination, service: u32, towards: Towards) -> Self {
+        let DestinationKey { address, port } = destination.key;
         let method = method_number(destination.forwarding);
-        Self {
-            address: network_order(address),
+        let family = if address.is_ipv6() {
+            destination_flags::IPV6
+        } else {
+            0
+        };
+        let values = Self {
+            address: words::of(address),
             port_method: u32::from(port.to_be()) | u32::from(method) << 16,
-            service: service_number,
+            service,
             weight: destination.weight.max(0).unsigned_abs(),
             upper_threshold: destination.upper_threshold,
             lower_threshold: destination.lower_threshold,
-            flags: destination_flags::AVAILABLE,
+            flags: destination_flags::AVAILABLE | family,
+            next_hop: abi::NONE,
+            tunnel: tunnel_word(&destination.tunnel),
+            tunnel_source: Address::default(),
+        };
+        values.led(towards)
+    }
+
+    /// The cell of nobody.
+    pub(crate) fn cleared() -> Self {
+        Self {
+            address: Address::default(),
+            port_method: 0,
+            service: 0,
+            weight: 0,
+            upper_threshold: 0,
+            lower_threshold: 0,
+            flags: 0,
+            next_hop: abi::NONE,
+            tunnel: 0,
+            tunnel_source: Address::default(),
+        }
+    }
+
+    /// The same, out of its service.
+    pub(crate) fn withdrawn(self) -> Self {
+        Self {
+            flags: self.flags & !destination_flags::AVAILABLE,
+            ..self
+        }
+    }
+
+    /// The same, by the way that the network has for it.
+    pub(crate) fn led(self, towards: Towards) -> Self {
+        let local = if towards.is_local {
+            destination_flags::LOCAL
+        } else {
+            0
+        };
+        Self {
+            flags: self.flags & !destination_flags::LOCAL | local,
+            next_hop: towards.next_hop,
+            tunnel_source: towards.source.map_or(Address::default(), words::of),
+            ..self
         }
     }
 
     pub(crate) fn read(cell: &DestinationCell) -> Self {
         Self {
-            address: cell.address.load(),
+            address: words::load(&cell.address),
             port_method: cell.port_method.load(),
             service: cell.service.load(),
             weight: cell.weight.load(),
             upper_threshold: cell.upper_threshold.load(),
             lower_threshold: cell.lower_threshold.load(),
             flags: cell.flags.load(),
+            next_hop: cell.next_hop.load(),
+            tunnel: cell.tunnel.load(),
+            tunnel_source: words::load(&cell.tunnel_source),
         }
     }
 
     pub(crate) fn write(&self, cell: &DestinationCell) {
-        cell.address.store(self.address);
+        words::store(&cell.address, self.address);
         cell.port_method.store(self.port_method);
         cell.service.store(self.service);
         cell.weight.store(self.weight);
         cell.upper_threshold.store(self.upper_threshold);
         cell.lower_threshold.store(self.lower_threshold);
+        cell.tunnel.store(self.tunnel);
+        words::store(&cell.tunnel_source, self.tunnel_source);
+        cell.next_hop.publish(self.next_hop);
         cell.flags.publish(self.flags);
     }
 
-    pub(crate) fn end(&self) -> DestinationEnd {
-        (
-            from_network_order(self.address),
-            u16::from_be(self.port_method as u16),
-        )
+    /// Whether the cell is nobody's.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.address == Address::default()
+    }
+
+    pub(crate) fn key(&self) -> DestinationKey {
+        let is_v6 = self.flags & destination_flags::IPV6 != 0;
+        DestinationKey {
+            address: words::to_address(self.address, is_v6),
+            port: u16::from_be(self.port_method as u16),
+        }
     }
 
     pub(crate) fn is_available(&self) -> bool {
         self.flags & destination_flags::AVAILABLE != 0
     }
 
-    pub(crate) fn is_masqueraded(&self) -> bool {
-        (self.port_method >> 16) as u8 == method::MASQUERADE
+    pub(crate) fn method(&self) -> u8 {
+        (self.port_method >> 16) as u8
     }
 }

@@ -1,11 +1,11 @@
 //! Where a service's list of destinations and its schedule stand.
 
-use abi::View;
+use abi::{View, service_flags};
 
 use crate::publish::Publisher;
 use crate::publish::cells::ServiceValues;
 use crate::publish::plan::{BlockValues, CapacityError, Edit, Plan};
-use crate::publish::records::{Placed, ServiceRecord};
+use crate::publish::records::{DestinationRecord, Placed, ServiceRecord};
 use crate::runs::Run;
 use crate::schedule::Schedule;
 use crate::side::ServiceCellKey;
@@ -22,9 +22,11 @@ impl Publisher {
     ) -> Result<(), CapacityError> {
         let numbers: Vec<u32> = record.destinations.iter().map(|d| d.number).collect();
         let cursor = view.service_runtime[record.number as usize].cursor.load();
+        let flags = flags_of(&record.destinations);
         let before = record.placed.take();
         if let Some(placed) = &before
             && placed.schedule.as_ref() == Some(&schedule)
+            && placed.flags == flags
             && same_members(view, placed, &numbers)
         {
             record.placed = before;
@@ -37,7 +39,8 @@ impl Publisher {
             })
         });
         let cursor_base = cursor.wrapping_sub(position);
-        let (placed, values) = self.place(record.number, &numbers, schedule, cursor_base, plan)?;
+        let (placed, values) =
+            self.place(record.number, flags, &numbers, schedule, cursor_base, plan)?;
         plan.edits.push(Edit::Service(cell_key, values));
         if let Some(before) = before {
             plan.old_members.push(before.members);
@@ -51,6 +54,7 @@ impl Publisher {
     fn place(
         &mut self,
         number: u32,
+        flags: u32,
         numbers: &[u32],
         schedule: Schedule,
         cursor_base: u64,
@@ -103,6 +107,7 @@ impl Publisher {
         let values = ServiceValues {
             number,
             scheduling: schedule.scheduling(),
+            flags,
             members_first: run.first,
             members: listed,
             blocks_first: block_run.first,
@@ -116,11 +121,21 @@ impl Publisher {
                 members: run,
                 listed,
                 blocks: block_run,
+                flags,
                 schedule,
                 cursor_base,
             },
             values,
         ))
+    }
+}
+
+/// A service's flags: see [`service_flags`].
+fn flags_of(destinations: &[DestinationRecord]) -> u32 {
+    if destinations.iter().any(DestinationRecord::is_tunnelled) {
+        service_flags::TUNNELS
+    } else {
+        0
     }
 }
 

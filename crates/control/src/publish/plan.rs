@@ -1,5 +1,7 @@
 //! What a transaction is going to write, before anything is written.
 
+use std::net::IpAddr;
+
 use model::{Destination, Service, ServiceKey};
 use sched::plan::TooManyMembers;
 use thiserror::Error;
@@ -45,28 +47,23 @@ pub enum CapacityError {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Edit {
     /// An address has these flags; 0 takes it out.
-    Address(u32, u32),
+    Address(IpAddr, u32),
     Service(ServiceCellKey, ServiceValues),
     RemoveService(ServiceCellKey),
 }
 
-/// A destination's cell, and what becomes of its counters.
+/// What a destination's cell will hold.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DestinationWrite {
     pub(crate) number: u32,
     pub(crate) values: DestinationValues,
-    pub(crate) next_hop: Option<u32>,
 }
 
 impl DestinationWrite {
     /// A cell that is nobody's.
     pub(crate) fn cleared(number: u32) -> Self {
-        let values = DestinationValues::default();
-        Self {
-            number,
-            values,
-            next_hop: Some(abi::NONE),
-        }
+        let values = DestinationValues::cleared();
+        Self { number, values }
     }
 }
 

@@ -1,16 +1,14 @@
 //! From what a service shall be to what has to be written.
 
 use std::collections::{HashMap, HashSet};
-use std::net::Ipv4Addr;
 
 use abi::View;
-use model::{Destination, Service, ServiceKey};
+use model::{Destination, DestinationKey, Service, ServiceKey};
 
+use crate::nexthops::{Target, Towards};
 use crate::publish::Publisher;
 use crate::publish::addresses::{Uses, note};
-use crate::publish::cells::{
-    DestinationEnd, DestinationValues, destination_end, from_network_order, service_cell_key,
-};
+use crate::publish::cells::{DestinationValues, is_held, method_number, service_cell_key};
 use crate::publish::plan::{CapacityError, Change, DestinationWrite, Edit, Plan};
 use crate::publish::records::{DestinationRecord, Removed, ServiceRecord};
 use crate::schedule::Schedule;
@@ -34,7 +32,7 @@ impl Publisher {
         &mut self,
         view: &View<'_>,
         change: &Change<'_>,
-        hop_of: &dyn Fn(Ipv4Addr) -> u32,
+        towards: &dyn Fn(Target) -> Towards,
         plan: &mut Plan,
     ) -> Result<(), CapacityError> {
         let Some(cell_key) = service_cell_key(&change.key) else {
@@ -43,7 +41,7 @@ impl Publisher {
         let old = self.records.get(&change.key).cloned();
         match (change.wanted, old) {
             (Some((service, destinations)), old) => {
-                self.plan_present(view, cell_key, service, destinations, old, hop_of, plan)
+                self.plan_present(view, cell_key, service, destinations, old, towards, plan)
             }
             (None, Some(old)) if old.placed.is_some() => {
                 self.plan_removal(view, cell_key, change.key, old, plan);
@@ -89,11 +87,7 @@ impl Publisher {
         let cell = &view.destinations[destination.number as usize];
         plan.changed_destinations.push(DestinationWrite {
             number: destination.number,
-            values: DestinationValues {
-                flags: 0,
-                ..DestinationValues::read(cell)
-            },
-            next_hop: None,
+            values: DestinationValues::read(cell).withdrawn(),
         });
         Removed {
             destination,
@@ -112,21 +106,21 @@ impl Publisher {
         service: &Service,
         wanted: &[Destination],
         old: Option<ServiceRecord>,
-        hop_of: &dyn Fn(Ipv4Addr) -> u32,
+        towards: &dyn Fn(Target) -> Towards,
         plan: &mut Plan,
     ) -> Result<(), CapacityError> {
         let mut record = match old {
             Some(old) => old,
-            None => self.new_service(cell_key, plan)?,
+            None => self.new_service(&service.key, plan)?,
         };
-        let published: Vec<(DestinationEnd, &Destination)> = wanted
+        let published: Vec<&Destination> = wanted
             .iter()
-            .filter_map(|wanted| Some((destination_end(wanted)?, wanted)))
+            .filter(|wanted| is_held(&service.key, wanted))
             .collect();
-        self.plan_destinations(view, &published, &mut record, hop_of, plan)?;
+        self.plan_destinations(view, &published, &mut record, towards, plan)?;
         let weights: Vec<u32> = published
             .iter()
-            .map(|(_, wanted)| wanted.weight.max(0).unsigned_abs())
+            .map(|wanted| wanted.weight.max(0).unsigned_abs())
             .collect();
         let schedule = Schedule::of(service, &weights, u64::from(self.sizes.members) / 2).map_err(
             |source| CapacityError::Sequence {
@@ -141,7 +135,7 @@ impl Publisher {
 
     fn new_service(
         &mut self,
-        (address, ..): ServiceCellKey,
+        key: &ServiceKey,
         plan: &mut Plan,
     ) -> Result<ServiceRecord, CapacityError> {
         let number = self.service_numbers.take().ok_or(CapacityError::Full {
@@ -150,12 +144,9 @@ impl Publisher {
             hint: "start the daemon with a larger --max-services",
         })?;
         plan.taken_services.push(number);
-        note(
-            &mut plan.uses,
-            from_network_order(address),
-            Uses::VIRTUAL,
-            1,
-        );
+        if let ServiceKey::Address { address, .. } = *key {
+            note(&mut plan.uses, address, Uses::VIRTUAL, 1);
+        }
         Ok(ServiceRecord {
             number,
             placed: None,
@@ -169,33 +160,30 @@ impl Publisher {
     fn plan_destinations(
         &mut self,
         view: &View<'_>,
-        wanted: &[(DestinationEnd, &Destination)],
+        wanted: &[&Destination],
         record: &mut ServiceRecord,
-        hop_of: &dyn Fn(Ipv4Addr) -> u32,
+        towards: &dyn Fn(Target) -> Towards,
         plan: &mut Plan,
     ) -> Result<(), CapacityError> {
-        let ends: HashSet<DestinationEnd> = wanted.iter().map(|(end, _)| *end).collect();
+        let keys: HashSet<DestinationKey> = wanted.iter().map(|wanted| wanted.key).collect();
         let before = std::mem::take(&mut record.destinations);
         let (kept, gone): (Vec<_>, Vec<_>) = before
             .into_iter()
-            .partition(|destination| ends.contains(&destination.end));
+            .partition(|destination| keys.contains(&destination.key));
         let kept: HashMap<_, _> = kept
             .into_iter()
-            .map(|destination| (destination.end, destination))
+            .map(|destination| (destination.key, destination))
             .collect();
-        for (end, wanted) in wanted {
-            let values = DestinationValues::present(*end, wanted, record.number);
-            let (destination, origin) = match kept.get(end) {
+        for wanted in wanted {
+            let (destination, origin) = match kept.get(&wanted.key) {
                 Some(kept) => (*kept, Origin::Kept),
-                None => self.revive_or_make(*end, record, plan)?,
+                None => self.revive_or_make(wanted, record, plan)?,
             };
-            let destination = plan_masquerade(destination, values.is_masqueraded(), plan);
+            let destination = plan_method(destination, method_number(wanted.forwarding), plan);
             let number = destination.number;
-            let write = DestinationWrite {
-                number,
-                values,
-                next_hop: Some(hop_of(end.0)),
-            };
+            let towards = towards(destination.target());
+            let values = DestinationValues::present(wanted, record.number, towards);
+            let write = DestinationWrite { number, values };
             record.destinations.push(destination);
             match origin {
                 Origin::Kept => {
@@ -219,12 +207,12 @@ impl Publisher {
     /// The destination that was removed earlier, or a new one.
     fn revive_or_make(
         &mut self,
-        end: DestinationEnd,
+        wanted: &Destination,
         record: &mut ServiceRecord,
         plan: &mut Plan,
     ) -> Result<(DestinationRecord, Origin), CapacityError> {
-        let removed = record.removed.iter().position(|r| r.destination.end == end);
-        if let Some(index) = removed {
+        let is_wanted = |removed: &Removed| removed.destination.key == wanted.key;
+        if let Some(index) = record.removed.iter().position(is_wanted) {
             let removed = record.removed.swap_remove(index);
             let origin = if removed.service_gone {
                 Origin::New
@@ -240,27 +228,25 @@ impl Publisher {
                    were removed count while connections refer to them",
         })?;
         plan.taken_destinations.push(number);
+        let method = method_number(wanted.forwarding);
         let destination = DestinationRecord {
             number,
-            end,
-            masqueraded: false,
+            key: wanted.key,
+            method,
         };
+        if destination.is_masqueraded() {
+            note(&mut plan.uses, wanted.key.address, Uses::REAL, 1);
+        }
         Ok((destination, Origin::New))
     }
 }
 
 /// Notes where a destination begins or ceases to answer through the director.
-fn plan_masquerade(
-    destination: DestinationRecord,
-    masqueraded: bool,
-    plan: &mut Plan,
-) -> DestinationRecord {
-    if destination.masqueraded != masqueraded {
-        let by = if masqueraded { 1 } else { -1 };
-        note(&mut plan.uses, destination.end.0, Uses::REAL, by);
+fn plan_method(before: DestinationRecord, method: u8, plan: &mut Plan) -> DestinationRecord {
+    let after = DestinationRecord { method, ..before };
+    let change = i32::from(after.is_masqueraded()) - i32::from(before.is_masqueraded());
+    if change != 0 {
+        note(&mut plan.uses, after.key.address, Uses::REAL, change);
     }
-    DestinationRecord {
-        masqueraded,
-        ..destination
-    }
+    after
 }

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use abi::Tick;
-use model::ServiceKey;
+use abi::{Tick, method};
+use model::{DestinationKey, ServiceKey};
 
-use crate::publish::cells::DestinationEnd;
+use crate::nexthops::Target;
 use crate::runs::Run;
 use crate::schedule::Schedule;
 
@@ -31,6 +31,8 @@ pub(crate) struct Placed {
     /// Length of the list.
     pub(crate) listed: u32,
     pub(crate) blocks: Run,
+    /// The service's flags.
+    pub(crate) flags: u32,
     /// `None` where the tables, as they were found, have another than is wanted.
     pub(crate) schedule: Option<Schedule>,
     /// What the service's cursor read when the schedule began.
@@ -40,8 +42,29 @@ pub(crate) struct Placed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct DestinationRecord {
     pub(crate) number: u32,
-    pub(crate) end: DestinationEnd,
-    pub(crate) masqueraded: bool,
+    pub(crate) key: DestinationKey,
+    /// The forwarding method's number.
+    pub(crate) method: u8,
+}
+
+impl DestinationRecord {
+    /// Whether its replies come through the director.
+    pub(crate) fn is_masqueraded(&self) -> bool {
+        self.method == method::MASQUERADE
+    }
+
+    /// Whether it is a tunnel's end.
+    pub(crate) fn is_tunnelled(&self) -> bool {
+        self.method == method::TUNNEL
+    }
+
+    /// What it needs of the network.
+    pub(crate) fn target(&self) -> Target {
+        Target {
+            address: self.key.address,
+            is_tunnelled: self.is_tunnelled(),
+        }
+    }
 }
 
 /// A destination that was removed.

@@ -1,22 +1,19 @@
 //! Writes a plan's cells.
 
+use std::net::IpAddr;
+
 use abi::{LoadCell, StatsCell, View};
 
 use crate::publish::cells::ServiceValues;
 use crate::publish::plan::{CapacityError, DestinationWrite, Edit, Plan};
-use crate::{loads, side};
+use crate::{loads, side, words};
 
 /// Makes edits on one side.
 pub(crate) fn apply(view: &View<'_>, side: u32, edits: &[Edit]) -> Result<(), CapacityError> {
     for edit in edits {
         match *edit {
-            Edit::Address(address, 0) => side::remove(view.addresses_of(side), address),
-            Edit::Address(address, flags) => {
-                let cell = side::place(view.addresses_of(side), address)
-                    .ok_or(CapacityError::Crowded { what: "addresses" })?;
-                cell.flags.store(flags);
-                cell.address.publish(address);
-            }
+            Edit::Address(address, flags) => set_address(view, side, address, flags)
+                .ok_or(CapacityError::Crowded { what: "addresses" })?,
             Edit::Service(key, values) => {
                 let cell = side::place(view.services_of(side), key)
                     .ok_or(CapacityError::Crowded { what: "services" })?;
@@ -26,6 +23,34 @@ pub(crate) fn apply(view: &View<'_>, side: u32, edits: &[Edit]) -> Result<(), Ca
         }
     }
     Ok(())
+}
+
+/// Gives an address these flags on one side, or takes it out where there are none. `None` where
+/// there is no room.
+fn set_address(view: &View<'_>, side: u32, address: IpAddr, flags: u32) -> Option<()> {
+    match address {
+        IpAddr::V4(address) => {
+            let (cells, address) = (view.addresses_of(side), words::of_v4(address));
+            if flags == 0 {
+                side::remove(cells, address);
+                return Some(());
+            }
+            let cell = side::place(cells, address)?;
+            cell.flags.store(flags);
+            cell.address.publish(address);
+        }
+        IpAddr::V6(_) => {
+            let (cells, address) = (view.addresses_v6_of(side), words::of(address));
+            if flags == 0 {
+                side::remove(cells, address);
+                return Some(());
+            }
+            let cell = side::place(cells, address)?;
+            cell.flags.store(flags);
+            words::store(&cell.address, address);
+        }
+    }
+    Some(())
 }
 
 /// Writes what nothing points to yet.
@@ -61,9 +86,6 @@ pub(crate) fn write_changed(view: &View<'_>, plan: &Plan) {
 
 fn write_destination(view: &View<'_>, write: &DestinationWrite) {
     let cell = &view.destinations[write.number as usize];
-    if let Some(next_hop) = write.next_hop {
-        cell.next_hop.store(next_hop);
-    }
     write.values.write(cell);
     loads::judge(&view.loads[write.number as usize], cell);
 }

@@ -35,8 +35,9 @@ pub(super) fn check_numbers(destination: &Destination) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Whether the address can be one host's, as far as it shows without the routing table: a subnet's
-/// own broadcast address does not.
+/// Whether the address can be one host's, as far as it shows without the routing table. A subnet's
+/// own broadcast address does not show. The director's own link-local ones, which the kernel takes,
+/// are refused like all others of a link.
 pub(super) fn is_host(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(a) => !(a.is_unspecified() || a.is_broadcast() || a.is_multicast()),

@@ -135,6 +135,60 @@ fn a_destination_is_refused_for_the_same_reason_as_in_the_kernel() {
     assert_eq!(elsewhere, Err(Refusal::ServiceNotDefined));
 }
 
+/// What Linux 6.1 took and refused of `-a -t [fd00:10::21]:80 -r ADDRESS -m`.
+#[test]
+fn an_ipv6_destination_is_one_hosts_and_not_of_a_link() {
+    const WEB: &str = "TCP [fd00:10::21]:80";
+    let mut wanted = Wanted::default();
+    add(&mut wanted, WEB);
+    for refused in ["fe80::1", "ff02::1", "::", "::ffff:1.2.3.4"] {
+        let outcome = add_to(&mut wanted, WEB, destination(&format!("[{refused}]:80")));
+        assert_eq!(outcome, Err(Refusal::Invalid), "{refused}");
+    }
+    let taken = [
+        "::1",
+        "::1.2.3.4",
+        "fec0::1",
+        "2001:db8::1",
+        "1000::1",
+        "e000::1",
+        "fd00::1",
+    ];
+    for taken in taken.into_iter().chain(["fd00:10::21"]) {
+        let outcome = add_to(&mut wanted, WEB, destination(&format!("[{taken}]:80")));
+        assert!(outcome.is_ok(), "{taken}");
+    }
+    let tunnelled = |address: &str| Destination {
+        forwarding: Forwarding::Tunnel,
+        ..destination(address)
+    };
+    for refused in ["224.0.0.1:80", "0.0.0.0:80"] {
+        let outcome = add_to(&mut wanted, WEB, tunnelled(refused));
+        assert_eq!(outcome, Err(Refusal::Invalid), "{refused}");
+    }
+    add_to(&mut wanted, WEB, tunnelled("127.0.0.1:80")).unwrap();
+    let masqueraded = Command::EditDestination {
+        service: key(WEB),
+        destination: destination("127.0.0.1:80"),
+    };
+    assert_eq!(wanted.apply(&masqueraded), Err(Refusal::Invalid));
+    let away = Command::DeleteDestination {
+        service: key(WEB),
+        destination: "127.0.0.1:80".parse().unwrap(),
+    };
+    assert!(wanted.apply(&away).is_ok());
+}
+
+/// As a service, Linux 6.1 takes any IPv6 address.
+#[test]
+fn an_ipv6_service_may_have_any_address() {
+    let mut wanted = Wanted::default();
+    for address in ["ff02::1", "::", "fe80::1", "::1", "::ffff:1.2.3.4"] {
+        add(&mut wanted, &format!("TCP [{address}]:80"));
+    }
+    assert_eq!(wanted.services().len(), 5);
+}
+
 #[test]
 fn a_tunnel_may_lead_to_the_other_address_family_while_no_sync_daemon_runs() {
     let mut wanted = Wanted::default();
@@ -215,6 +269,24 @@ fn services_are_listed_by_bucket_and_the_newest_first_within() {
         "TCP 172.16.0.10:80",
         "TCP 255.255.255.255:80",
     ];
+    assert_eq!(listed(&wanted), expected);
+}
+
+/// Likewise; the capture allows the salts 48 to 55.
+#[test]
+fn services_of_both_families_share_the_buckets() {
+    let expected = [
+        "UDP [fd00:10::21]:53",
+        "TCP [fd00:10::21]:80",
+        "TCP [::1]:80",
+        "TCP 172.16.10.21:80",
+        "TCP [2001:db8:1234:5678:9abc:def0:1234:5678]:65535",
+        "TCP [::ffff:1.2.3.4]:80",
+    ];
+    let mut wanted = Wanted::with_salt(48);
+    for service in [1, 3, 0, 4, 2, 5] {
+        add(&mut wanted, expected[service]);
+    }
     assert_eq!(listed(&wanted), expected);
 }
 

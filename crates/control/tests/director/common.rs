@@ -1,11 +1,13 @@
 //! A director on tables of the heap, and a network made up.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
+use abi::{Address, DestinationCell};
+use cell::Cell32;
 use control::nexthops::{Hop, HopState, Neighbour, Network, OwnAddresses, Prefix, Way};
 use control::wanted::Effect;
-use control::{CommandError, Director, Saved, Sizes};
+use control::{CommandError, Director, Plane, Saved, Sizes};
 use model::{Command, Destination, Forwarding, ServiceKey, ServiceRequest, ServiceStatus};
 use plane_user::Memory;
 
@@ -87,8 +89,43 @@ pub fn key(text: &str) -> ServiceKey {
     text.parse().unwrap()
 }
 
-pub fn network_order(text: &str) -> u32 {
-    u32::from_ne_bytes(text.parse::<Ipv4Addr>().unwrap().octets())
+/// An address as the tables hold it.
+pub fn words(text: &str) -> Address {
+    let bytes = match text.parse().unwrap() {
+        IpAddr::V4(address) => [&address.octets()[..], &[0; 12]].concat(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    };
+    let mut words = bytes.chunks_exact(4);
+    [(); 4].map(|()| u32::from_ne_bytes(words.next().unwrap().try_into().unwrap()))
+}
+
+/// An address read from a table.
+pub fn load(cells: &[Cell32; 4]) -> Address {
+    cells.each_ref().map(Cell32::load)
+}
+
+/// The cells that a packet looks at, from where a hash points to.
+pub fn probes<T>(cells: &[T], hash: u32) -> impl Iterator<Item = &T> {
+    (0..abi::MAX_PROBES).map(move |probe| {
+        let index = hash.wrapping_add(probe) as usize;
+        &cells[index & (cells.len() - 1)]
+    })
+}
+
+/// What a packet finds an address to be, in one half of the tables.
+pub fn flags_on(memory: &Memory, side: u32, address: IpAddr) -> u32 {
+    let view = memory.view();
+    let wanted = words(&address.to_string());
+    if address.is_ipv4() {
+        return probes(view.addresses_of(side), abi::hash_address(wanted[0]))
+            .take_while(|cell| cell.address.load() != 0)
+            .find(|cell| cell.address.load() == wanted[0])
+            .map_or(0, |cell| cell.flags.load());
+    }
+    probes(view.addresses_v6_of(side), abi::hash_address_v6(wanted))
+        .take_while(|cell| load(&cell.address) != [0; 4])
+        .find(|cell| load(&cell.address) == wanted)
+        .map_or(0, |cell| cell.flags.load())
 }
 
 pub fn destination(text: &str, weight: i32) -> Destination {
@@ -108,6 +145,14 @@ pub fn add(service: &str, to: &str, weight: i32) -> Command {
     Command::AddDestination {
         service: key(service),
         destination: destination(to, weight),
+    }
+}
+
+/// `-a`, by a forwarding method.
+pub fn add_by(forwarding: Forwarding, service: &str, to: &str) -> Command {
+    Command::AddDestination {
+        service: key(service),
+        destination: Destination::new(to.parse().unwrap(), forwarding),
     }
 }
 
@@ -137,9 +182,13 @@ pub trait Do {
     fn run(&mut self, command: Command) -> Result<Effect, CommandError>;
     /// Carries out one that must succeed.
     fn must(&mut self, command: Command);
-    /// Sweeps the whole table once.
+    /// Carries out one that must succeed, in a network.
+    fn must_in(&mut self, lan: &Lan, command: Command);
+    /// Sweeps both tables once.
     fn sweep_all(&mut self);
     fn status(&self, service: &str) -> ServiceStatus;
+    /// The cell of a service's destination.
+    fn cell(&self, service: &str, destination: &str) -> &DestinationCell;
     /// The director after `kill -9` and a new start.
     fn restarted(self) -> Self;
 }
@@ -153,13 +202,23 @@ impl Do for Director<Memory> {
         self.run(command).unwrap();
     }
 
+    fn must_in(&mut self, lan: &Lan, command: Command) {
+        self.apply(&[command], lan).remove(0).unwrap();
+    }
+
     fn sweep_all(&mut self) {
-        let buckets = control::Plane::connections(self.plane()).len() as u32;
+        let buckets = control::connections::buckets(self.plane());
         self.sweep(buckets, &Lan::default());
     }
 
     fn status(&self, service: &str) -> ServiceStatus {
         self.service(&key(service)).unwrap()
+    }
+
+    fn cell(&self, service: &str, destination: &str) -> &DestinationCell {
+        let numbered = self.publisher().numbers(&key(service)).unwrap();
+        let number = numbered.destinations[&destination.parse().unwrap()];
+        &self.plane().view().destinations[number as usize]
     }
 
     fn restarted(self) -> Self {

@@ -4,6 +4,10 @@
 
 mod anything;
 mod common;
+mod entries;
+mod families;
 mod network;
+mod packets;
 mod publishing;
 mod traffic;
+mod ways;

@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 
 use abi::{NeighbourKey, NextHopCell, RouteValue, hop_state};
+use control::interfaces::{self, Interface};
 use control::{Director, Plane};
 use plane_user::Memory;
 
 use crate::common::{
-    Do, IFINDEX, Lan, add, add_service, director, network_order, remove_service, sizes,
+    Do, IFINDEX, Lan, add, add_service, director, load, remove_service, sizes, words,
 };
 
 const WEB: &str = "TCP 10.0.0.1:80";
@@ -33,7 +34,7 @@ fn hop(director: &Director<Memory>, last: u8) -> (u32, &NextHopCell) {
     let cell = view
         .destinations
         .iter()
-        .find(|cell| cell.address.load() == network_order(&format!("192.168.0.{last}")))
+        .find(|cell| load(&cell.address) == words(&format!("192.168.0.{last}")))
         .unwrap();
     let index = cell.next_hop.load();
     (index, &view.next_hops[index as usize])
@@ -119,19 +120,21 @@ fn routes_and_neighbours_of_clients_follow_the_network() {
     director.follow(&lan).unwrap();
     assert_ne!(generation(&director), before);
     let memory = director.plane();
-    let gateway = network_order("10.0.0.254");
+    let gateway = words("10.0.0.254");
     assert_eq!(
-        memory.route(network_order("203.0.113.5")),
+        memory.route(false, words("203.0.113.5")),
         Some(RouteValue {
             ifindex: IFINDEX,
+            gateway_family: 4,
             gateway
         })
     );
     let key = NeighbourKey {
         ifindex: IFINDEX,
+        family: 4,
         address: gateway,
     };
-    let index = memory.neighbour(key).unwrap();
+    let index = memory.neighbour(&key).unwrap();
     assert_eq!(
         memory.view().next_hops[index as usize].state.load(),
         hop_state::RESOLVED
@@ -144,11 +147,11 @@ fn routes_and_neighbours_of_clients_follow_the_network() {
     lan.moved.insert(ip("10.0.0.254"));
     director.follow(&lan).unwrap();
     assert_ne!(generation(&director), before);
-    assert_ne!(director.plane().neighbour(key), Some(index));
+    assert_ne!(director.plane().neighbour(&key), Some(index));
 
     director.follow(&Lan::default()).unwrap();
-    assert_eq!(director.plane().route(network_order("203.0.113.5")), None);
-    assert_eq!(director.plane().neighbour(key), None);
+    assert_eq!(director.plane().route(false, words("203.0.113.5")), None);
+    assert_eq!(director.plane().neighbour(&key), None);
 }
 
 #[test]
@@ -166,13 +169,99 @@ fn what_changed_while_no_daemon_ran_is_put_right_by_the_next() {
     lan.moved.insert(ip("192.168.0.2"));
     let director = Director::adopt(memory, sizes(), &saved, &lan).unwrap();
     let memory = director.plane();
-    assert_eq!(memory.route(network_order("10.9.1.1")), None);
+    assert_eq!(memory.route(false, words("10.9.1.1")), None);
     let key = NeighbourKey {
         ifindex: IFINDEX,
-        address: network_order("10.0.0.254"),
+        family: 4,
+        address: words("10.0.0.254"),
     };
-    assert_eq!(memory.neighbour(key), None);
+    assert_eq!(memory.neighbour(&key), None);
     assert_eq!(hop(&director, 2).1.macs[0].load().to_ne_bytes()[0], 6);
     assert_ne!(memory.view().globals.routing_generation.load(), generation);
     assert_eq!(director.hops().usage().0, 2);
+}
+
+#[test]
+fn ipv6_routes_and_neighbours_follow_the_network_as_well() {
+    let mut lan = Lan::default();
+    let mut director = serving(&lan);
+    lan.routes
+        .insert((ip("::"), 0), (IFINDEX, Some(ip("fe80::1"))));
+    lan.routes.insert((ip("2001:db8:1::"), 48), (IFINDEX, None));
+    lan.neighbours.insert(ip("fe80::1"));
+    director.follow(&lan).unwrap();
+    let value = |gateway_family, gateway| {
+        Some(RouteValue {
+            ifindex: IFINDEX,
+            gateway_family,
+            gateway,
+        })
+    };
+    let memory = director.plane();
+    let route = |to| memory.route(true, words(to));
+    assert_eq!(route("2001:db8:2::5"), value(6, words("fe80::1")));
+    assert_eq!(route("2001:db8:1::5"), value(0, [0; 4]));
+    assert_eq!(memory.route(false, words("192.0.2.1")), None);
+    let key = NeighbourKey {
+        ifindex: IFINDEX,
+        family: 6,
+        address: words("fe80::1"),
+    };
+    let index = memory.neighbour(&key).unwrap();
+    let cell = &memory.view().next_hops[index as usize];
+    assert_eq!(cell.state.load(), hop_state::RESOLVED);
+
+    // What a killed daemon left is put right by the next one.
+    let saved = director.saved();
+    lan.routes.remove(&(ip("2001:db8:1::"), 48));
+    lan.neighbours.clear();
+    let director = Director::adopt(director.into_plane(), sizes(), &saved, &lan).unwrap();
+    let memory = director.plane();
+    let route = |to| memory.route(true, words(to));
+    assert_eq!(route("2001:db8:1::5"), value(6, words("fe80::1")));
+    assert_eq!(memory.neighbour(&key), None);
+}
+
+/// RFC 8950: the next hop of an IPv4 prefix may have an IPv6 address.
+#[test]
+fn an_ipv4_route_may_have_an_ipv6_gateway() {
+    let mut lan = Lan::default();
+    let mut director = serving(&lan);
+    lan.routes
+        .insert((ip("203.0.113.0"), 24), (IFINDEX, Some(ip("fe80::1"))));
+    director.follow(&lan).unwrap();
+    let found = director.plane().route(false, words("203.0.113.9"));
+    let expected = RouteValue {
+        ifindex: IFINDEX,
+        gateway_family: 6,
+        gateway: words("fe80::1"),
+    };
+    assert_eq!(found, Some(expected));
+}
+
+#[test]
+fn an_interface_is_published_with_its_addresses_of_both_families() {
+    let director = serving(&Lan::default());
+    let view = director.plane().view();
+    let interface = Interface {
+        ifindex: IFINDEX,
+        xdp: true,
+        mac: Some([2, 0, 0, 0, 0, 1]),
+        address: Some([192, 168, 0, 254].into()),
+        address_v6: Some("2001:db8::fe".parse().unwrap()),
+        mtu: 1500,
+    };
+    assert_eq!(interfaces::publish(&view, &[interface]), 0);
+    let mut cells = view.interfaces.iter();
+    let cell = cells.find(|cell| cell.ifindex.load() == IFINDEX).unwrap();
+    assert_eq!(cell.address.load(), words("192.168.0.254")[0]);
+    assert_eq!(load(&cell.address_v6), words("2001:db8::fe"));
+    let without = Interface {
+        address: None,
+        address_v6: None,
+        ..interface
+    };
+    assert_eq!(interfaces::publish(&view, &[without]), 0);
+    assert_eq!(cell.address.load(), 0);
+    assert_eq!(load(&cell.address_v6), [0; 4]);
 }

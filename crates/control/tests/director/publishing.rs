@@ -1,8 +1,8 @@
 //! What packets see of the wanted state.
 
 use crate::common::{
-    Do, Lan, add, add_service, destination, director, edit, key, network_order, remove,
-    remove_service, sizes,
+    Do, Lan, add, add_service, destination, director, edit, flags_on, key, load, probes, remove,
+    remove_service, sizes, words,
 };
 use abi::{ServiceCell, address_flags, destination_flags, hash_service};
 use control::{CommandError, Director, Plane};
@@ -11,26 +11,20 @@ use plane_user::Memory;
 
 const WEB: &str = "TCP 10.0.0.1:80";
 
-/// The cell that a packet for a service finds.
+/// The cell that a packet for a TCP service finds.
 fn service<'a>(memory: &'a Memory, address: &str, port: u16) -> Option<&'a ServiceCell> {
     let view = memory.view();
-    let (address, port) = (network_order(address), port.to_be());
+    let key = ServiceCell::key(port.to_be(), 6, address.contains(':'));
+    let address = words(address);
     let cells = view.services_of(view.globals.side.load());
-    let hash = hash_service(address, port, 6) as usize;
-    (0..abi::MAX_PROBES as usize)
-        .map(|probe| &cells[(hash + probe) & (cells.len() - 1)])
+    probes(cells, hash_service(address, key))
         .take_while(|cell| cell.key.load() != 0)
-        .find(|cell| cell.key.load() == ServiceCell::key(port, 6) && cell.address.load() == address)
+        .find(|cell| cell.key.load() == key && load(&cell.address) == address)
 }
 
 fn flags(memory: &Memory, address: &str) -> u32 {
-    let view = memory.view();
-    let cells = view.addresses_of(view.globals.side.load());
-    let address = network_order(address);
-    cells
-        .iter()
-        .find(|cell| cell.address.load() == address)
-        .map_or(0, |cell| cell.flags.load())
+    let side = memory.view().globals.side.load();
+    flags_on(memory, side, address.parse().unwrap())
 }
 
 /// The addresses' last bytes of the destinations that the next connections go to, as packets take
@@ -53,10 +47,8 @@ fn picks(director: &Director<Memory>, count: u64) -> Vec<u8> {
         let number = view.members[block.members_first.load() as usize + place as usize]
             .number
             .load();
-        view.destinations[number as usize]
-            .address
-            .load()
-            .to_ne_bytes()[3]
+        let address = view.destinations[number as usize].address[0].load();
+        address.to_ne_bytes()[3]
     };
     (0..count).map(pick).collect()
 }
@@ -255,11 +247,10 @@ fn thresholds_alone_need_no_switch() {
 #[test]
 fn services_that_the_tables_cannot_hold_are_listed_all_the_same() {
     let mut director = director();
-    director.must(add_service("TCP [2001:db8::1]:80", "rr"));
     director.must(add_service("SCTP 10.0.0.1:80", "rr"));
     director.must(add_service("FWM 5", "rr"));
     director.must(add("FWM 5", "192.168.0.1:80", 1));
-    assert_eq!(director.services().len(), 3);
+    assert_eq!(director.services().len(), 2);
     assert_eq!(director.publisher().services().count(), 0);
 }
 
@@ -294,4 +285,33 @@ fn a_restart_puts_right_what_differs_from_the_saved_state() {
     assert_eq!(director.saved(), saved);
     assert!(service(director.plane(), "10.0.0.2", 80).is_none());
     assert_eq!(picks(&director, 2), [1, 1]);
+}
+
+/// The defaults of `Documentation/networking/ipvs-sysctl.rst` and of `icmp_msgs_per_sec` and
+/// `icmp_msgs_burst` in `ip-sysctl.rst`.
+#[test]
+fn settings_begin_at_the_kernels_defaults_and_outlive_a_daemon() {
+    let director = director();
+    let globals = director.plane().view().globals;
+    for (setting, default) in [
+        (&globals.cache_bypass, 0),
+        (&globals.conn_reuse_mode, 1),
+        (&globals.drop_packet, 0),
+        (&globals.expire_nodest_conn, 0),
+        (&globals.expire_quiescent_template, 0),
+        (&globals.ignore_tunneled, 0),
+        (&globals.nat_icmp_send, 0),
+        (&globals.pmtu_disc, 1),
+        (&globals.schedule_icmp, 0),
+        (&globals.sloppy_sctp, 0),
+        (&globals.sloppy_tcp, 0),
+        (&globals.tcp_table, 0),
+        (&globals.icmp_per_second, 1000),
+        (&globals.icmp_burst, 50),
+    ] {
+        assert_eq!(setting.load(), default);
+    }
+    globals.pmtu_disc.store(0);
+    let director = director.restarted();
+    assert_eq!(director.plane().view().globals.pmtu_disc.load(), 0);
 }

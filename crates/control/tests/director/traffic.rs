@@ -1,99 +1,18 @@
 //! Connections made by real packets: counted, swept, listed, and kept by destinations that come
-//! back. The forwarding function runs on the heap's tables.
+//! back.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use abi::Reason;
-use control::interfaces::Interface;
-use control::{Director, Plane, connections};
-use etherparse::PacketBuilder;
-use model::{Command, ConnectionEntry, Destination, DestinationStatus};
-use plane_user::{Frame, Memory};
+use control::{Director, Plane};
+use model::{Command, Destination, DestinationStatus};
+use plane_user::Memory;
 
-use crate::common::{
-    Do, IFINDEX, Lan, add, add_service, destination, director, key, remove, remove_service,
-};
+use crate::common::{Do, add, add_service, destination, key, remove, remove_service};
+use crate::packets::{Flag, balancing, client, listed, server};
 
 const WEB: &str = "TCP 10.0.0.1:80";
 const DNS: &str = "UDP 10.0.0.1:53";
-const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
-const CLIENT: [u8; 4] = [198, 51, 100, 7];
-
-#[derive(Clone, Copy, PartialEq)]
-pub enum Flag {
-    Syn,
-    SynAck,
-    Ack,
-    Fin,
-    Rst,
-}
-
-/// A director whose virtual address is its own, and through whom everybody can be reached.
-pub fn balancing(scheduler: &str, servers: &[&str]) -> Director<Memory> {
-    let mut director = director();
-    director.must(add_service(WEB, scheduler));
-    for server in servers {
-        director.must(add(WEB, server, 1));
-    }
-    director.follow(&lan()).unwrap();
-    let interface = Interface {
-        ifindex: IFINDEX,
-        xdp: false,
-        mac: Some(MAC),
-        address: None,
-        mtu: 1500,
-    };
-    assert_eq!(
-        control::interfaces::publish(&director.plane().view(), &[interface]),
-        0
-    );
-    director
-}
-
-/// The network around it.
-pub fn lan() -> Lan {
-    let mut lan = Lan::default();
-    lan.local.insert("10.0.0.1".parse().unwrap());
-    lan.routes
-        .insert((Ipv4Addr::UNSPECIFIED.into(), 0), (IFINDEX, None));
-    lan.neighbours.insert(IpAddr::from(CLIENT));
-    lan
-}
-
-fn tcp(from: ([u8; 4], u16), to: ([u8; 4], u16), flag: Flag) -> Vec<u8> {
-    let ip = PacketBuilder::ethernet2([9; 6], MAC).ipv4(from.0, to.0, 64);
-    let segment = ip.tcp(from.1, to.1, 1, 1000);
-    let segment = match flag {
-        Flag::Syn => segment.syn(),
-        Flag::SynAck => segment.syn().ack(1),
-        Flag::Ack => segment.ack(1),
-        Flag::Fin => segment.fin().ack(1),
-        Flag::Rst => segment.rst(),
-    };
-    let mut frame = Vec::new();
-    segment.write(&mut frame, &[]).unwrap();
-    frame
-}
-
-fn reason(director: &Director<Memory>, frame: &[u8]) -> Reason {
-    Frame::<true>::new(director.plane(), IFINDEX, frame)
-        .process()
-        .verdict
-        .reason()
-}
-
-/// A packet of the client's.
-pub fn client(director: &Director<Memory>, port: u16, flag: Flag) -> Reason {
-    reason(director, &tcp((CLIENT, port), ([10, 0, 0, 1], 80), flag))
-}
-
-/// A packet of a real server's.
-pub fn server(director: &Director<Memory>, last: u8, port: u16, flag: Flag) -> Reason {
-    reason(
-        director,
-        &tcp(([192, 168, 0, last], 80), (CLIENT, port), flag),
-    )
-}
 
 /// Opens a connection from a port; returns the real server's last byte.
 fn open(director: &Director<Memory>, port: u16) -> u8 {
@@ -109,11 +28,6 @@ fn open(director: &Director<Memory>, port: u16) -> u8 {
     assert_eq!(server(director, last, port, Flag::SynAck), Reason::Replied);
     assert_eq!(client(director, port, Flag::Ack), Reason::Forwarded);
     last
-}
-
-fn listed(director: &Director<Memory>) -> Vec<ConnectionEntry> {
-    let parts = (0..).map_while(|part| connections::list(director.plane(), part * 16, 16));
-    parts.flatten().collect()
 }
 
 fn counts(director: &Director<Memory>, server: &str) -> (u32, u32) {
@@ -395,11 +309,11 @@ fn a_full_sweep_says_how_full_the_table_is() {
     }
     director.sweep_all();
     let census = director.census().unwrap();
-    assert_eq!(census.connections, 100);
+    assert_eq!((census.v4.entries, census.v6.entries), (100, 0));
     assert_eq!(census.by_destination[..2], [50, 50]);
-    assert!((1..=16).contains(&census.longest_probe), "{census:?}");
+    assert!((1..=16).contains(&census.v4.longest_probe), "{census:?}");
     client(&director, 1, Flag::Rst);
     director.plane().advance(61 * Memory::TICKS_PER_SECOND);
     director.sweep_all();
-    assert_eq!(director.census().unwrap().connections, 0);
+    assert_eq!(director.census().unwrap().v4.entries, 0);
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use abi::{AddressCell, Reason, address_flags};
-use control::Plane as _;
+use control::{Plane as _, TablePrefix};
 use etherparse::PacketBuilder;
 use plane_bpf::{Hook, Plane};
 
@@ -130,21 +130,31 @@ fn routes_and_neighbours_are_set_listed_and_removed() {
     let plane = create(&root.state(&namespace));
     let way = abi::RouteValue {
         ifindex: 2,
-        gateway: 0,
+        ..abi::RouteValue::default()
     };
-    let prefix = u32::from_ne_bytes([10, 1, 0, 0]);
-    plane.set_route(prefix, 16, Some(way)).unwrap();
-    plane.set_route(0, 0, Some(way)).unwrap();
+    let prefix = |is_v6, first, length| TablePrefix {
+        is_v6,
+        address: [u32::from_ne_bytes(first), 0, 0, 0],
+        length,
+    };
+    let default = prefix(false, [0; 4], 0);
+    let v4 = prefix(false, [10, 1, 0, 0], 16);
+    let v6 = prefix(true, [0x20, 1, 0xd, 0xb8], 32);
+    for wanted in [v4, default, v6] {
+        plane.set_route(wanted, Some(way)).unwrap();
+    }
     let mut routes = plane.known_routes().unwrap();
     routes.sort_unstable();
-    assert_eq!(routes, [(0, 0), (prefix, 16)]);
-    plane.set_route(prefix, 16, None).unwrap();
-    plane.set_route(prefix, 16, None).unwrap();
-    assert_eq!(plane.known_routes().unwrap(), [(0, 0)]);
+    assert_eq!(routes, [default, v4, v6]);
+    for gone in [v4, v4, v6] {
+        plane.set_route(gone, None).unwrap();
+    }
+    assert_eq!(plane.known_routes().unwrap(), [default]);
 
     let key = abi::NeighbourKey {
         ifindex: 2,
-        address: prefix,
+        family: 6,
+        address: v6.address,
     };
     plane.set_neighbour(key, Some(7)).unwrap();
     assert_eq!(plane.known_neighbours().unwrap(), [key]);

@@ -5,14 +5,14 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use conntable::NewConnection;
+use conntable::{Kind, NewConnection, Slot as _};
 use control::Plane as _;
 use plane_bpf::{Error, Mode, Plane, Point};
 
 use crate::attaching::{on_tc, tc_point};
 use crate::support::{Namespace, Root, adopt, create, until};
 
-fn connection() -> NewConnection {
+fn connection() -> NewConnection<u32> {
     NewConnection {
         client: u32::from_ne_bytes([10, 0, 0, 2]),
         client_port: 4000,
@@ -22,7 +22,7 @@ fn connection() -> NewConnection {
         destination_port: 8080,
         protocol: 6,
         method: 0,
-        service: 3,
+        kind: Kind::Connection,
         destination: 5,
     }
 }

@@ -123,6 +123,7 @@ impl<P: Hooks> World<P> {
             xdp: xdp_first,
             mac: Some(OWN_MAC),
             address: Some(VIRTUAL.into()),
+            address_v6: None,
             mtu: 1500,
         };
         let left_out = control::interfaces::publish(&director.plane().view(), &[interface]);
@@ -284,7 +285,7 @@ impl Bed {
     pub fn clear(&self) {
         self.advance(LONGEST_TIMEOUT + 1);
         self.sides.iter().for_each(|side| side.sweep());
-        self.change(|view| view.runtime.icmp_identification.store(0));
+        self.change(|view| view.runtime.identification.store(0));
         assert_eq!(self.connections(), (0, 0));
     }
 

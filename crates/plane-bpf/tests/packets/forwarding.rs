@@ -7,7 +7,8 @@ use forward::Action;
 use crate::bed::Bed;
 use crate::frames::{ACK, FIN, Packet, SYN, assert_checksums, without_tag};
 use crate::lan::{
-    CLIENT, DNS, LOST, SERVER, SERVER_PORT, STRANGER, TAG, TAGGED, TO_TAGGED, WEB, mac_of,
+    CLIENT, DIRECT, DNS, LOST, SERVER, SERVER_PORT, STRANGER, TAG, TAGGED, TO_TAGGED, VIRTUAL, WEB,
+    mac_of,
 };
 
 const SEND: Action = Action::Send;
@@ -188,4 +189,18 @@ fn the_server_is_told_that_a_client_has_no_route() {
     let told = bed.must(&reply.frame(), SEND, Reason::NoRoute);
     assert_eq!(told[..6], mac_of(SERVER));
     assert_checksums(&told);
+}
+
+/// VS/DR: the packet keeps its addresses, and gets the real server's MAC (docs of LVS; a capture of
+/// the kernel's director shows the time to live one less).
+#[test]
+fn a_packet_of_a_direct_service_gets_another_mac_only() {
+    let bed = Bed::shared();
+    for flags in [SYN, ACK] {
+        let packet = Packet::to_service(40001, DIRECT, flags);
+        let left = bed.must(&packet.frame(), SEND, Reason::Forwarded);
+        let mut expected = packet.sent_to(VIRTUAL, DIRECT).frame();
+        expected[..6].copy_from_slice(&mac_of(SERVER));
+        assert_eq!(left, expected);
+    }
 }

@@ -6,7 +6,7 @@ use forward::Action;
 
 use crate::bed::Bed;
 use crate::frames::{ACK, FIN, Packet, RST, SYN, icmp};
-use crate::lan::{CLIENT, CLIENT_MAC, DIRECT, ELSEWHERE, OWN_MAC, VIRTUAL, WEB};
+use crate::lan::{CLIENT, CLIENT_MAC, ELSEWHERE, OWN_MAC, VIRTUAL, WEB};
 
 /// Packets that pass, why, and what they are.
 fn passed() -> Vec<(&'static str, Vec<u8>, Reason)> {
@@ -112,11 +112,4 @@ fn what_is_not_ours_passes_untouched() {
         assert_eq!(seen.bytes, frame, "{what}");
     }
     assert_eq!(bed.connections(), (0, 0));
-}
-
-#[test]
-fn a_destination_whose_method_is_not_built_gets_nothing() {
-    let bed = Bed::shared();
-    let syn = Packet::to_service(40001, DIRECT, SYN);
-    bed.must(&syn.frame(), Action::Drop, Reason::MethodNotBuilt);
 }

@@ -24,7 +24,7 @@ const SYNC_HEADERS: u32 = 28;
 
 impl api::Backend for Shared {
     fn info(&self) -> DirectorInfo {
-        let slots = self.lock().director.plane().connections().len() * conntable_slots();
+        let slots = self.lock().director.plane().connections().len() * conntable::BUCKET_SLOTS;
         DirectorInfo {
             version: IPVS_VERSION,
             connection_table_size: u32::try_from(slots).unwrap_or(u32::MAX),
@@ -100,7 +100,14 @@ impl api::Backend for Shared {
             namespace: self.place().cookie,
             adopted: self.adopted,
             interfaces: interfaces(&state),
-            connections: connection_table(&state),
+            connections: fill(
+                state.director.plane().connections().len(),
+                state.director.census().map(|census| census.v4),
+            ),
+            connections_v6: fill(
+                state.director.plane().connections_v6().len(),
+                state.director.census().map(|census| census.v6),
+            ),
             tables: tables(&state),
             reasons: reasons(&state),
             last_transaction: state.last.clone(),
@@ -163,14 +170,13 @@ fn interfaces(state: &State) -> Vec<api::Interface> {
         .collect()
 }
 
-fn connection_table(state: &State) -> api::ConnectionTable {
-    let slots = state.director.plane().connections().len() * conntable_slots();
-    let census = state.director.census();
+fn fill(buckets: usize, found: Option<connections::Fill>) -> api::ConnectionTable {
+    let found = found.unwrap_or_default();
     api::ConnectionTable {
-        used: census.map_or(0, |census| census.connections),
-        size: u32::try_from(slots).unwrap_or(u32::MAX),
-        longest_probe: census.map_or(0, |census| census.longest_probe),
-        in_second_bucket: census.map_or(0, |census| census.in_second_bucket),
+        used: found.entries,
+        size: u32::try_from(buckets * conntable::BUCKET_SLOTS).unwrap_or(u32::MAX),
+        longest_probe: found.longest_probe,
+        in_second_bucket: found.in_second_bucket,
     }
 }
 
@@ -216,8 +222,4 @@ fn outcome_name(outcome: Outcome) -> &'static str {
         Outcome::Drop => "drop",
         Outcome::Note => "note",
     }
-}
-
-fn conntable_slots() -> usize {
-    conntable::BUCKET_SLOTS
 }

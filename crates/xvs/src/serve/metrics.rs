@@ -97,8 +97,13 @@ fn register_tables(registry: &mut Registry, status: &Status) {
         .tables
         .iter()
         .map(|table| (table.name.as_str(), table.used, table.size));
-    let all =
-        std::iter::once(("connections", connections.used, connections.size)).chain(configured);
+    let v6 = &status.connections_v6;
+    let all = [
+        ("connections", connections.used, connections.size),
+        ("connections_v6", v6.used, v6.size),
+    ]
+    .into_iter()
+    .chain(configured);
     for (name, in_use, room) in all {
         let labels = Table {
             table: name.to_owned(),
@@ -109,7 +114,7 @@ fn register_tables(registry: &mut Registry, status: &Status) {
     registry.register("table_used", "Entries of a table in use", used);
     registry.register("table_size", "Entries that a table has room for", size);
     let probe: Gauge = Gauge::default();
-    probe.set(connections.longest_probe.into());
+    probe.set(connections.longest_probe.max(v6.longest_probe).into());
     registry.register(
         "connections_longest_probe",
         "The most slots that a search looks at",

@@ -21,11 +21,13 @@ impl Kernel<'_> {
     pub fn interface(&self, ifindex: u32, xdp: bool) -> Option<Interface> {
         let link = self.0.link(ifindex)?;
         let mac = link.mac.map(MacAddress::octets);
+        let own = self.own_addresses(ifindex);
         Some(Interface {
             ifindex,
             xdp,
             mac,
-            address: self.own_addresses(ifindex).v4,
+            address: own.v4,
+            address_v6: own.v6,
             mtu: link.mtu,
         })
     }

@@ -1,7 +1,7 @@
 //! What the daemon's tasks share: the director, the network, and what has happened.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -66,20 +66,17 @@ impl State {
         let known = publisher
             .addresses()
             .chain(publisher.destination_addresses());
-        let mut addresses: BTreeSet<IpAddr> = known.map(IpAddr::V4).collect();
-        if !addresses.is_empty() {
-            addresses.insert(Ipv4Addr::UNSPECIFIED.into());
-        }
-        addresses.into_iter().collect()
+        let known: BTreeSet<IpAddr> = known.collect();
+        let unspecified: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
+        let clients = unspecified
+            .into_iter()
+            .filter(|client| known.iter().any(|a| a.is_ipv6() == client.is_ipv6()));
+        known.iter().copied().chain(clients).collect()
     }
 
     /// The destinations whose neighbours are to be kept resolved.
     pub fn destinations(&self) -> BTreeSet<IpAddr> {
-        self.director
-            .publisher()
-            .destination_addresses()
-            .map(IpAddr::V4)
-            .collect()
+        self.director.publisher().destination_addresses().collect()
     }
 
     /// Takes in that the network changed.
@@ -199,7 +196,7 @@ impl Shared {
     }
 
     /// Until the ways to these destinations are known, one way or the other.
-    async fn settle_hops(&self, destinations: &[Ipv4Addr]) {
+    async fn settle_hops(&self, destinations: &[IpAddr]) {
         loop {
             let followed = self.followed.notified();
             let open = {
@@ -217,14 +214,11 @@ impl Shared {
 }
 
 /// The addresses of the destinations that were added.
-fn added(outcomes: &Outcomes) -> Vec<Ipv4Addr> {
+fn added(outcomes: &Outcomes) -> Vec<IpAddr> {
     outcomes
         .iter()
         .filter_map(|outcome| match outcome {
-            Ok(Effect::DestinationAdded { destination, .. }) => match destination.key.address {
-                IpAddr::V4(address) => Some(address),
-                IpAddr::V6(_) => None,
-            },
+            Ok(Effect::DestinationAdded { destination, .. }) => Some(destination.key.address),
             _ => None,
         })
         .collect()

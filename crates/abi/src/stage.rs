@@ -1,0 +1,122 @@
+//! The parts of a packet's way.
+
+/// A part of a packet's way that BPF verifies, and jumps to, by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Stage {
+    /// From arrival on; forwards packets of known connections. IPv4's.
+    Enter = 0,
+    /// [`Stage::Enter`] for IPv6.
+    EnterV6 = 1,
+    /// From departure on: what this machine itself sends. IPv4's.
+    Depart = 2,
+    /// [`Stage::Depart`] for IPv6.
+    DepartV6 = 3,
+    /// Fragments.
+    Fragment = 4,
+    /// [`Stage::Fragment`] for IPv6.
+    FragmentV6 = 5,
+    /// ICMP about connections.
+    Relay = 6,
+    /// [`Stage::Relay`] for IPv6.
+    RelayV6 = 7,
+    /// Packets to a virtual service that may open a connection.
+    Open = 8,
+    /// [`Stage::Open`] for IPv6.
+    OpenV6 = 9,
+    /// Makes the connection for a packet whose destination is chosen.
+    Make = 10,
+    /// [`Stage::Make`] for IPv6.
+    MakeV6 = 11,
+    /// Forwards a packet, the connection of which is left in [`crate::Carry`].
+    Onward = 12,
+    /// [`Stage::Onward`] for IPv6.
+    OnwardV6 = 13,
+    /// Translates an ICMP error, the connection of which is left in [`crate::Carry`].
+    Translate = 14,
+    /// [`Stage::Translate`] for IPv6.
+    TranslateV6 = 15,
+    /// Encapsulates an IPv4 packet.
+    Tunnel = 16,
+    /// [`Stage::Tunnel`] for IPv6.
+    TunnelV6 = 17,
+    /// Answers with an ICMP error.
+    Answer = 18,
+    /// [`Stage::Answer`] for IPv6.
+    AnswerV6 = 19,
+    /// Asks the scheduler, for either family.
+    Schedule = 20,
+}
+
+impl Stage {
+    /// The name that its program ends with.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Enter => "enter",
+            Self::EnterV6 => "enter_v6",
+            Self::Depart => "depart",
+            Self::DepartV6 => "depart_v6",
+            Self::Fragment => "fragment",
+            Self::FragmentV6 => "fragment_v6",
+            Self::Relay => "relay",
+            Self::RelayV6 => "relay_v6",
+            Self::Open => "open",
+            Self::OpenV6 => "open_v6",
+            Self::Make => "make",
+            Self::MakeV6 => "make_v6",
+            Self::Onward => "onward",
+            Self::OnwardV6 => "onward_v6",
+            Self::Translate => "translate",
+            Self::TranslateV6 => "translate_v6",
+            Self::Tunnel => "tunnel",
+            Self::TunnelV6 => "tunnel_v6",
+            Self::Answer => "answer",
+            Self::AnswerV6 => "answer_v6",
+            Self::Schedule => "schedule",
+        }
+    }
+
+    /// Whether it is one of IPv6's.
+    #[inline(always)]
+    pub const fn is_v6(self) -> bool {
+        self as u32 & 1 == 1
+    }
+
+    /// All, in the order of their numbers.
+    pub const ALL: [Self; 21] = [
+        Self::Enter,
+        Self::EnterV6,
+        Self::Depart,
+        Self::DepartV6,
+        Self::Fragment,
+        Self::FragmentV6,
+        Self::Relay,
+        Self::RelayV6,
+        Self::Open,
+        Self::OpenV6,
+        Self::Make,
+        Self::MakeV6,
+        Self::Onward,
+        Self::OnwardV6,
+        Self::Translate,
+        Self::TranslateV6,
+        Self::Tunnel,
+        Self::TunnelV6,
+        Self::Answer,
+        Self::AnswerV6,
+        Self::Schedule,
+    ];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stages_are_listed_by_their_numbers_and_named_apart() {
+        for (number, stage) in Stage::ALL.into_iter().enumerate() {
+            assert_eq!(stage as usize, number);
+            assert_eq!(stage.is_v6(), stage.name().ends_with("_v6"));
+        }
+    }
+}

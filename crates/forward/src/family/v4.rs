@@ -1,0 +1,293 @@
+//! IPv4.
+
+use abi::{
+    Address, FragmentKey, FragmentValue, Globals, MAX_PROBES, Reason, Stage, Tick, hash_address,
+    hash_connection,
+};
+use cell::Cell32;
+use conntable::{Bucket, Handle, SlotV4};
+use wire::{Delta, ethernet, icmp, ipv4};
+
+use super::{Change, Family, Header};
+use crate::host::{Host, Tables};
+use crate::packet::{Fragment, Link, Packet};
+use crate::verdict::Step;
+
+/// IPv4 (RFC 791).
+#[derive(Clone, Copy)]
+pub(crate) struct V4;
+
+/// Precedence of ICMP errors: internetwork control (RFC 1812, section 4.3.2.5).
+const ICMP_TOS: u8 = 0xc0;
+const ICMP_TTL: u8 = 64;
+
+impl Header for ipv4::Header {
+    type Address = u32;
+
+    #[inline(always)]
+    fn source(&self) -> u32 {
+        Self::source(self)
+    }
+    #[inline(always)]
+    fn destination(&self) -> u32 {
+        Self::destination(self)
+    }
+    #[inline(always)]
+    fn ttl(&self) -> u8 {
+        Self::ttl(self)
+    }
+    #[inline(always)]
+    fn tos(&self) -> u8 {
+        self.0[1]
+    }
+    #[inline(always)]
+    fn dont_fragment(&self) -> bool {
+        Self::dont_fragment(self)
+    }
+}
+
+impl Family for V4 {
+    const IS_V6: bool = false;
+    const ETHERTYPE: u16 = ethernet::IPV4;
+    const ICMP: u8 = ipv4::ICMP;
+    const HEADER: u32 = ipv4::HEADER;
+    const OPEN: Stage = Stage::Open;
+    const FRAGMENT: Stage = Stage::Fragment;
+    const RELAY: Stage = Stage::Relay;
+    const MAKE: Stage = Stage::Make;
+    const ONWARD: Stage = Stage::Onward;
+    const TRANSLATE: Stage = Stage::Translate;
+    const TUNNEL: Stage = Stage::Tunnel;
+    const ANSWER: Stage = Stage::Answer;
+    const MAX_ERROR: u32 = icmp::MAX_ERROR;
+    const ICMP_HAS_PSEUDO_HEADER: bool = false;
+    type Address = u32;
+    type Header = ipv4::Header;
+    type Slot = SlotV4;
+
+    #[inline(always)]
+    fn read<'t, H: Host<'t>>(host: &mut H, link: Link) -> Step<Packet<Self>> {
+        let l3 = link.l3;
+        let ip = ipv4::Header(host.bytes(l3).ok_or(Reason::TruncatedHeader)?);
+        let fragment = if ip.is_later_fragment() {
+            Fragment::LATER
+        } else if ip.is_fragment() {
+            Fragment::FIRST
+        } else {
+            Fragment::NONE
+        };
+        Ok(Packet {
+            link,
+            l4: l3 + ip.header_length(),
+            ip,
+            protocol: ip.protocol(),
+            fragment,
+            identification: ip.identification() as u32,
+            length: ip.total_length(),
+        })
+    }
+
+    #[inline(always)]
+    fn header<'t, H: Host<'t>>(host: &mut H, l3: u32) -> Option<ipv4::Header> {
+        Some(ipv4::Header(host.bytes(l3)?))
+    }
+
+    #[inline(always)]
+    fn count_down<'t, H: Host<'t>>(host: &mut H, l3: u32, ip: &ipv4::Header) -> Option<()> {
+        host.set_bytes(l3 + ipv4::TTL_OFFSET, &ip.counted_down(Delta::ZERO))
+    }
+
+    #[inline(always)]
+    fn readdress<'t, H: Host<'t>>(
+        host: &mut H,
+        l3: u32,
+        ip: &ipv4::Header,
+        change: Change<u32>,
+    ) -> Option<Delta> {
+        let (old, offset) = if change.is_source {
+            (ip.source(), ipv4::SOURCE_OFFSET)
+        } else {
+            (ip.destination(), ipv4::DESTINATION_OFFSET)
+        };
+        let delta = Delta::of_u32(old, change.address);
+        let word = if change.goes_through {
+            ip.counted_down(delta)
+        } else {
+            ip.with_checksum_changed(delta)
+        };
+        host.set_bytes(l3 + ipv4::TTL_OFFSET, &word)?;
+        host.set_bytes(l3 + offset, &change.address.to_ne_bytes())?;
+        Some(delta)
+    }
+
+    #[inline(always)]
+    fn address_flags<'t, T: Tables<'t>>(tables: T, globals: &Globals, address: u32) -> u32 {
+        let mask = globals.address_mask.load();
+        let side = (globals.side.load() & 1) * (mask + 1);
+        let hash = hash_address(address);
+        for probe in 0..MAX_PROBES {
+            let Some(cell) = tables.address(side + (hash.wrapping_add(probe) & mask)) else {
+                return 0;
+            };
+            let found = cell.address.load();
+            if found == address {
+                return cell.flags.load();
+            }
+            if found == 0 {
+                return 0;
+            }
+        }
+        0
+    }
+
+    #[inline(always)]
+    fn words(address: u32) -> Address {
+        [address, 0, 0, 0]
+    }
+
+    #[inline(always)]
+    fn of_cells(cells: &[Cell32; 4]) -> u32 {
+        cells[0].load()
+    }
+
+    #[inline(always)]
+    fn bucket<'t, T: Tables<'t>>(tables: T, index: u32) -> Option<&'t Bucket<SlotV4>> {
+        tables.bucket(index)
+    }
+
+    #[inline(always)]
+    fn bucket_mask(globals: &Globals) -> u32 {
+        globals.bucket_mask.load()
+    }
+
+    #[inline(always)]
+    fn settle<'t, T: Tables<'t>>(tables: T, own: Handle, now: Tick, processor: u32) -> u64 {
+        tables.settle(own, now, processor)
+    }
+
+    #[inline(always)]
+    fn hash(globals: &Globals, client: u32, port: u16, protocol: u8) -> u32 {
+        hash_connection(client, port, protocol, globals.hash_seed.load())
+    }
+
+    #[inline(always)]
+    fn fragment<'t, T: Tables<'t>>(tables: T, packet: &Packet<Self>) -> Option<FragmentValue> {
+        tables.fragment(&key(packet))
+    }
+
+    #[inline(always)]
+    fn remember_fragment<'t, T: Tables<'t>>(
+        tables: T,
+        packet: &Packet<Self>,
+        value: &FragmentValue,
+    ) {
+        tables.remember_fragment(&key(packet), value);
+    }
+
+    #[inline(always)]
+    fn own_address<'t, H: Host<'t>>(host: &H) -> u32 {
+        host.own_address()
+    }
+
+    #[inline(always)]
+    fn is_unicast(address: u32) -> bool {
+        let first = address.to_ne_bytes()[0];
+        first != 0 && first < 224
+    }
+
+    #[inline(always)]
+    fn is_loopback(address: u32) -> bool {
+        address.to_ne_bytes()[0] == 127
+    }
+
+    #[inline(always)]
+    fn is_icmp_error(kind: u8) -> bool {
+        icmp::is_error(kind)
+    }
+
+    #[inline(always)]
+    fn is_too_big(kind: u8, code: u8) -> bool {
+        kind == icmp::UNREACHABLE && code == icmp::FRAGMENTATION_NEEDED
+    }
+
+    #[inline(always)]
+    fn icmp_error_for(reason: u32) -> (u8, u8) {
+        const NO_DESTINATION: u32 = Reason::NoDestination as u32;
+        const TOO_BIG: u32 = Reason::TooBig as u32;
+        const TIME_TO_LIVE: u32 = Reason::TimeToLive as u32;
+        match reason {
+            NO_DESTINATION => (icmp::UNREACHABLE, icmp::PORT),
+            TOO_BIG => (icmp::UNREACHABLE, icmp::FRAGMENTATION_NEEDED),
+            TIME_TO_LIVE => (icmp::TIME_EXCEEDED, 0),
+            _ => (icmp::UNREACHABLE, icmp::HOST),
+        }
+    }
+
+    #[inline(always)]
+    fn write_icmp_header<'t, H: Host<'t>>(
+        host: &mut H,
+        l3: u32,
+        length: u32,
+        (from, to): (u32, u32),
+    ) -> Option<()> {
+        let identification = host.tables().runtime()?.identification.fetch_add(1) as u16;
+        let total = (ipv4::HEADER + length) as u16;
+        let protocol = ipv4::ICMP;
+        let header = ipv4::Header::new(
+            ICMP_TOS,
+            total,
+            identification,
+            ICMP_TTL,
+            protocol,
+            from,
+            to,
+        );
+        host.set_bytes(l3, &header.0)
+    }
+
+    #[inline(always)]
+    fn icmp_pseudo_header(_length: u32, _from: u32, _to: u32) -> u32 {
+        0
+    }
+
+    #[inline(always)]
+    fn embedded<'t, H: Host<'t>>(host: &mut H, l3: u32) -> Option<(ipv4::Header, u32, u8)> {
+        let ip = Self::header(host, l3)?;
+        if ip.version() != 4 || ip.header_length() < ipv4::HEADER {
+            return None;
+        }
+        let protocol = if ip.is_later_fragment() {
+            0
+        } else {
+            ip.protocol()
+        };
+        Some((ip, ip.header_length(), protocol))
+    }
+
+    #[inline(always)]
+    fn pseudo_header(ip: &ipv4::Header, length: u32, protocol: u8) -> u32 {
+        ipv4::pseudo_header_sum(ip.source(), ip.destination(), length as u16, protocol)
+    }
+
+    #[inline(always)]
+    fn header_sum<'t, H: Host<'t>>(_host: &mut H, _packet: &Packet<Self>) -> Option<u16> {
+        // Its own checksum makes up for everything else in it.
+        Some(0)
+    }
+
+    #[inline(always)]
+    fn flow_hash(globals: &Globals, packet: &Packet<Self>, ports: u32) -> u32 {
+        let seed = globals.hash_seed.load() ^ hash_address(packet.ip.destination() ^ ports);
+        hash_connection(packet.ip.source(), ports as u16, packet.protocol, seed)
+    }
+}
+
+#[inline(always)]
+fn key(packet: &Packet<V4>) -> FragmentKey {
+    FragmentKey {
+        source: packet.ip.source(),
+        destination: packet.ip.destination(),
+        identification: packet.identification as u16,
+        protocol: packet.protocol as u16,
+    }
+}

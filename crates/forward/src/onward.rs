@@ -1,0 +1,212 @@
+//! A packet of a connection: its state, its counters, and its way by the forwarding method.
+
+use abi::{Globals, Reason, Tick, method};
+use conntable::{Direction, End, Found, Handle, Slot as _};
+
+use crate::connection::{self, Chosen};
+use crate::counters;
+use crate::family::{self, Family};
+use crate::fragment;
+use crate::host::{Host, connections};
+use crate::lookup::Role;
+use crate::nat;
+use crate::packet::{Fragment, Packet, Ports};
+use crate::route::{self, Way};
+use crate::tunnel;
+use crate::verdict::{Step, Verdict};
+
+/// What is known of a packet when its connection is found.
+pub(crate) struct Passage<'p, F: Family> {
+    pub packet: &'p Packet<F>,
+    pub ports: &'p Ports,
+    pub role: Role,
+    pub now: Tick,
+}
+
+/// Leaves a packet to the stage that sends it on, with its connection's handle's number.
+#[inline(always)]
+pub(crate) fn hand_over<'t, F: Family, H: Host<'t>>(
+    host: &H,
+    handle: u64,
+    role: Role,
+) -> Step<Verdict> {
+    let carry = host.carry().ok_or(Reason::TableMissing)?;
+    carry.connection.store(handle);
+    carry.direction.store(role.direction as u32);
+    carry.end.store(role.end as u32);
+    Ok(Verdict::go_on(F::ONWARD))
+}
+
+/// The stage: a packet whose connection is found.
+#[inline(always)]
+pub(crate) fn found<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
+    let (globals, now) = family::globals(host)?;
+    let mut packet = Packet::<F>::read(host)?;
+    packet.check(host)?;
+    let ports = packet.ports(host)?;
+    let carry = host.carry().ok_or(Reason::TableMissing)?;
+    let found = connections::<F, _>(host.tables(), globals)
+        .at(Handle(carry.connection.load()), now)
+        .ok_or(Reason::NoConnection)?;
+    let passage = Passage {
+        packet: &packet,
+        ports: &ports,
+        role: Role::carried(carry),
+        now,
+    };
+    onward(host, globals, &passage, &found)
+}
+
+/// Sends a packet on.
+#[inline(always)]
+pub(crate) fn onward<'t, F: Family, H: Host<'t>>(
+    host: &mut H,
+    globals: &Globals,
+    passage: &Passage<'_, F>,
+    found: &Found<'t, F::Slot>,
+) -> Step<Verdict> {
+    let chosen = Chosen::by_number(host.tables(), found.entry.destination())?;
+    match passage.role.direction {
+        Direction::ToServer => to_server(host, globals, passage, found, &chosen),
+        Direction::ToClient => to_client(host, globals, passage, found, &chosen),
+    }
+}
+
+#[inline(always)]
+fn to_server<'t, F: Family, H: Host<'t>>(
+    host: &mut H,
+    globals: &Globals,
+    passage: &Passage<'_, F>,
+    found: &Found<'t, F::Slot>,
+    chosen: &Chosen<'t>,
+) -> Step<Verdict> {
+    if !chosen.is_available() {
+        return Err(Reason::DestinationUnavailable);
+    }
+    if chosen.is_local() {
+        return deliver(host, globals, passage, found, chosen);
+    }
+    let packet = passage.packet;
+    let way = route::by_index(host.tables(), chosen.cell.next_hop.load());
+    let method = found.entry.method();
+    let overhead = if method == method::TUNNEL {
+        tunnel::overhead(chosen)
+    } else {
+        0
+    };
+    note(host, globals, passage, found, chosen, (&way, overhead))?;
+    match method {
+        method::MASQUERADE => {
+            let ends = (found.entry, chosen);
+            nat::rewrite(
+                host,
+                packet,
+                passage.ports,
+                ends,
+                (Direction::ToServer, true),
+            )?;
+        }
+        method::DIRECT_ROUTE => nat::count_down(host, packet)?,
+        method::TUNNEL => return tunnel::towards(host, packet, passage.ports, chosen),
+        _ => return Err(Reason::MethodNotBuilt),
+    }
+    route::leave(host, packet.link, &way).ok_or(Reason::RewriteFailed)?;
+    Ok(Verdict::send(Reason::Forwarded))
+}
+
+#[inline(always)]
+fn to_client<'t, F: Family, H: Host<'t>>(
+    host: &mut H,
+    globals: &Globals,
+    passage: &Passage<'_, F>,
+    found: &Found<'t, F::Slot>,
+    chosen: &Chosen<'t>,
+) -> Step<Verdict> {
+    let is_translated = matches!(passage.role.end, End::Server);
+    // Nobody but the director has a translated connection's virtual address.
+    if is_translated != (found.entry.method() == method::MASQUERADE) {
+        return Err(Reason::NoConnection);
+    }
+    let packet = passage.packet;
+    let way = route::to_client::<F, H>(host, globals, found.entry);
+    note(host, globals, passage, found, chosen, (&way, 0))?;
+    let reason = if is_translated {
+        let ends = (found.entry, chosen);
+        nat::rewrite(
+            host,
+            packet,
+            passage.ports,
+            ends,
+            (Direction::ToClient, true),
+        )?;
+        Reason::Replied
+    } else {
+        nat::count_down(host, packet)?;
+        Reason::PassedThrough
+    };
+    route::leave(host, packet.link, &way).ok_or(Reason::RewriteFailed)?;
+    Ok(Verdict::send(reason))
+}
+
+/// Gives a packet to the director's own stack, where a local real server waits for it.
+#[inline(always)]
+fn deliver<'t, F: Family, H: Host<'t>>(
+    host: &mut H,
+    globals: &Globals,
+    passage: &Passage<'_, F>,
+    found: &Found<'t, F::Slot>,
+    chosen: &Chosen<'t>,
+) -> Step<Verdict> {
+    if !H::COMPLETE {
+        return Err(Reason::ToStack);
+    }
+    let is_translated = found.entry.method() == method::MASQUERADE;
+    if is_translated && F::is_loopback(chosen.address::<F>()) {
+        return Err(Reason::LocalNat);
+    }
+    count(host, globals, passage, found, chosen);
+    if is_translated {
+        let ends = (found.entry, chosen);
+        let way = (Direction::ToServer, false);
+        nat::rewrite(host, passage.packet, passage.ports, ends, way)?;
+    }
+    Ok(Verdict::stay(Reason::DeliveredHere))
+}
+
+/// Moves the connection and counts the packet, unless something is in its way.
+#[inline(always)]
+fn note<'t, F: Family, H: Host<'t>>(
+    host: &mut H,
+    globals: &Globals,
+    passage: &Passage<'_, F>,
+    found: &Found<'t, F::Slot>,
+    chosen: &Chosen<'t>,
+    (way, overhead): (&Way<'t>, u32),
+) -> Step<()> {
+    let obstacle = route::obstacle(host, passage.packet, way, overhead);
+    if obstacle.is_some() && !H::COMPLETE {
+        return Err(Reason::ToStack);
+    }
+    count(host, globals, passage, found, chosen);
+    match obstacle {
+        Some(reason) => Err(reason),
+        None => Ok(()),
+    }
+}
+
+#[inline(always)]
+fn count<'t, F: Family, H: Host<'t>>(
+    host: &mut H,
+    globals: &Globals,
+    passage: &Passage<'_, F>,
+    found: &Found<'t, F::Slot>,
+    chosen: &Chosen<'t>,
+) {
+    let (packet, direction) = (passage.packet, passage.role.direction);
+    let event = (direction, passage.ports.flags);
+    connection::advance::<F, H>(host, globals, found, chosen.load, event, passage.now);
+    counters::packet(host, globals, chosen, packet, direction);
+    if packet.fragment != Fragment::NONE {
+        fragment::remember(host, packet, found, direction, passage.now);
+    }
+}
