@@ -4,6 +4,7 @@
 mod command;
 mod lint;
 mod map;
+mod oracle;
 mod text;
 
 use std::env;
@@ -18,7 +19,7 @@ fn main() -> ExitCode {
     let verb = arguments.next().unwrap_or_default();
     let rest: Vec<String> = arguments.collect();
     match run(&verb, &rest) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("x: error: {error:#}");
             ExitCode::FAILURE
@@ -26,8 +27,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(verb: &str, rest: &[String]) -> Result<()> {
+fn run(verb: &str, rest: &[String]) -> Result<ExitCode> {
     match verb {
+        // Its exit code is that of a script.
+        "oracle" => return oracle::main(rest),
         "build" => cargo("build").args(rest).run(),
         "lint" => lint::all(),
         "test" => test(rest),
@@ -40,7 +43,8 @@ fn run(verb: &str, rest: &[String]) -> Result<()> {
             .args(rest)
             .run(),
         _ => bail!("there is no verb '{verb}'; ./x help lists them"),
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Runs every ring of tests, or what `rest` selects of them.

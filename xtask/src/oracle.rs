@@ -1,0 +1,49 @@
+//! `./x oracle`: a virtual machine with the kernel's own IPVS, to ask it what it does and to try xvs on Debian's
+//! kernel. See oracle/README.md.
+
+mod accelerator;
+mod checks;
+mod image;
+mod machine;
+mod options;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use crate::oracle::image::Image;
+use crate::oracle::machine::Output;
+use crate::oracle::options::Options;
+
+/// Builds the machine, runs a script in it, or runs the checks.
+pub fn main(words: &[String]) -> Result<ExitCode> {
+    let (verb, words) = words
+        .split_first()
+        .map_or(("", words), |(verb, rest)| (verb.as_str(), rest));
+    let options = Options::parse(words)?;
+    match verb {
+        "build" => {
+            let image = Image::build(&options.kernel, options.fresh)?;
+            accelerator::choose(&image)?;
+            println!("The oracle's machine is ready: Linux {}", image.release()?);
+            Ok(ExitCode::SUCCESS)
+        }
+        "run" => {
+            let image = Image::build(&options.kernel, false)?;
+            let code = machine::run(
+                &image,
+                accelerator::choose(&image)?,
+                &options.job()?,
+                Output::Ours,
+            )?;
+            Ok(ExitCode::from(code))
+        }
+        "check" => {
+            let image = Image::build(&options.kernel, false)?;
+            checks::run(&image, accelerator::choose(&image)?, &options.operands)
+        }
+        _ => bail!(
+            "./x oracle build, ./x oracle run SCRIPT, or ./x oracle check\nhint: oracle/README.md explains them"
+        ),
+    }
+}
