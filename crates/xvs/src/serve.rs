@@ -13,7 +13,6 @@ pub mod state;
 mod stop;
 mod watch;
 
-use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -62,10 +61,7 @@ fn start_log(format: LogFormat) {
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
     match format {
-        LogFormat::Text => log
-            .with_target(false)
-            .with_ansi(std::io::stderr().is_terminal())
-            .init(),
+        LogFormat::Text => log.with_target(false).with_ansi(false).init(),
         LogFormat::Json => log.json().flatten_event(true).init(),
     }
 }
