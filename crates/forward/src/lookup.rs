@@ -19,12 +19,11 @@ impl Role {
     /// As an earlier stage left it.
     #[inline(always)]
     pub fn carried(carry: &Carry) -> Self {
+        if carry.direction.load() == 0 {
+            return TO_SERVICE;
+        }
         Self {
-            direction: if carry.direction.load() == 0 {
-                Direction::ToServer
-            } else {
-                Direction::ToClient
-            },
+            direction: Direction::ToClient,
             end: if carry.end.load() == 0 {
                 End::Virtual
             } else {
@@ -33,6 +32,12 @@ impl Role {
         }
     }
 }
+
+/// A client's packet.
+pub(crate) const TO_SERVICE: Role = Role {
+    direction: Direction::ToServer,
+    end: End::Virtual,
+};
 
 /// What a packet may be to the director, or why it concerns it not.
 #[inline(always)]
@@ -47,10 +52,7 @@ pub(crate) fn role<'t, F: Family, H: Host<'t>>(
         if to & address_flags::LOCAL == 0 {
             return Err(Reason::AddressNotLocal);
         }
-        return Ok(Role {
-            direction: Direction::ToServer,
-            end: End::Virtual,
-        });
+        return Ok(TO_SERVICE);
     }
     let from = F::address_flags(tables, globals, packet.ip.source());
     if from & (address_flags::REAL | address_flags::VIRTUAL) == 0 {

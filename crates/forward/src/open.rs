@@ -11,7 +11,7 @@ use crate::counters;
 use crate::family::{self, Family, V4, V6};
 use crate::fragment;
 use crate::host::{Host, Tables, connections};
-use crate::lookup::{self, Role};
+use crate::lookup::{self, TO_SERVICE};
 use crate::onward::hand_over;
 use crate::packet::{Fragment, Packet, Ports};
 use crate::state::{after_packet, is_active, is_reusable};
@@ -19,11 +19,6 @@ use crate::verdict::{Step, Verdict};
 
 /// Ticks for which a claimed slot that nobody publishes stays taken.
 const CLAIM_TICKS: Tick = 1000;
-
-const TO_SERVICE: Role = Role {
-    direction: Direction::ToServer,
-    end: End::Virtual,
-};
 
 /// The stage: a TCP segment or UDP datagram to a virtual address, with or without connection.
 #[inline(always)]
