@@ -10,7 +10,15 @@ use std::process::{Command, exit};
 const TARGET: &str = "bpfel-unknown-none";
 
 /// The crates that are compiled into the BPF programs.
-const SHARED: [&str; 6] = ["abi", "cell", "wire", "conntable", "sched", "forward"];
+const SHARED: [&str; 7] = [
+    "abi",
+    "cell",
+    "wire",
+    "conntable",
+    "sched",
+    "forward",
+    "decap",
+];
 
 /// Compiles `program` and hands the path of its object to the crate as the variable `variable_name`.
 pub fn build(program: &str, variable_name: &str) {

@@ -99,12 +99,16 @@ pub unsafe fn read<const N: usize>(start: usize, end: usize, offset: u32) -> Opt
     let out = (&raw mut bytes).cast::<u8>();
     macro_rules! word {
         ($offset:literal) => {
-            out.add($offset).cast::<u32>().write(load_u32::<$offset>(first))
+            out.add($offset)
+                .cast::<u32>()
+                .write(load_u32::<$offset>(first))
         };
     }
     macro_rules! half {
         ($offset:literal) => {
-            out.add($offset).cast::<u16>().write(load_u16::<$offset>(first))
+            out.add($offset)
+                .cast::<u16>()
+                .write(load_u16::<$offset>(first))
         };
     }
     macro_rules! byte {

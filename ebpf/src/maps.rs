@@ -4,10 +4,9 @@
 
 use abi::{
     Address, AddressCell, AddressCellV6, Block, Carry, DestinationCell, FragmentKey, FragmentKeyV6,
-    FragmentValue, Globals, INTERFACES as INTERFACE_CELLS, InterfaceCell, LoadCell, Locality, LocalityKey,
-    LookupLine, Member,
-    NeighbourKey, NextHopCell, ReasonCounters, RouteValue, Runtime, ServiceCell, ServiceRuntime,
-    StatsCell,
+    FragmentValue, Globals, INTERFACES as INTERFACE_CELLS, InterfaceCell, LoadCell, Locality,
+    LocalityKey, LookupLine, Member, NeighbourKey, NextHopCell, ReasonCounters, RouteValue,
+    Runtime, ServiceCell, ServiceRuntime, StatsCell,
 };
 use aya_ebpf::bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC};
 use aya_ebpf::helpers::bpf_get_prandom_u32;
@@ -224,7 +223,7 @@ impl forward::Tables<'static> for Maps {
             destination,
             used: now,
         };
-        let _ = LOCALITIES.insert(key, &locality, 0);
+        let _ = LOCALITIES.insert(key, locality, 0);
     }
     #[inline(always)]
     fn change_locality_set(
@@ -240,7 +239,7 @@ impl forward::Tables<'static> for Maps {
     }
     #[inline(always)]
     fn add_locality_set(self, key: &LocalityKey, destination: u32, now: u32) {
-        let _ = LOCALITY_SETS.insert(key, &lblcr::Set::new(destination, now), 0);
+        let _ = LOCALITY_SETS.insert(key, lblcr::Set::new(destination, now), 0);
     }
     #[inline(always)]
     fn random(self) -> u32 {

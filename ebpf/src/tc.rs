@@ -102,10 +102,7 @@ pub fn xvs_egress(context: TcContext) -> i32 {
 
 #[inline(always)]
 fn run(context: TcContext, stage: Stage) -> i32 {
-    let mut packet = Packet {
-        context,
-        exit: 0,
-    };
+    let mut packet = Packet { context, exit: 0 };
     packet.pull(HEADERS);
     let verdict = forward::run(&mut packet, stage);
     match verdict.action() {
@@ -207,8 +204,7 @@ impl Host<'static> for Packet {
     }
     #[inline(always)]
     fn own_address(&self) -> u32 {
-        Maps
-            .interface(self.ifindex())
+        Maps.interface(self.ifindex())
             .map_or(0, |interface| interface.address.load())
     }
     #[inline(always)]

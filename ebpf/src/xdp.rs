@@ -127,8 +127,7 @@ impl Host<'static> for Frame {
     }
     #[inline(always)]
     fn own_address(&self) -> u32 {
-        Maps
-            .interface(self.ifindex())
+        Maps.interface(self.ifindex())
             .map_or(0, |interface| interface.address.load())
     }
     #[inline(always)]

@@ -108,6 +108,7 @@ fn check_host(raw: HostFile, segments: &[String], unique: &mut Unique) -> Result
         )?);
     }
     let loopback = all_parsed(&raw.loopback)?;
+    let decapsulate = all_parsed(&raw.decapsulate)?;
     let routes = all_parsed(&raw.routes)?;
     let setup = all_parsed(&raw.setup)?;
     let gateways = raw.gateway.map_or(Ok(Vec::new()), |gateway| {
@@ -133,6 +134,7 @@ fn check_host(raw: HostFile, segments: &[String], unique: &mut Unique) -> Result
         routes,
         sysctls,
         serve,
+        decapsulate,
         setup,
     })
 }

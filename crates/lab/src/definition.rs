@@ -50,6 +50,8 @@ pub struct Host {
     pub sysctls: BTreeMap<String, String>,
     /// The web server it runs.
     pub serve: Option<Serve>,
+    /// Tunnels that end here, by `xvs realserver`.
+    pub decapsulate: Vec<Tunnel>,
     /// Commands that make it ready, run once everything is up.
     pub setup: Vec<Words>,
 }

@@ -178,6 +178,8 @@ pub(crate) struct HostFile {
     pub sysctls: BTreeMap<Spanned<String>, Setting>,
     pub serve: Option<ServeFile>,
     #[serde(default)]
+    pub decapsulate: Vec<Spanned<String>>,
+    #[serde(default)]
     pub setup: Vec<Spanned<String>>,
 }
 

@@ -201,6 +201,18 @@ impl<'lab> Running<'lab> {
                 log,
             });
         }
+        for host in &self.lab.hosts {
+            if host.decapsulate.is_empty() {
+                continue;
+            }
+            let log = folder.join(format!("{}-realserver.log", host.name));
+            starting.push(Starting {
+                host,
+                what: What::RealServer,
+                child: self.start_realserver(host, &log)?,
+                log,
+            });
+        }
         starting
             .iter_mut()
             .try_for_each(|process| self.wait_ready(process))
@@ -227,6 +239,15 @@ impl<'lab> Running<'lab> {
             .xvs(["lab", "http", "--name", &identity, "--listen", &listen]);
         let _open = self.gate.pass()?;
         process::start_in(&self.namespace(&host.name), &argv, log)
+    }
+
+    fn start_realserver(&self, host: &Host, log: &Path) -> Result<Child, LabError> {
+        let tunnels = host.decapsulate.iter();
+        let tunnels: Vec<String> = tunnels.map(|tunnel| format!("--{tunnel}")).collect();
+        let mut arguments = vec!["realserver"];
+        arguments.extend(tunnels.iter().map(String::as_str));
+        let _open = self.gate.pass()?;
+        process::start_in(&self.namespace(&host.name), &self.tools.xvs(arguments), log)
     }
 
     fn wait_ready(&self, process: &mut Starting) -> Result<(), LabError> {
@@ -259,6 +280,10 @@ impl<'lab> Running<'lab> {
                     .status
                     .success(),
             ),
+            What::RealServer => {
+                let said = std::fs::read_to_string(&process.log).unwrap_or_default();
+                Ok(said.lines().any(|line| line == "ready"))
+            }
             What::Http(serve) => {
                 let local: IpAddr = match serve.address {
                     IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
@@ -319,6 +344,7 @@ struct Starting<'lab> {
 /// What a host runs.
 enum What<'lab> {
     Director,
+    RealServer,
     Http(&'lab Serve),
 }
 
@@ -326,6 +352,7 @@ impl What<'_> {
     fn name(&self) -> String {
         match self {
             Self::Director => "the director (xvs serve)".to_owned(),
+            Self::RealServer => "the end of its tunnels (xvs realserver)".to_owned(),
             Self::Http(serve) => format!("the web server {}", serve.name),
         }
     }

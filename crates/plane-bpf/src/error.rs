@@ -1,6 +1,7 @@
 //! What can go wrong with the kernel, and what helps.
 
 use std::borrow::Cow;
+use std::fs;
 use std::io;
 use std::path::PathBuf;
 
@@ -39,6 +40,9 @@ pub enum Error {
          namespace does"
     )]
     Refused(io::Error),
+    /// This network namespace cannot be told from others.
+    #[error("the kernel does not tell which network namespace this is: {0}")]
+    Namespace(io::Error),
     /// The kernel has no BPF.
     #[error(
         "the kernel has no bpf system call\n\
@@ -183,6 +187,13 @@ impl Error {
             tracing::debug!(program = %name, "the verifier's log:\n{verifier_log}");
         }
         Self::Program { name, cause }
+    }
+
+    /// The error on this kernel when it is too old.
+    pub(crate) fn old_kernel() -> Self {
+        let found = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        let found = found.trim().to_owned();
+        Self::OldKernel { found }
     }
 
     pub(crate) fn file(

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use nix::sched::{CloneFlags, setns};
 
+use crate::error::Error;
+
 /// Inode number of the machine's own namespace of processes: `PROC_PID_INIT_INO`.
 const FIRST_PROCESSES: u64 = 0xEFFF_FFFC;
 
@@ -17,8 +19,15 @@ const FIRST_PROCESSES: u64 = 0xEFFF_FFFC;
 /// not used again while the machine runs.
 ///
 /// # Errors
-/// On kernels before 5.14, which do not tell it.
-pub fn netns_cookie() -> io::Result<u64> {
+/// On kernels before 5.14, which do not tell it, and where no socket can be had.
+pub fn netns_cookie() -> Result<u64, Error> {
+    cookie().map_err(|cause| match cause.raw_os_error() {
+        Some(libc::ENOPROTOOPT) => Error::old_kernel(),
+        _ => Error::Namespace(cause),
+    })
+}
+
+fn cookie() -> io::Result<u64> {
     let socket = UnixDatagram::unbound()?;
     let mut cookie = 0u64;
     let mut length = size_of::<u64>() as libc::socklen_t;
@@ -80,7 +89,7 @@ impl Census {
 fn cookie_of(path: &Path) -> Option<u64> {
     let namespace = File::open(path).ok()?;
     setns(namespace, CloneFlags::CLONE_NEWNET).ok()?;
-    netns_cookie().ok()
+    cookie().ok()
 }
 
 /// In a container there may be processes elsewhere.

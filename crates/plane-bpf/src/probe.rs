@@ -24,12 +24,7 @@ const SINCE_SYS_ADMIN: u32 = 38;
 /// With the reason why it does not, and what helps.
 pub fn probe() -> Result<(), Error> {
     match KernelVersion::current() {
-        Ok(version) if version < OLDEST => {
-            let found = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-            return Err(Error::OldKernel {
-                found: found.trim().to_owned(),
-            });
-        }
+        Ok(version) if version < OLDEST => return Err(Error::old_kernel()),
         // A version that cannot be told is given a chance.
         _ => {}
     }

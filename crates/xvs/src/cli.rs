@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use clap::{Parser, Subcommand};
 
 use crate::config::ConfigCommand;
+use crate::realserver::RealServerOptions;
 use crate::serve::options::ServeOptions;
 
 #[derive(Debug, Parser)]
@@ -36,6 +37,8 @@ pub enum Command {
     /// Keep the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Be a real server of VS/TUN: take packets to virtual addresses out of IP, GRE and GUE
+    Realserver(RealServerOptions),
     /// Try virtual servers in network namespaces
     #[command(subcommand)]
     Lab(lab::cli::LabCommand),

@@ -9,6 +9,7 @@ mod cli;
 mod config;
 mod names;
 mod place;
+mod realserver;
 mod serve;
 mod status;
 
@@ -41,6 +42,7 @@ fn run(command: cli::Command) -> Result<ExitCode> {
         cli::Command::Adm(words) => Ok(adm::command(words)),
         cli::Command::Status { json } => status::main(json),
         cli::Command::Config(command) => config::main(&command),
+        cli::Command::Realserver(options) => realserver::main(&options),
         cli::Command::Lab(command) => Ok(lab::cli::main(command)?),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 /// Names another folder than [`DEFAULT`] to the command lines.
 const VARIABLE: &str = "XVS_STATE_DIR";
@@ -23,10 +23,7 @@ impl Place {
     /// # Errors
     /// When the kernel does not tell the namespace's cookie.
     pub fn here(root: impl Into<PathBuf>) -> Result<Self> {
-        let cookie = plane_bpf::netns_cookie().context(
-            "cannot tell this network namespace from others\nhint: SO_NETNS_COOKIE is there from \
-             Linux 5.14 on",
-        )?;
+        let cookie = plane_bpf::netns_cookie()?;
         Ok(Self {
             root: root.into(),
             cookie,
