@@ -39,6 +39,9 @@ fn run(verb: &str, rest: &[String]) -> Result<ExitCode> {
         "demo" => cargo("run --quiet --package xvs -- lab demo")
             .args(rest)
             .run(),
+        "labs" => cargo("run --quiet --package xvs -- lab run --all")
+            .args(rest)
+            .run(),
         "bench" => cargo("run --quiet --release --package xvs-bench --")
             .args(rest)
             .run(),

@@ -8,7 +8,7 @@ use crate::error::LabError;
 use crate::file::{parse, parse_twin};
 
 /// File name and text of each lab that comes with the program.
-const BUILT_IN: [(&str, &str); 3] = [
+const BUILT_IN: &[(&str, &str)] = &[
     (
         "labs/nat-wrr.toml",
         include_str!("../../../labs/nat-wrr.toml"),
@@ -21,12 +21,29 @@ const BUILT_IN: [(&str, &str); 3] = [
         "labs/dr-one-subnet.toml",
         include_str!("../../../labs/dr-one-subnet.toml"),
     ),
+    (
+        "labs/dr-router.toml",
+        include_str!("../../../labs/dr-router.toml"),
+    ),
+    (
+        "labs/dr-vip-elsewhere.toml",
+        include_str!("../../../labs/dr-vip-elsewhere.toml"),
+    ),
+    (
+        "labs/dr-gateway-director.toml",
+        include_str!("../../../labs/dr-gateway-director.toml"),
+    ),
+    ("labs/tun.toml", include_str!("../../../labs/tun.toml")),
+    (
+        "labs/port-forward.toml",
+        include_str!("../../../labs/port-forward.toml"),
+    ),
 ];
 
 /// All labs that come with the program, each followed by its twin.
 pub fn built_in() -> Result<Vec<Lab>, LabError> {
     let mut labs = Vec::new();
-    for (file, text) in BUILT_IN {
+    for &(file, text) in BUILT_IN {
         labs.push(parse(file, text)?);
         labs.extend(parse_twin(file, text)?);
     }
@@ -78,7 +95,7 @@ mod tests {
 
     #[test]
     fn every_lab_of_the_program_is_well_formed_and_named_as_its_file() {
-        for (file, text) in BUILT_IN {
+        for &(file, text) in BUILT_IN {
             let lab = parse(file, text).unwrap_or_else(|error| panic!("{error}"));
             assert_eq!(file, format!("labs/{}.toml", lab.name));
             assert!(!lab.steps.is_empty());
@@ -87,7 +104,7 @@ mod tests {
 
     #[test]
     fn every_twin_is_well_formed_and_all_its_addresses_are_ipv6() {
-        for (file, text) in BUILT_IN {
+        for &(file, text) in BUILT_IN {
             let twin = parse_twin(file, text).unwrap_or_else(|error| panic!("{error}"));
             let Some(twin) = twin else { continue };
             assert_eq!(
