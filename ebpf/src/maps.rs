@@ -204,6 +204,10 @@ impl forward::Tables<'static> for Maps {
         xvs_settle_v6(own.0, now, processor)
     }
     #[inline(always)]
+    fn assure(self, template: u32, is_v6: bool) {
+        xvs_assure(template, is_v6 as u32);
+    }
+    #[inline(always)]
     fn seek(self, address: Address, is_v6: bool, processor: u32) -> u64 {
         let [a, b, c, d] = address.map(u64::from);
         xvs_seek(a | b << 32, c | d << 32, is_v6 as u32, processor)
@@ -280,6 +284,14 @@ pub extern "C" fn xvs_settle(own: u64, now: u32, processor: u32) -> u64 {
 #[inline(never)]
 pub extern "C" fn xvs_settle_v6(own: u64, now: u32, processor: u32) -> u64 {
     forward::settle_v6(Maps, Handle(own), now, processor)
+}
+
+/// As [`xvs_sweep`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn xvs_assure(template: u32, is_v6: u32) -> u32 {
+    forward::assure(Maps, template, is_v6 != 0);
+    0
 }
 
 /// As [`xvs_sweep`].

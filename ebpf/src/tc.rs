@@ -65,6 +65,10 @@ stages! {
     /// A stage of `xvs_ingress`.
     xvs_tc_open_v6: OpenV6;
     /// A stage of `xvs_ingress`.
+    xvs_tc_persist: Persist;
+    /// A stage of `xvs_ingress`.
+    xvs_tc_persist_v6: PersistV6;
+    /// A stage of `xvs_ingress`.
     xvs_tc_schedule: Schedule;
     /// A stage of `xvs_ingress`.
     xvs_tc_make: Make;

@@ -40,6 +40,10 @@ stages! {
     /// A stage of `xvs_xdp`.
     xvs_xdp_open_v6: OpenV6;
     /// A stage of `xvs_xdp`.
+    xvs_xdp_persist: Persist;
+    /// A stage of `xvs_xdp`.
+    xvs_xdp_persist_v6: PersistV6;
+    /// A stage of `xvs_xdp`.
     xvs_xdp_schedule: Schedule;
     /// A stage of `xvs_xdp`.
     xvs_xdp_make: Make;

@@ -44,8 +44,12 @@ pub enum Stage {
     Answer = 18,
     /// [`Stage::Answer`] for IPv6.
     AnswerV6 = 19,
+    /// Asks the client's persistence template.
+    Persist = 20,
+    /// [`Stage::Persist`] for IPv6.
+    PersistV6 = 21,
     /// Asks the scheduler, for either family.
-    Schedule = 20,
+    Schedule = 22,
 }
 
 impl Stage {
@@ -72,6 +76,8 @@ impl Stage {
             Self::TunnelV6 => "tunnel_v6",
             Self::Answer => "answer",
             Self::AnswerV6 => "answer_v6",
+            Self::Persist => "persist",
+            Self::PersistV6 => "persist_v6",
             Self::Schedule => "schedule",
         }
     }
@@ -83,7 +89,7 @@ impl Stage {
     }
 
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::Enter,
         Self::EnterV6,
         Self::Depart,
@@ -104,6 +110,8 @@ impl Stage {
         Self::TunnelV6,
         Self::Answer,
         Self::AnswerV6,
+        Self::Persist,
+        Self::PersistV6,
         Self::Schedule,
     ];
 }

@@ -20,6 +20,9 @@ pub const MAX_PROBES: u32 = 16;
 pub const INTERFACES: u32 = 256;
 /// Number of timeouts: see [`timeout_index`].
 pub const TIMEOUTS: usize = 64;
+/// Seconds that a persistence template lasts longer, again and again, while connections go by it
+/// (`ip_vs_conn_expire`).
+pub const HELD_SECONDS: u32 = 60;
 /// No next hop, no destination: the value of an unset index.
 pub const NONE: u32 = u32::MAX;
 
@@ -79,9 +82,19 @@ pub struct Globals {
     pub cache_bypass: Cell32,
     /// IPVS's drop_packet: one packet of so many is dropped; 0 none.
     pub drop_packet: Cell32,
-    reserved: [Cell32; 6],
+    /// Bits of [`wildcards`]: which services take packets to other ports than their own.
+    pub wildcards: Cell32,
+    reserved: [Cell32; 5],
     /// Timeouts in ticks by [`timeout_index`].
     pub timeouts: Timeouts,
+}
+
+/// Bits of [`Globals::wildcards`].
+pub mod wildcards {
+    /// There are services for all ports.
+    pub const ALL_PORTS: u32 = 1;
+    /// There are TCP services on FTP's port, which its data connections belong to.
+    pub const FTP: u32 = 2;
 }
 
 /// Timeouts in ticks, by [`timeout_index`].
@@ -282,7 +295,8 @@ pub mod service_flags {
 impl ServiceCell {
     /// Set in [`ServiceCell::key`] of an IPv6 service.
     pub const IPV6: u32 = 1 << 24;
-    const MARK: u32 = 1 << 25;
+    /// Set in [`ServiceCell::key`] of a firewall mark's service.
+    pub const MARK: u32 = 1 << 25;
 
     /// Port (network order), protocol and family in one word that is never 0.
     #[inline(always)]
@@ -614,7 +628,11 @@ pub struct Carry {
     pub asked: Cell32,
     /// Whether the packet is an IPv6 one.
     pub is_v6: Cell32,
-    reserved: [Cell32; 3],
+    /// IP protocol number.
+    pub protocol: Cell32,
+    /// Number of the template that the new connection goes by, 0 for none: see the connection table.
+    pub control: Cell32,
+    reserved: Cell32,
 }
 
 /// A fragmented datagram: the key of the fragments' map.
@@ -687,6 +705,6 @@ mod tests {
         assert_eq!(size_of::<Carry>(), 128);
         assert_eq!(size_of::<LookupLine>(), 64);
         assert_eq!(size_of::<LocalityKey>(), 20);
-        assert_eq!(crate::ABI_VERSION, 2);
+        assert_eq!(crate::ABI_VERSION, 3);
     }
 }

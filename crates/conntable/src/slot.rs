@@ -5,7 +5,7 @@ mod v6;
 
 use core::fmt::Debug;
 
-use cell::Cell64;
+use cell::{Cell32, Cell64};
 
 pub use v4::SlotV4;
 pub use v6::SlotV6;
@@ -37,6 +37,8 @@ pub enum Kind {
     Template = 1,
     /// The way back of a connection whose client the real server does not see.
     Alias = 2,
+    /// One datagram of a service whose every datagram is a connection of its own. Nobody finds it.
+    OnePacket = 3,
 }
 
 /// A packet's connection. All addresses and ports in network order, as they stand in the packet.
@@ -81,6 +83,8 @@ pub struct NewConnection<A> {
     pub kind: Kind,
     /// Destination's number.
     pub destination: u32,
+    /// Number of the template that it goes by ([`crate::Position::number`]), 0 for none.
+    pub control: u32,
 }
 
 /// What a connection counts for.
@@ -112,6 +116,22 @@ pub trait Entry: Sync {
     fn is_same(&self, other: &Self) -> bool;
     /// What its counters need.
     fn load(&self) -> Load;
+    /// Of a connection: the number of the template that it goes by, 0 for none. Of a template: how
+    /// many connections go by it; changes.
+    fn control(&self) -> &Cell32;
+    /// Of a template: for how many ticks it lasts after a use; changes.
+    fn lasts(&self) -> &Cell64;
+
+    /// Whether it is a template that connections go by, which then outlives its time: 1, else 0.
+    ///
+    /// Without a branch, as insertions ask it of every slot of a bucket.
+    #[inline(always)]
+    fn is_held(&self) -> u32 {
+        let others = self.load().kind as u32 ^ Kind::Template as u32;
+        let is_template = others.wrapping_sub(1) >> 31;
+        let control = self.control().load();
+        is_template & (control | control.wrapping_neg()) >> 31
+    }
 }
 
 /// A slot: one cache line. What it says is a connection while its [word](Entry::word) says that
@@ -133,6 +153,8 @@ pub trait Slot: Entry + Default {
     fn client_hop(&self) -> &Cell64;
     /// Writes a claimed slot. Only whoever claimed it may, and only within the claim's time.
     fn write(&self, new: &NewConnection<Self::Address>);
+    /// Makes a template one that nobody finds, by the ports that IPVS gives it (65535).
+    fn retire(&self);
 
     /// IP protocol number.
     #[inline(always)]
@@ -161,6 +183,9 @@ const fn packed<A>(new: &NewConnection<A>) -> u32 {
 const fn protocol_and_kind<A>(query: &Query<A>) -> u32 {
     (query.protocol as u32) << 16 | (query.kind as u32) << 28
 }
+
+/// The port of a template that nobody finds.
+const NO_PORT: u32 = 0xffff;
 
 /// The bits of [`protocol_and_kind`].
 const PROTOCOL_AND_KIND: u32 = 0x30ff_0000;

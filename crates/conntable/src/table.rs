@@ -3,7 +3,7 @@
 use cell::{blurred, element};
 
 use crate::word::{Life, Word};
-use crate::{BUCKET_SLOTS, Bucket, Buckets, Entry, Query};
+use crate::{BUCKET_SLOTS, Bucket, Buckets, Entry, Kind, Query};
 
 /// A slot's greatest index in its bucket.
 const LAST_SLOT: u32 = BUCKET_SLOTS as u32 - 1;
@@ -19,6 +19,23 @@ pub struct Position {
     pub bucket: u32,
     /// Index in the bucket.
     pub slot: u32,
+}
+
+impl Position {
+    /// The position in one number that is never 0, for tables of less than 2^29 buckets.
+    #[inline(always)]
+    pub const fn number(self) -> u32 {
+        (self.bucket << 3 | self.slot & LAST_SLOT).wrapping_add(1)
+    }
+
+    #[inline(always)]
+    const fn of_number(number: u32) -> Self {
+        let place = number.wrapping_sub(1);
+        Self {
+            bucket: place >> 3,
+            slot: place & LAST_SLOT,
+        }
+    }
 }
 
 /// A connection that a packet asked for.
@@ -52,8 +69,9 @@ impl Handle {
         Self((epoch as u64) << EPOCH_SHIFT | place)
     }
 
+    /// Where the entry is.
     #[inline(always)]
-    const fn position(self) -> Position {
+    pub const fn position(self) -> Position {
         Position {
             bucket: (self.0 >> 3) as u32,
             slot: self.0 as u32 & LAST_SLOT,
@@ -92,6 +110,8 @@ pub struct Died {
     pub kind: u8,
     /// State in which it ended.
     pub state: u8,
+    /// The template that it went by, to be [released](Table::release); 0 for none.
+    pub control: u32,
 }
 
 /// Outcome of asking for a slot.
@@ -287,7 +307,7 @@ impl<'t, B: Buckets<'t>> Table<B> {
                     continue;
                 }
                 let entry = element(&bucket.0, slot);
-                let word = alive(entry, now, || entry.is_same(own.entry));
+                let word = alive(entry, (now, false), || entry.is_same(own.entry));
                 if !word.is_live() {
                     continue;
                 }
@@ -335,21 +355,86 @@ impl<'t, B: Buckets<'t>> Table<B> {
         None
     }
 
+    /// Puts off the end of a found template, for a connection that will go by it; `longer` as in
+    /// [`Self::sweep`]. Whether it is still there.
+    #[inline(always)]
+    pub fn renew(&self, template: &Found<'t, B::Entry>, (now, longer): (u32, u32)) -> bool {
+        if template.word.is_past(now) {
+            template.entry.lasts().store(longer as u64);
+        }
+        let lasts = template.entry.lasts().load() as u32;
+        let renewed =
+            |word: Word| word.moved(word.state(), word.one_way(), now.wrapping_add(lasts));
+        self.update(template, renewed).is_some()
+    }
+
+    /// A connection goes by a template from now on. To be called while the template lasts: it will
+    /// not be freed before it is [released](Self::release).
+    #[inline(always)]
+    pub fn hold(&self, template: u32) {
+        if let Some(entry) = self.numbered(template) {
+            entry.control().add(1);
+        }
+    }
+
+    /// A connection that went by a template, 0 for none, has ended.
+    #[inline(always)]
+    pub fn release(&self, template: u32) {
+        if template == 0 {
+            return;
+        }
+        if let Some(entry) = self.numbered(template)
+            && entry.is_held() != 0
+        {
+            entry.control().add(u32::MAX);
+        }
+    }
+
+    /// The state of a template, by its number, becomes another.
+    #[inline(always)]
+    pub fn set_state(&self, template: u32, state: u8) {
+        let Some(entry) = self.numbered(template) else {
+            return;
+        };
+        let word = Word(entry.word().load());
+        if word.is_live() && word.state() != state && entry.is_held() != 0 {
+            // Whoever changes it at the same time puts off its end; the next packet tries again.
+            let next = word.moved(state, word.one_way(), word.expiry());
+            entry.word().compare_and_swap(word.0, next.0);
+        }
+    }
+
+    #[inline(always)]
+    fn numbered(&self, number: u32) -> Option<&'t B::Entry> {
+        let position = Position::of_number(number);
+        let bucket = self.buckets.bucket(position.bucket)?;
+        Some(element(&bucket.0, position.slot))
+    }
+
     /// Ends a found connection. `None` where somebody else did.
     #[inline(always)]
     pub fn end(&self, found: &Found<'t, B::Entry>) -> Option<Died> {
         free(found.entry, found.word.epoch())
     }
 
-    /// Frees what is past its time in one bucket and tells `died` of each.
+    /// Frees what is past its time in one bucket and tells `died` of each. Templates that
+    /// connections go by last for `longer` ticks more, and from then on as long after each use.
     #[inline(always)]
-    pub fn sweep(&self, index: u32, now: u32, mut died: impl FnMut(Died)) {
+    pub fn sweep(&self, index: u32, (now, longer): (u32, u32), mut died: impl FnMut(Died)) {
         let Some(bucket) = self.buckets.bucket(index) else {
             return;
         };
         for entry in &bucket.0 {
             let word = Word(entry.word().load());
             if word.life() == Life::Free || !word.is_past(now) {
+                continue;
+            }
+            if word.is_live() && entry.is_held() != 0 {
+                let expiry = word.expiry().wrapping_add(longer);
+                let next = word.moved(word.state(), word.one_way(), expiry);
+                if entry.word().compare_and_swap(word.0, next.0) {
+                    entry.lasts().store(longer as u64);
+                }
                 continue;
             }
             let record = record(entry, word);
@@ -363,11 +448,14 @@ impl<'t, B: Buckets<'t>> Table<B> {
 #[inline(always)]
 fn record<E: Entry>(entry: &E, word: Word) -> Died {
     let load = entry.load();
+    // Without a branch: a template's is a count.
+    let is_template = (load.kind as u32 ^ Kind::Template as u32).wrapping_sub(1) >> 31;
     Died {
         destination: load.destination,
         protocol: load.protocol,
         kind: load.kind,
         state: word.state(),
+        control: entry.control().load() & is_template.wrapping_sub(1),
     }
 }
 
@@ -418,14 +506,26 @@ fn living<'t, B: Buckets<'t>>(
     now: u32,
 ) -> Word {
     let server = |destination| buckets.server(destination);
-    alive(entry, now, || entry.answers(query, server))
+    let is_template = matches!(query.kind, Kind::Template);
+    alive(entry, (now, is_template), || entry.answers(query, server))
 }
 
 /// The entry's word, if it is alive and the one that is wanted; else a free slot's.
+/// `is_template`: a template may be wanted, which outlives its time while it is held.
 #[inline(always)]
-fn alive<E: Entry>(entry: &E, now: u32, is_wanted: impl FnOnce() -> bool) -> Word {
+fn alive<E: Entry>(
+    entry: &E,
+    (now, is_template): (u32, bool),
+    is_wanted: impl FnOnce() -> bool,
+) -> Word {
     let word = Word(entry.word().load());
-    if !word.is_live() || word.is_past(now) || !is_wanted() {
+    if !word.is_live() {
+        return Word::default();
+    }
+    if word.is_past(now) && !(is_template && entry.is_held() != 0) {
+        return Word::default();
+    }
+    if !is_wanted() {
         return Word::default();
     }
     // The slot may have been given to another connection while its fields were compared.
@@ -461,7 +561,7 @@ fn take<'t, E: Entry>(
         let slot = (start + step) & LAST_SLOT;
         let entry = element(&bucket.0, slot);
         let word = Word(entry.word().load());
-        if !word.is_takeable(now) {
+        if word.is_takeable(now) as u32 & !(word.is_live() as u32 & entry.is_held()) == 0 {
             continue;
         }
         record = self::record(entry, word);

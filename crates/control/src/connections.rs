@@ -4,8 +4,10 @@ use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 
-use abi::{Tick, View, hash_connection, hash_connection_v6};
-use conntable::{BUCKET_SLOTS, Bucket, Handle, Kind, Position, Slot, SlotV4, SlotV6, Table, Word};
+use abi::{HELD_SECONDS, Tick, View, hash_connection, hash_connection_v6};
+use conntable::{
+    BUCKET_SLOTS, Bucket, Died, Handle, Kind, Position, Slot, SlotV4, SlotV6, Table, Word,
+};
 use model::{ConnectionEntry, ConnectionProtocol};
 
 use crate::publish::destination_address;
@@ -133,10 +135,12 @@ fn sweep<S: Listed>(
     let view = plane.view();
     let seed = view.globals.hash_seed.load();
     let table = table(buckets);
-    let now = plane.now();
+    let (now, longer) = (plane.now(), held_ticks(&view));
     for index in stretch {
         let bucket = index as u32;
-        table.sweep(bucket, now, |died| loads::settle_death(&view, died));
+        table.sweep(bucket, (now, longer), |died| {
+            settle_death(&view, &table, died);
+        });
         for (slot, entry) in (0..).zip(&buckets[index].0) {
             if !Word(entry.word().load()).is_live() {
                 continue;
@@ -152,6 +156,17 @@ fn sweep<S: Listed>(
     }
 }
 
+/// How long a template that connections go by lasts after its time, in ticks.
+fn held_ticks(view: &View<'_>) -> Tick {
+    HELD_SECONDS * view.globals.ticks_per_second.load()
+}
+
+/// Takes an entry that ended out of the counts, and from its template.
+fn settle_death<S: Slot>(view: &View<'_>, table: &Table<&[Bucket<S>]>, died: Died) {
+    table.release(died.control);
+    loads::settle_death(view, died);
+}
+
 fn table<S: Slot>(buckets: &[Bucket<S>]) -> Table<&[Bucket<S>]> {
     Table::new(buckets, buckets.len() as u32 - 1)
 }
@@ -165,9 +180,11 @@ pub fn sweep_dead(plane: &impl Plane) {
 fn sweep_dead_of<S: Slot>(plane: &impl Plane, buckets: &[Bucket<S>]) {
     let view = plane.view();
     let table = table(buckets);
-    let now = plane.now();
+    let (now, longer) = (plane.now(), held_ticks(&view));
     for index in 0..buckets.len() as u32 {
-        table.sweep(index, now, |died| loads::settle_death(&view, died));
+        table.sweep(index, (now, longer), |died| {
+            settle_death(&view, &table, died);
+        });
     }
 }
 
@@ -195,7 +212,7 @@ fn end_connections_of<S: Slot>(
             if let Some(found) = table.at(Handle::new(position, word.epoch()), now)
                 && let Some(died) = table.end(&found)
             {
-                loads::settle_death(&view, died);
+                settle_death(&view, &table, died);
             }
         }
     }
@@ -223,7 +240,8 @@ fn list_of<S: Listed>(plane: &impl Plane, buckets: &[Bucket<S>], list: &mut Vec<
 fn entry<S: Listed>(view: &View<'_>, slot: &S, now: Tick) -> Option<ConnectionEntry> {
     let word = Word(slot.word().load());
     let load = slot.load();
-    if !word.is_live() || word.is_past(now) || load.kind == Kind::Alias as u8 {
+    let is_hidden = load.kind == Kind::Alias as u8 || load.kind == Kind::OnePacket as u8;
+    if !word.is_live() || is_hidden || word.is_past(now) && slot.is_held() == 0 {
         return None;
     }
     let protocol = match load.protocol {
@@ -232,15 +250,15 @@ fn entry<S: Listed>(view: &View<'_>, slot: &S, now: Tick) -> Option<ConnectionEn
         132 => ConnectionProtocol::Sctp,
         _ => ConnectionProtocol::Ip,
     };
-    let state = if load.kind == Kind::Template as u8 && word.state() == TEMPLATE_ASSURED {
-        "ASSURED"
-    } else {
-        state_name(protocol, word.state())
+    let state = match (load.kind == Kind::Template as u8, word.state()) {
+        (true, TEMPLATE_ASSURED) => "ASSURED",
+        (true, _) => "NONE",
+        (false, state) => state_name(protocol, state),
     };
     let end = |address: IpAddr, port: u16| SocketAddr::new(address, u16::from_be(port));
     let listed = ConnectionEntry {
         protocol,
-        expires: word.expiry().wrapping_sub(now) / view.globals.ticks_per_second.load().max(1),
+        expires: left(word, now, held_ticks(view)) / view.globals.ticks_per_second.load().max(1),
         state: Cow::Borrowed(state),
         client: end(S::ip(slot.client()), slot.client_port()),
         virtual_address: end(S::ip(slot.virtual_address()), slot.virtual_port()),
@@ -252,6 +270,16 @@ fn entry<S: Listed>(view: &View<'_>, slot: &S, now: Tick) -> Option<ConnectionEn
     };
     // The slot may have been given to another connection while it was read.
     (Word(slot.word().load()).epoch() == word.epoch()).then_some(listed)
+}
+
+/// Ticks that an entry has left; a template that outlived its time is about to get `longer` more.
+fn left(word: Word, now: Tick, longer: Tick) -> Tick {
+    if word.is_past(now) {
+        let over = now.wrapping_sub(word.expiry());
+        longer - over % longer.max(1)
+    } else {
+        word.expiry().wrapping_sub(now)
+    }
 }
 
 /// State of a template of which a connection got past its handshake (`IP_VS_CTPL_S_ASSURED`).

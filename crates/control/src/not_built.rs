@@ -49,16 +49,7 @@ fn of_service(service: &Service) -> Vec<&'static str> {
         } => {
             missing.push("SCTP is not built yet; its packets are left to the kernel");
         }
-        ServiceKey::Address { port: 0, .. } => {
-            missing.push("services for all ports are not built yet");
-        }
         ServiceKey::Address { .. } => {}
-    }
-    if service.persistence.is_some() {
-        missing.push("persistence is not built yet; new connections are dropped");
-    }
-    if service.one_packet {
-        missing.push("one-packet scheduling is not built yet; its packets are dropped");
     }
     if !matches!(
         service.scheduler,

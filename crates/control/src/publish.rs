@@ -18,12 +18,14 @@ mod lists;
 mod plan;
 mod planner;
 mod records;
+mod traits;
 mod write;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use model::{DestinationKey, ServiceKey};
+use abi::{View, wildcards};
+use model::{DestinationKey, Protocol, ServiceKey};
 
 pub use adopt::Damaged;
 pub(crate) use cells::destination_address;
@@ -181,6 +183,9 @@ impl Publisher {
             return Err(error);
         }
         write_new(&view, &plan);
+        let wildcards = &view.globals.wildcards;
+        let asked = plan.records.iter().map(|(key, _)| wildcards_of(key));
+        wildcards.store(asked.fold(wildcards.load(), |all, one| all | one));
         if plan.edits.is_empty() {
             write_changed(&view, &plan);
         } else {
@@ -193,7 +198,20 @@ impl Publisher {
             }
         }
         self.settle(plan, &is_local);
+        self.write_wildcards(&view);
         Ok(())
+    }
+
+    /// Tells packets whether there is any service that takes them to other ports than its own.
+    fn write_wildcards(&self, view: &View<'_>) {
+        let wildcards = &view.globals.wildcards;
+        if wildcards.load() != 0 {
+            let present = self
+                .records
+                .iter()
+                .filter(|(_, record)| record.placed.is_some());
+            wildcards.store(present.fold(0, |all, (key, _)| all | wildcards_of(key)));
+        }
     }
 
     /// Takes a written plan into the books.
@@ -350,5 +368,21 @@ impl Publisher {
     /// How many service and destination numbers are in use, and how many there are.
     pub fn usage(&self) -> [(u32, u32); 2] {
         [&self.service_numbers, &self.destination_numbers].map(|n| (n.used(), n.limit()))
+    }
+}
+
+/// FTP's port.
+const FTP: u16 = 21;
+
+/// Which packets a service may take to other ports than its own: bits of [`wildcards`].
+fn wildcards_of(key: &ServiceKey) -> u32 {
+    match *key {
+        ServiceKey::Address { port: 0, .. } => wildcards::ALL_PORTS,
+        ServiceKey::Address {
+            port: FTP,
+            protocol: Protocol::Tcp,
+            ..
+        } => wildcards::FTP,
+        _ => 0,
     }
 }

@@ -81,9 +81,8 @@ impl Schedule {
 
 /// Whether the data plane can schedule for a service as its settings ask.
 pub(crate) fn is_built(service: &Service) -> bool {
-    let scheduler = matches!(
+    matches!(
         service.scheduler,
         Scheduler::Rr | Scheduler::Wrr | Scheduler::Lc | Scheduler::Wlc
-    );
-    scheduler && service.persistence.is_none() && !service.one_packet
+    )
 }

@@ -1,7 +1,9 @@
 //! How long connections live.
 
-use abi::{Tick, View, timeout_index};
+use abi::{View, timeout_index};
 use model::{Protocol, Timeouts};
+
+use crate::words;
 
 /// Seconds by TCP state (`ip_vs_proto_tcp.c`): NONE, ESTABLISHED, SYN_SENT, SYN_RECV, FIN_WAIT,
 /// TIME_WAIT, CLOSE, CLOSE_WAIT, LAST_ACK, LISTEN, SYNACK, and one more without a name.
@@ -24,10 +26,6 @@ pub(crate) fn write_timeouts(view: &View<'_>, timeouts: &Timeouts) {
 }
 
 fn write(view: &View<'_>, protocol: Protocol, state: u8, seconds: u32) {
-    // Ticks are compared by their signed difference.
-    const LONGEST: Tick = i32::MAX.unsigned_abs();
-    let ticks = seconds
-        .saturating_mul(view.globals.ticks_per_second.load())
-        .min(LONGEST);
+    let ticks = words::ticks(view, seconds);
     view.globals.timeouts.0[timeout_index(protocol.number(), state)].store(ticks);
 }

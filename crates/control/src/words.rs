@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use abi::Address;
+use abi::{Address, Tick, View};
 use cell::Cell32;
 
 /// An IPv4 address: one word.
@@ -53,6 +53,15 @@ pub(crate) fn store(cells: &[Cell32; 4], address: Address) {
     for (cell, word) in cells.iter().zip(address) {
         cell.store(word);
     }
+}
+
+/// Seconds in ticks, as many as can be told from the past: ticks are compared by their signed
+/// difference.
+pub(crate) fn ticks(view: &View<'_>, seconds: u32) -> Tick {
+    const LONGEST: Tick = i32::MAX.unsigned_abs();
+    seconds
+        .saturating_mul(view.globals.ticks_per_second.load())
+        .min(LONGEST)
 }
 
 #[cfg(test)]

@@ -4,11 +4,11 @@ use abi::{DestinationCell, Globals, LoadCell, Reason, Tick, destination_flags};
 use conntable::{Direction, Entry as _, Found, Kind, Query, Word};
 
 use crate::counters;
-use crate::family::{Family, Header as _};
+use crate::family::{Family, Header as _, V4, V6};
 use crate::host::{Host, Tables, connections};
 use crate::lookup::Role;
 use crate::packet::{Packet, Ports};
-use crate::state::{after_packet, is_active};
+use crate::state::{after_packet, is_active, is_past_handshake};
 use crate::verdict::Step;
 
 /// The question for the connection of a TCP or UDP packet.
@@ -109,7 +109,25 @@ pub(crate) fn end<'t, F: Family, H: Host<'t>>(
 ) {
     let tables = host.tables();
     if let Some(died) = connections::<F, _>(tables, globals).end(found) {
-        counters::settle_death(tables, died);
+        counters::settle_death::<F, _>(tables, globals, died);
+    }
+}
+
+/// State of a template of which a connection got past its handshake (`IP_VS_CTPL_S_ASSURED`).
+const ASSURED: u8 = 1;
+
+/// Notes that a connection which goes by this template got past its handshake.
+///
+/// Tables whose functions the kernel verifies one by one give this as [`Tables::assure`].
+#[inline(always)]
+pub fn assure<'t, T: Tables<'t>>(tables: T, template: u32, is_v6: bool) {
+    let Some(globals) = tables.globals() else {
+        return;
+    };
+    if is_v6 {
+        connections::<V6, T>(tables, globals).set_state(template, ASSURED);
+    } else {
+        connections::<V4, T>(tables, globals).set_state(template, ASSURED);
     }
 }
 
@@ -125,8 +143,14 @@ pub(crate) fn advance<'t, F: Family, H: Host<'t>>(
 ) {
     let protocol = found.entry.load().protocol;
     let next = |word: Word| after_packet(globals, protocol, flags, direction, word, now);
-    if let Some((old, new)) = connections::<F, _>(host.tables(), globals).update(found, next) {
-        let was = is_active(protocol, old.state());
-        counters::state_changed(load, was, is_active(protocol, new.state()));
+    let tables = host.tables();
+    let Some((old, new)) = connections::<F, _>(tables, globals).update(found, next) else {
+        return;
+    };
+    let was = is_active(protocol, old.state());
+    counters::state_changed(load, was, is_active(protocol, new.state()));
+    let control = found.entry.control().load();
+    if control != 0 && is_past_handshake(protocol, direction, (old, new)) {
+        tables.assure(control, F::IS_V6);
     }
 }

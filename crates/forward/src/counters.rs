@@ -5,14 +5,15 @@ use conntable::{Died, Direction, Kind};
 
 use crate::connection::Chosen;
 use crate::family::Family;
-use crate::host::{Host, Tables};
+use crate::host::{Host, Tables, connections};
 use crate::packet::Packet;
 use crate::state::is_active;
 
-/// Takes a connection that ended out of its destination's counters. To be called exactly once for
-/// each [`Died`].
+/// Takes a connection that ended out of its destination's counters, and from the template that it
+/// went by. To be called exactly once for each [`Died`].
 #[inline(always)]
-pub fn settle_death<'t, T: Tables<'t>>(tables: T, died: Died) {
+pub(crate) fn settle_death<'t, F: Family, T: Tables<'t>>(tables: T, globals: &Globals, died: Died) {
+    connections::<F, T>(tables, globals).release(died.control);
     let (Some(load), Some(destination)) = (
         tables.load(died.destination),
         tables.destination(died.destination),

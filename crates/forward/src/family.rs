@@ -58,6 +58,8 @@ pub(crate) trait Family: Copy + 'static {
     const FRAGMENT: Stage;
     /// What deals with ICMP.
     const RELAY: Stage;
+    /// What asks a client's template.
+    const PERSIST: Stage;
     /// What makes a connection to a chosen destination.
     const MAKE: Stage;
     /// What forwards a packet for which a connection was made.

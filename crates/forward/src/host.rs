@@ -101,6 +101,11 @@ pub trait Tables<'t>: Copy {
     fn settle_v6(self, own: Handle, now: Tick, processor: u32) -> u64 {
         crate::settle_v6(self, own, now, processor)
     }
+    /// [`crate::assure`], likewise.
+    #[inline(always)]
+    fn assure(self, template: u32, is_v6: bool) {
+        crate::assure(self, template, is_v6);
+    }
     /// [`crate::seek`], likewise.
     #[inline(always)]
     fn seek(self, address: Address, is_v6: bool, processor: u32) -> u64 {

@@ -27,6 +27,7 @@ mod onward;
 mod open;
 mod outer_error;
 mod packet;
+mod persist;
 mod process;
 mod relay;
 mod route;
@@ -36,7 +37,7 @@ mod sweep;
 mod tunnel;
 mod verdict;
 
-pub use counters::settle_death;
+pub use connection::assure;
 pub use host::{Host, Tables};
 pub use open::{settle, settle_v6};
 pub use process::{process, process_departing, run};

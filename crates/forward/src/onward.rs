@@ -2,7 +2,7 @@
 
 use abi::{Globals, Reason, Tick, method};
 use cell::blurred;
-use conntable::{Direction, End, Found, Handle, Slot as _};
+use conntable::{Direction, End, Entry as _, Found, Handle, Kind, Slot as _};
 
 use crate::connection::{self, Chosen};
 use crate::counters;
@@ -55,7 +55,12 @@ pub(crate) fn found<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
         role: Role::carried(carry),
         now,
     };
-    onward(host, globals, &passage, &found)
+    let result = onward(host, globals, &passage, &found);
+    // Later fragments of a datagram still need it, for as long as it would last otherwise.
+    if found.entry.load().kind == Kind::OnePacket as u8 && packet.fragment == Fragment::NONE {
+        connection::end::<F, H>(host, globals, &found);
+    }
+    result
 }
 
 /// Sends a packet on.

@@ -1,6 +1,8 @@
 //! Packets to a virtual service that may open a connection.
 
-use abi::{Globals, Reason, Scheduling, Stage, Tick, method};
+use abi::{
+    Globals, Reason, Scheduling, ServiceCell, Stage, Tick, method, service_flags, wildcards,
+};
 use conntable::{
     Claim, Direction, End, Entry as _, Found, Handle, Kind, NewConnection, Query, Slot as _, Word,
 };
@@ -14,11 +16,17 @@ use crate::host::{Host, Tables, connections};
 use crate::lookup::{self, TO_SERVICE};
 use crate::onward::hand_over;
 use crate::packet::{Fragment, Packet, Ports};
+use crate::persist;
 use crate::state::{after_packet, is_active, is_reusable};
 use crate::verdict::{Step, Verdict};
 
 /// Ticks for which a claimed slot that nobody publishes stays taken.
-const CLAIM_TICKS: Tick = 1000;
+pub(crate) const CLAIM_TICKS: Tick = 1000;
+/// The port that active FTP's data connections come from, network order. They belong to the control
+/// connection's real server, and are never scheduled.
+const FTP_DATA: u16 = 20u16.to_be();
+/// The first port that anybody may bind: passive FTP's data connections go to none below.
+const FIRST_UNPRIVILEGED: u16 = 1024;
 
 /// The stage: a TCP segment or UDP datagram to a virtual address, with or without connection.
 #[inline(always)]
@@ -42,8 +50,9 @@ pub(crate) fn open<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
     }
 }
 
-/// Ends a connection where a client's packet opens it anew, or where the destination is gone and
-/// `expire_nodest_conn` says to forget it. Whether it did.
+/// Ends a connection where a client's packet opens it anew, or where the destination is gone (for a
+/// packet that opens: takes nothing new) and `expire_nodest_conn` says to forget it. Whether it did.
+/// One that goes by a template is not opened anew: it would come back to the same real server.
 #[inline(always)]
 fn is_over<'t, F: Family, H: Host<'t>>(
     host: &H,
@@ -54,12 +63,14 @@ fn is_over<'t, F: Family, H: Host<'t>>(
     let opens = ports.flags & tcp::SYN != 0;
     let forgets = globals.expire_nodest_conn.load() != 0;
     let word = found.word;
-    let opens_anew =
-        opens && is_reusable(globals.conn_reuse_mode.load(), word.state(), word.one_way());
+    let is_controlled = found.entry.control().load() != 0;
+    let opens_anew = opens
+        && !is_controlled
+        && is_reusable(globals.conn_reuse_mode.load(), word.state(), word.one_way());
     if opens_anew {
         host.count(Reason::ConnectionReused);
     }
-    let is_over = opens_anew || forgets && !is_available::<F, H>(host, found);
+    let is_over = opens_anew || forgets && is_lost::<F, H>(host, found, opens);
     if is_over {
         connection::end::<F, H>(host, globals, found);
     }
@@ -67,9 +78,12 @@ fn is_over<'t, F: Family, H: Host<'t>>(
 }
 
 #[inline(always)]
-fn is_available<'t, F: Family, H: Host<'t>>(host: &H, found: &Found<'t, F::Slot>) -> bool {
-    Chosen::by_number(host.tables(), found.entry.load().destination)
-        .is_ok_and(|chosen| chosen.is_available())
+fn is_lost<'t, F: Family, H: Host<'t>>(host: &H, found: &Found<'t, F::Slot>, opens: bool) -> bool {
+    let number = found.entry.load().destination;
+    let Ok(chosen) = Chosen::by_number(host.tables(), number) else {
+        return true;
+    };
+    !chosen.is_available() || opens && chosen.cell.weight.load() == 0
 }
 
 /// Finds the service, and leaves to the scheduler what it may go by.
@@ -80,16 +94,20 @@ fn enquire<'t, F: Family, H: Host<'t>>(
     query: &Query<F::Address>,
     (ports, now): (&Ports, Tick),
 ) -> Step<Verdict> {
-    let key = abi::ServiceCell::key(query.port, query.protocol, F::IS_V6);
-    let address = F::words(query.address);
     let (cell, index) =
-        lookup::service(host.tables(), globals, address, key).ok_or(Reason::NoService)?;
+        service_of::<F, _>(host.tables(), globals, query).ok_or(Reason::NoService)?;
     if query.protocol == ipv4::TCP && !opens(globals, ports.flags) {
         return Err(Reason::NotSyn);
+    }
+    let is_persistent = cell.persistence.load() != 0;
+    let is_own_port = cell.key.load() as u16 == query.port;
+    if query.client_port == FTP_DATA || !is_persistent && !is_own_port {
+        return Err(Reason::NoService);
     }
     if cell.scheduling.load() == Scheduling::NotBuilt as u32 {
         return Err(Reason::SchedulerNotBuilt);
     }
+    let address = F::words(query.address);
     let carry = host.carry().ok_or(Reason::TableMissing)?;
     let client = F::words(query.client);
     for word in 0..4 {
@@ -101,7 +119,44 @@ fn enquire<'t, F: Family, H: Host<'t>>(
     carry.service.store(index);
     carry.asked.store(0);
     carry.is_v6.store(F::IS_V6 as u32);
-    Ok(Verdict::go_on(Stage::Schedule))
+    carry
+        .ports
+        .store(query.client_port as u32 | (query.port as u32) << 16);
+    carry.protocol.store(query.protocol as u32);
+    carry.control.store(0);
+    Ok(Verdict::go_on(if is_persistent {
+        F::PERSIST
+    } else {
+        Stage::Schedule
+    }))
+}
+
+/// The service of a packet that may open a connection: its port's; else FTP's, where the port may be
+/// one of FTP's data connections; else the one for all ports (`ip_vs_service_find`).
+#[inline(always)]
+fn service_of<'t, F: Family, T: Tables<'t>>(
+    tables: T,
+    globals: &Globals,
+    query: &Query<F::Address>,
+) -> Option<(&'t ServiceCell, u32)> {
+    let address = F::words(query.address);
+    let on = |port: u16| {
+        let key = ServiceCell::key(port, query.protocol, F::IS_V6);
+        lookup::service(tables, globals, address, key)
+    };
+    let own = on(query.port);
+    let wildcards = globals.wildcards.load();
+    if own.is_some() || wildcards == 0 {
+        return own;
+    }
+    let is_data = query.port == FTP_DATA || u16::from_be(query.port) >= FIRST_UNPRIVILEGED;
+    if wildcards & wildcards::FTP != 0 && query.protocol == ipv4::TCP && is_data {
+        let ftp = on(persist::FTP);
+        if ftp.is_some() {
+            return ftp;
+        }
+    }
+    on(0)
 }
 
 /// Whether a segment without connection opens one.
@@ -126,12 +181,55 @@ pub(crate) fn make<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
     let query = query_of(&packet, &ports, TO_SERVICE);
     let carry = host.carry().ok_or(Reason::TableMissing)?;
     let chosen = Chosen::by_number(host.tables(), carry.destination.load())?;
-    if is_ambiguous::<F, H>(host, globals, &query, &chosen, now) && carry.asked.load() < 2 {
+    let service = host
+        .tables()
+        .service(carry.service.load())
+        .ok_or(Reason::TableMissing)?;
+    let control = carry.control.load();
+    let new = NewConnection {
+        client: query.client,
+        client_port: query.client_port,
+        virtual_address: query.address,
+        virtual_port: query.port,
+        destination_address: chosen.address::<F>(),
+        destination_port: port(service, &chosen, query.port),
+        protocol: query.protocol,
+        method: chosen.method(),
+        kind: kind(service, query.protocol),
+        destination: chosen.number,
+        control,
+    };
+    let may_choose = control == 0 && carry.asked.load() < 2;
+    if may_choose && is_ambiguous::<F, H>(host, globals, &new, now) {
         host.count(Reason::AmbiguousReply);
         return Ok(Verdict::go_on(Stage::Schedule));
     }
-    let handle = entry::<F, H>(host, globals, (&query, &chosen), (&ports, now))?;
+    let handle = entry::<F, H>(host, globals, (&new, &chosen), (&ports, now))?;
     hand_over::<F, H>(host, handle, TO_SERVICE)
+}
+
+/// The real server's port, for a packet to the virtual `port`: the destination's own where the packet
+/// is to the service's own port, or the destination has one and nothing keeps ports together.
+#[inline(always)]
+fn port(service: &ServiceCell, chosen: &Chosen<'_>, port: u16) -> u16 {
+    let is_persistent = service.persistence.load() != 0;
+    let is_own = service.key.load() as u16 == port;
+    if chosen.port() == 0 || is_persistent && !is_own {
+        port
+    } else {
+        chosen.port()
+    }
+}
+
+/// What a packet makes of a service.
+#[inline(always)]
+fn kind(service: &ServiceCell, protocol: u8) -> Kind {
+    let is_one_packet = service.flags.load() & service_flags::ONE_PACKET != 0;
+    if is_one_packet && protocol == ipv4::UDP {
+        Kind::OnePacket
+    } else {
+        Kind::Connection
+    }
 }
 
 /// Makes the connection's entry and gives its handle's number.
@@ -139,45 +237,42 @@ pub(crate) fn make<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
 fn entry<'t, F: Family, H: Host<'t>>(
     host: &H,
     globals: &Globals,
-    (query, chosen): (&Query<F::Address>, &Chosen<'t>),
+    (new, chosen): (&NewConnection<F::Address>, &Chosen<'t>),
     (ports, now): (&Ports, Tick),
 ) -> Step<u64> {
     let (tables, processor) = (host.tables(), host.processor());
-    let hash = F::hash(globals, query.client, query.client_port, query.protocol);
+    let hash = F::hash(globals, new.client, new.client_port, new.protocol);
     let table = connections::<F, _>(tables, globals);
     let Claim::Slot(claimed, died) = table.claim(hash, now, now.wrapping_add(CLAIM_TICKS)) else {
         return Err(Reason::TableFull);
     };
     if let Some(died) = died {
         host.count(Reason::Expired);
-        counters::settle_death(tables, died);
+        counters::settle_death::<F, _>(tables, globals, died);
     }
     if claimed.second {
         host.count(Reason::SecondBucket);
     }
-    let method = chosen.method();
-    claimed.entry.write(&NewConnection {
-        client: query.client,
-        client_port: query.client_port,
-        virtual_address: query.address,
-        virtual_port: query.port,
-        destination_address: chosen.address::<F>(),
-        destination_port: chosen.port(),
-        protocol: query.protocol,
-        method,
-        kind: Kind::Connection,
-        destination: chosen.number,
-    });
-    let born = Word::default().moved(0, method != method::MASQUERADE, 0);
+    claimed.entry.write(new);
+    let born = Word::default().moved(0, new.method != method::MASQUERADE, 0);
     let event = Direction::ToServer;
-    let first = after_packet(globals, query.protocol, ports.flags, event, born, now);
-    let word = table
-        .publish(&claimed, first.state(), first.one_way(), first.expiry())
-        .ok_or(Reason::TableFull)?;
-    let active = is_active(query.protocol, first.state());
-    counters::connection_made(chosen.cell, chosen.load, active);
+    let first = after_packet(globals, new.protocol, ports.flags, event, born, now);
+    // First, as the connection may end as soon as others see it.
+    if new.control != 0 {
+        table.hold(new.control);
+    }
+    let published = table.publish(&claimed, first.state(), first.one_way(), first.expiry());
+    let Some(word) = published else {
+        table.release(new.control);
+        return Err(Reason::TableFull);
+    };
     counters::scheduled(tables, processor, globals, chosen);
     let own = Handle::new(claimed.position, word.epoch());
+    if new.kind == Kind::OnePacket {
+        return Ok(own.0);
+    }
+    let active = is_active(new.protocol, first.state());
+    counters::connection_made(chosen.cell, chosen.load, active);
     Ok(F::settle(tables, own, now, processor))
 }
 
@@ -185,18 +280,19 @@ fn entry<'t, F: Family, H: Host<'t>>(
 fn is_ambiguous<'t, F: Family, H: Host<'t>>(
     host: &H,
     globals: &Globals,
-    query: &Query<F::Address>,
-    chosen: &Chosen<'t>,
+    new: &NewConnection<F::Address>,
     now: Tick,
 ) -> bool {
     let reply = Query {
+        client: new.client,
+        client_port: new.client_port,
+        protocol: new.protocol,
+        kind: Kind::Connection,
         end: End::Server,
-        address: chosen.address::<F>(),
-        port: chosen.port(),
-        ..*query
+        address: new.destination_address,
+        port: new.destination_port,
     };
-    chosen.method() == method::MASQUERADE
-        && find::<F, _>(host.tables(), globals, &reply, now).is_some()
+    new.method == method::MASQUERADE && find::<F, _>(host.tables(), globals, &reply, now).is_some()
 }
 
 /// Leaves one of the entries that several processors made for one connection at once, of which
@@ -228,7 +324,7 @@ fn try_settle<'t, F: Family, T: Tables<'t>>(
     let hash = F::hash(globals, client, port, own.entry.load().protocol);
     let kept = table.settle(hash, own, now, |lost| {
         tables.count(processor, Reason::LostRace as u32);
-        counters::settle_death(tables, lost);
+        counters::settle_death::<F, T>(tables, globals, lost);
     });
     Some(kept.handle())
 }

@@ -12,7 +12,7 @@ use crate::lookup::{self, Role};
 use crate::onward::{self, Passage, onward};
 use crate::packet::{Fragment, Link, Packet, Ports};
 use crate::verdict::{Action, Step, Verdict};
-use crate::{answer, fragment, open, relay, schedule, sweep, tunnel};
+use crate::{answer, fragment, open, persist, relay, schedule, sweep, tunnel};
 
 /// Decides over a packet that came in, and rewrites it accordingly.
 #[inline(always)]
@@ -52,6 +52,8 @@ pub fn run<'t, H: Host<'t>>(host: &mut H, stage: Stage) -> Verdict {
         Stage::OpenV6 => open::open::<V6, H>(host),
         Stage::Make => open::make::<V4, H>(host),
         Stage::MakeV6 => open::make::<V6, H>(host),
+        Stage::Persist => persist::persist::<V4, H>(host),
+        Stage::PersistV6 => persist::persist::<V6, H>(host),
         Stage::Schedule => schedule::schedule(host),
         Stage::Onward => onward::found::<V4, H>(host),
         Stage::OnwardV6 => onward::found::<V6, H>(host),

@@ -1,8 +1,8 @@
 //! Which destination takes a new connection.
 
 use abi::{
-    DestinationCell, LOOKUP_LINE, LoadCell, LocalityKey, MAX_COMPARED, NONE, Reason, Scheduling,
-    ServiceCell, destination_flags, service_flags,
+    Carry, DestinationCell, LOOKUP_LINE, LoadCell, LocalityKey, MAX_COMPARED, NONE, Reason,
+    Scheduling, ServiceCell, destination_flags, service_flags,
 };
 use cell::{blurred, element};
 use sched::address::Address;
@@ -12,6 +12,7 @@ use sched::{dh, lblc, lblcr, locality, maglev, mh, sh, twos};
 use crate::answer;
 use crate::family::{Family as _, V4, V6};
 use crate::host::{Host, Tables};
+use crate::persist::FTP;
 use crate::verdict::{Step, Verdict};
 
 /// How many positions of a sequence are tried before the list decides: more than one only where
@@ -30,19 +31,39 @@ const LOTTERY_TRIES: u32 = 8;
 #[inline(always)]
 pub(crate) fn schedule<'t, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
     let carry = host.carry().ok_or(Reason::TableMissing)?;
+    let service = host
+        .tables()
+        .service(carry.service.load())
+        .ok_or(Reason::TableMissing)?;
     let number = pick(host.tables(), carry.service.load(), host.processor());
     let asked = carry.asked.load();
     carry.asked.store(asked + 1);
     if number != NONE {
         carry.destination.store(number);
     } else if asked == 0 {
-        return Err(Reason::NoDestination);
+        return Err(nobody(service, carry));
     }
-    Ok(Verdict::go_on(if carry.is_v6.load() == 0 {
-        V4::MAKE
+    let is_persistent = service.persistence.load() != 0;
+    Ok(Verdict::go_on(
+        match (is_persistent, carry.is_v6.load() != 0) {
+            (true, false) => V4::PERSIST,
+            (true, true) => V6::PERSIST,
+            (false, false) => V4::MAKE,
+            (false, true) => V6::MAKE,
+        },
+    ))
+}
+
+/// Why a packet goes nowhere for which there is no destination. FTP's data connections may have
+/// been meant for the director itself (`ip_vs_leave`).
+#[inline(always)]
+fn nobody(service: &ServiceCell, carry: &Carry) -> Reason {
+    let port = (carry.ports.load() >> 16) as u16;
+    if service.key.load() as u16 == FTP && port != FTP {
+        Reason::NoService
     } else {
-        V6::MAKE
-    }))
+        Reason::NoDestination
+    }
 }
 
 /// The end of the way of a packet that nobody took: see [`answer::instead`].

@@ -176,6 +176,21 @@ fn tcp_state(
     )
 }
 
+/// Whether a packet takes its connection past its handshake: to TCP's ESTABLISHED, or as an answer
+/// to a UDP client.
+#[inline(always)]
+pub(crate) fn is_past_handshake(
+    protocol: u8,
+    direction: Direction,
+    (old, new): (Word, Word),
+) -> bool {
+    if protocol == ipv4::TCP {
+        new.state() == tcp::ESTABLISHED && old.state() != tcp::ESTABLISHED
+    } else {
+        direction == Direction::ToClient
+    }
+}
+
 /// Whether a SYN on a connection in this state opens a new one (IPVS's conn_reuse_mode).
 #[inline(always)]
 pub(crate) const fn is_reusable(mode: u32, state: u8, one_way: bool) -> bool {

@@ -1,6 +1,6 @@
 //! Freeing what has died, by the packets themselves: goes on while no daemon runs.
 
-use abi::{Globals, Reason, Tick};
+use abi::{Globals, HELD_SECONDS, Reason, Tick};
 
 use crate::counters::settle_death;
 use crate::family::{Family, V4, V6};
@@ -29,10 +29,11 @@ fn sweep_family<'t, F: Family, T: Tables<'t>>(
 ) {
     let table = connections::<F, T>(tables, globals);
     let mask = F::bucket_mask(globals);
+    let longer = HELD_SECONDS * globals.ticks_per_second.load();
     for index in 0..BUCKETS_A_TICK {
-        table.sweep(first.wrapping_add(index) & mask, now, |died| {
+        table.sweep(first.wrapping_add(index) & mask, (now, longer), |died| {
             tables.count(processor, Reason::Expired as u32);
-            settle_death(tables, died);
+            settle_death::<F, T>(tables, globals, died);
         });
     }
 }

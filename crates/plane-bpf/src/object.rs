@@ -44,13 +44,16 @@ const STAGES: [Stages; 2] = [
         prefix: "xvs_xdp_",
         has: |stage| {
             use Stage::{
-                EnterV6, Make, MakeV6, Onward, OnwardV6, Open, OpenV6, Schedule, Tunnel, TunnelV6,
+                EnterV6, Make, MakeV6, Onward, OnwardV6, Open, OpenV6, Persist, PersistV6,
+                Schedule, Tunnel, TunnelV6,
             };
             matches!(
                 stage,
                 EnterV6
                     | Open
                     | OpenV6
+                    | Persist
+                    | PersistV6
                     | Schedule
                     | Make
                     | MakeV6

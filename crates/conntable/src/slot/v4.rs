@@ -3,7 +3,7 @@
 use cell::{Cell32, Cell64};
 
 use super::{
-    Entry, Load, NewConnection, PROTOCOL_AND_KIND, Query, Slot, packed, protocol_and_kind,
+    Entry, Load, NO_PORT, NewConnection, PROTOCOL_AND_KIND, Query, Slot, packed, protocol_and_kind,
 };
 
 /// A connection over IPv4: one cache line.
@@ -12,7 +12,7 @@ use super::{
 ///  0 word                      8 client's next hop: generation | index
 /// 16 client      20 virtual   24 destination (addresses)
 /// 28 client port | virtual port   32 destination port | protocol | method | kind
-/// 36 destination (number)     40 to 63 spare
+/// 36 destination (number)     40 control      44 to 63 spare
 /// ```
 #[repr(C, align(64))]
 #[derive(Debug, Default)]
@@ -25,7 +25,8 @@ pub struct SlotV4 {
     client_and_virtual_port: Cell32,
     packed: Cell32,
     destination: Cell32,
-    spare: [Cell32; 6],
+    control: Cell32,
+    spare: [Cell32; 5],
 }
 
 impl Entry for SlotV4 {
@@ -67,6 +68,16 @@ impl Entry for SlotV4 {
     #[inline(always)]
     fn load(&self) -> Load {
         super::load(self.destination.load(), self.packed.load())
+    }
+
+    #[inline(always)]
+    fn control(&self) -> &Cell32 {
+        &self.control
+    }
+
+    #[inline(always)]
+    fn lasts(&self) -> &Cell64 {
+        &self.client_hop
     }
 }
 
@@ -116,5 +127,12 @@ impl Slot for SlotV4 {
             .store(new.client_port as u32 | (new.virtual_port as u32) << 16);
         self.packed.store(packed(new));
         self.destination.store(new.destination);
+        self.control.store(new.control);
+    }
+
+    #[inline(always)]
+    fn retire(&self) {
+        self.packed.store(self.packed.load() | NO_PORT);
+        self.client_and_virtual_port.store(NO_PORT << 16);
     }
 }

@@ -3,7 +3,7 @@
 use cell::{Cell32, Cell64};
 
 use super::{
-    Entry, Load, NewConnection, PROTOCOL_AND_KIND, Query, Slot, packed, protocol_and_kind,
+    Entry, Load, NO_PORT, NewConnection, PROTOCOL_AND_KIND, Query, Slot, packed, protocol_and_kind,
 };
 use crate::End;
 
@@ -14,7 +14,7 @@ use crate::End;
 ///  0 word                      8 client's next hop: generation | index
 /// 16 client                   32 virtual (addresses)
 /// 48 client port | virtual port   52 destination port | protocol | method | kind
-/// 56 destination (number)     60 spare
+/// 56 destination (number)     60 control
 /// ```
 #[repr(C, align(64))]
 #[derive(Debug, Default)]
@@ -26,7 +26,7 @@ pub struct SlotV6 {
     client_and_virtual_port: Cell32,
     packed: Cell32,
     destination: Cell32,
-    spare: Cell32,
+    control: Cell32,
 }
 
 #[inline(always)]
@@ -107,6 +107,16 @@ impl Entry for SlotV6 {
     fn load(&self) -> Load {
         super::load(self.destination.load(), self.packed.load())
     }
+
+    #[inline(always)]
+    fn control(&self) -> &Cell32 {
+        &self.control
+    }
+
+    #[inline(always)]
+    fn lasts(&self) -> &Cell64 {
+        &self.client_hop
+    }
 }
 
 impl Slot for SlotV6 {
@@ -154,5 +164,12 @@ impl Slot for SlotV6 {
             .store(new.client_port as u32 | (new.virtual_port as u32) << 16);
         self.packed.store(packed(new));
         self.destination.store(new.destination);
+        self.control.store(new.control);
+    }
+
+    #[inline(always)]
+    fn retire(&self) {
+        self.packed.store(self.packed.load() | NO_PORT);
+        self.client_and_virtual_port.store(NO_PORT << 16);
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::thread;
 
-use crate::support::{Random, buckets, connection, key_of, live, query, table};
+use crate::support::{LONGER, Random, buckets, connection, key_of, live, query, table};
 use conntable::{Bucket, Claim, Found, Slot as _, SlotV4, Table};
 
 type Shared<'t> = Table<&'t [Bucket<SlotV4>]>;
@@ -80,7 +80,7 @@ fn mix(table: &Shared<'_>, clock: &AtomicU32, seed: u64, keys: u32, counts: &Cou
                     table.end(&found).into_iter().for_each(bury);
                 }
             }
-            2 | 3 => table.sweep(random.below(16), now, bury),
+            2 | 3 => table.sweep(random.below(16), (now, LONGER), bury),
             4..=6 => {
                 if let Some(found) = table.find(hash(key), &query(key), now) {
                     let expiry = now.wrapping_add(20);
@@ -174,7 +174,7 @@ fn threads_that_make_the_same_connection_at_once_end_with_one() {
                         assert_eq!(counts.alive.load(Ordering::Relaxed), 1, "round {round}");
                         assert!(table.find(hash(round), &query(round), round).is_some());
                         for bucket in 0..4 {
-                            table.sweep(bucket, round + 1, |_| {
+                            table.sweep(bucket, (round + 1, LONGER), |_| {
                                 counts.alive.fetch_sub(1, Ordering::Relaxed);
                             });
                         }
@@ -205,7 +205,7 @@ fn each_connection_ends_once_however_many_end_it() {
                     died.fetch_add(1, Ordering::Relaxed);
                 };
                 if number % 2 == 0 {
-                    (0..1024).for_each(|bucket| table.sweep(bucket, 10, count));
+                    (0..1024).for_each(|bucket| table.sweep(bucket, (10, LONGER), count));
                 } else {
                     for key in 0..CONNECTIONS {
                         if let Some(found) = table.find(hash(key), &query(key), 9) {

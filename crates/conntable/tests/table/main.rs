@@ -6,5 +6,6 @@ mod model;
 mod room;
 mod settle;
 mod support;
+mod templates;
 mod torn;
 mod v6;

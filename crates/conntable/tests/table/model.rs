@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::support::{buckets, connection, key_of, query, reply, table};
+use crate::support::{LONGER, buckets, connection, key_of, query, reply, table};
 use conntable::{
     BUCKET_SLOTS, Bucket, Claim, Claimed, Died, Handle, Position, Slot as _, SlotV4, Table,
 };
@@ -218,7 +218,8 @@ impl<'t> World<'t> {
             }
             Step::Sweep { bucket } => {
                 let mut all = Vec::new();
-                self.table.sweep(bucket, self.now, |died| all.push(died));
+                self.table
+                    .sweep(bucket, (self.now, LONGER), |died| all.push(died));
                 for died in all {
                     self.died(died, false);
                 }

@@ -1,6 +1,6 @@
 //! Where connections find room: both buckets, the overflow mark, the last slot.
 
-use crate::support::{buckets, connection, query, reply, table};
+use crate::support::{LONGER, buckets, connection, query, reply, table};
 use conntable::{Bucket, Claim, Claimed, Died, Entry as _, Slot as _, SlotV4, Table, Word};
 
 type Small<'t> = Table<&'t [Bucket<SlotV4>]>;
@@ -122,7 +122,7 @@ fn what_is_in_the_second_bucket_is_found_when_the_first_has_emptied() {
                 .all(|&key| table.find(0, &query(key), 100).is_some())
         );
     };
-    table.sweep(0, 100, |_| ());
+    table.sweep(0, (100, LONGER), |_| ());
     check();
     insert(&table, 0, 10, 100, 1_000);
     check();
@@ -142,7 +142,7 @@ fn what_is_past_its_time_makes_room_and_is_told_of_once() {
         died.push(ended.destination);
     }
     for bucket in 0..2 {
-        table.sweep(bucket, 100, |ended| died.push(ended.destination));
+        table.sweep(bucket, (100, LONGER), |ended| died.push(ended.destination));
     }
     died.sort_unstable();
     assert_eq!(died, (0..16).collect::<Vec<_>>());
@@ -158,8 +158,8 @@ fn a_claim_that_ran_out_makes_room_and_nobody_is_told() {
     assert!(claim(&table, 0, 9).is_none(), "all claims count still");
     let (_, died) = claim(&table, 0, 10).expect("a claim that ran out");
     assert_eq!(died, None);
-    table.sweep(0, 10, |died| panic!("{died:?} never lived"));
-    table.sweep(1, 10, |died| panic!("{died:?} never lived"));
+    table.sweep(0, (10, LONGER), |died| panic!("{died:?} never lived"));
+    table.sweep(1, (10, LONGER), |died| panic!("{died:?} never lived"));
     let late = claims
         .iter()
         .filter(|claim| table.publish(claim, 1, false, 99).is_some());
@@ -219,5 +219,5 @@ fn indices_past_the_table_find_nothing() {
     let table = table(&buckets);
     let beyond = conntable::Position { bucket: 2, slot: 0 };
     assert!(table.at(conntable::Handle::new(beyond, 0), 0).is_none());
-    table.sweep(2, 0, |died| panic!("{died:?} out of nowhere"));
+    table.sweep(2, (0, LONGER), |died| panic!("{died:?} out of nowhere"));
 }

@@ -2,6 +2,9 @@
 
 use conntable::{Bucket, End, Kind, NewConnection, Query, Slot, SlotV4, Table};
 
+/// Ticks that a template lasts longer while connections go by it.
+pub const LONGER: u32 = 60;
+
 /// Buckets on the heap.
 pub fn buckets(count: usize) -> Vec<Bucket<SlotV4>> {
     assert!(count.is_power_of_two());
@@ -52,6 +55,7 @@ pub fn connection(key: u32, destination: u32) -> NewConnection<u32> {
         method: 0,
         kind: Kind::Connection,
         destination,
+        control: 0,
     }
 }
 

@@ -12,6 +12,8 @@ struct Contested {
     key: Cell32,
     /// Whom the thief takes the slot for; 0 while there is no thief.
     thief: Cell32,
+    control: Cell32,
+    lasts: Cell64,
 }
 
 impl Entry for Contested {
@@ -43,6 +45,14 @@ impl Entry for Contested {
             protocol: 6,
             kind: 0,
         }
+    }
+
+    fn control(&self) -> &Cell32 {
+        &self.control
+    }
+
+    fn lasts(&self) -> &Cell64 {
+        &self.lasts
     }
 }
 

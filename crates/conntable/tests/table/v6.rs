@@ -51,6 +51,7 @@ fn make<'t>(table: &Table<&Farm<'t>>, destination: u32) -> Found<'t, SlotV6> {
         method: 0,
         kind: Kind::Connection,
         destination,
+        control: 0,
     });
     let word = table.publish(&claimed, 1, false, 100).expect("our claim");
     Found {

@@ -135,7 +135,7 @@ impl Publisher {
             members,
             listed: values.members,
             blocks: block_run,
-            flags: values.flags,
+            traits: values.traits,
             schedule,
             cursor_base: values.cursor_base,
         };

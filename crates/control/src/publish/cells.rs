@@ -9,6 +9,7 @@ use model::{
 };
 
 use crate::nexthops::Towards;
+use crate::publish::traits::Traits;
 use crate::side::ServiceCellKey;
 use crate::words;
 
@@ -47,7 +48,7 @@ pub(crate) fn service_key(ServiceCellKey { address, key }: ServiceCellKey) -> Op
 pub(crate) struct ServiceValues {
     pub(crate) number: u32,
     pub(crate) scheduling: u32,
-    pub(crate) flags: u32,
+    pub(crate) traits: Traits,
     pub(crate) members_first: u32,
     pub(crate) members: u32,
     pub(crate) blocks_first: u32,
@@ -61,7 +62,7 @@ impl ServiceValues {
         Self {
             number: cell.number.load(),
             scheduling: cell.scheduling.load(),
-            flags: cell.flags.load(),
+            traits: Traits::read(cell),
             members_first: cell.members_first.load(),
             members: cell.members.load(),
             blocks_first: cell.blocks_first.load(),
@@ -75,7 +76,7 @@ impl ServiceValues {
         words::store(&cell.address, key.address);
         cell.number.store(self.number);
         cell.scheduling.store(self.scheduling);
-        cell.flags.store(self.flags);
+        self.traits.write(cell);
         cell.members_first.store(self.members_first);
         cell.members.store(self.members);
         cell.blocks_first.store(self.blocks_first);

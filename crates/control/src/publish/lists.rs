@@ -1,11 +1,13 @@
 //! Where a service's list of destinations and its schedule stand.
 
-use abi::{View, service_flags};
+use abi::View;
+use model::Service;
 
 use crate::publish::Publisher;
 use crate::publish::cells::ServiceValues;
 use crate::publish::plan::{BlockValues, CapacityError, Edit, Plan};
-use crate::publish::records::{DestinationRecord, Placed, ServiceRecord};
+use crate::publish::records::{Placed, ServiceRecord};
+use crate::publish::traits::Traits;
 use crate::runs::Run;
 use crate::schedule::Schedule;
 use crate::side::ServiceCellKey;
@@ -15,18 +17,18 @@ impl Publisher {
     pub(crate) fn plan_lists(
         &mut self,
         view: &View<'_>,
-        cell_key: ServiceCellKey,
+        (cell_key, service): (ServiceCellKey, &Service),
         mut schedule: Schedule,
         record: &mut ServiceRecord,
         plan: &mut Plan,
     ) -> Result<(), CapacityError> {
         let numbers: Vec<u32> = record.destinations.iter().map(|d| d.number).collect();
         let cursor = view.service_runtime[record.number as usize].cursor.load();
-        let flags = flags_of(&record.destinations);
+        let traits = Traits::of(view, service, &record.destinations);
         let before = record.placed.take();
         if let Some(placed) = &before
             && placed.schedule.as_ref() == Some(&schedule)
-            && placed.flags == flags
+            && placed.traits == traits
             && same_members(view, placed, &numbers)
         {
             record.placed = before;
@@ -40,7 +42,7 @@ impl Publisher {
         });
         let cursor_base = cursor.wrapping_sub(position);
         let (placed, values) =
-            self.place(record.number, flags, &numbers, schedule, cursor_base, plan)?;
+            self.place(record.number, traits, &numbers, schedule, cursor_base, plan)?;
         plan.edits.push(Edit::Service(cell_key, values));
         if let Some(before) = before {
             plan.old_members.push(before.members);
@@ -54,7 +56,7 @@ impl Publisher {
     fn place(
         &mut self,
         number: u32,
-        flags: u32,
+        traits: Traits,
         numbers: &[u32],
         schedule: Schedule,
         cursor_base: u64,
@@ -107,7 +109,7 @@ impl Publisher {
         let values = ServiceValues {
             number,
             scheduling: schedule.scheduling(),
-            flags,
+            traits,
             members_first: run.first,
             members: listed,
             blocks_first: block_run.first,
@@ -121,21 +123,12 @@ impl Publisher {
                 members: run,
                 listed,
                 blocks: block_run,
-                flags,
+                traits,
                 schedule,
                 cursor_base,
             },
             values,
         ))
-    }
-}
-
-/// A service's flags: see [`service_flags`].
-fn flags_of(destinations: &[DestinationRecord]) -> u32 {
-    if destinations.iter().any(DestinationRecord::is_tunnelled) {
-        service_flags::TUNNELS
-    } else {
-        0
     }
 }
 

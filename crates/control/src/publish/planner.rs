@@ -128,7 +128,7 @@ impl Publisher {
                 source,
             },
         )?;
-        self.plan_lists(view, cell_key, schedule, &mut record, plan)?;
+        self.plan_lists(view, (cell_key, service), schedule, &mut record, plan)?;
         plan.records.push((service.key, Some(record)));
         Ok(())
     }

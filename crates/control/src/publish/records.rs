@@ -6,6 +6,7 @@ use abi::{Tick, method};
 use model::{DestinationKey, ServiceKey};
 
 use crate::nexthops::Target;
+use crate::publish::traits::Traits;
 use crate::runs::Run;
 use crate::schedule::Schedule;
 
@@ -31,8 +32,8 @@ pub(crate) struct Placed {
     /// Length of the list.
     pub(crate) listed: u32,
     pub(crate) blocks: Run,
-    /// The service's flags.
-    pub(crate) flags: u32,
+    /// What the cell says of the service itself.
+    pub(crate) traits: Traits,
     /// `None` where the tables, as they were found, have another than is wanted.
     pub(crate) schedule: Option<Schedule>,
     /// What the service's cursor read when the schedule began.

@@ -34,7 +34,7 @@ fn put<S: Slot>(
     match new.kind {
         Kind::Connection => load.active.add(1),
         Kind::Template => load.persistent.add(1),
-        Kind::Alias => {}
+        Kind::Alias | Kind::OnePacket => {}
     }
 }
 
@@ -52,6 +52,7 @@ fn new<A>(addresses: [A; 3], kind: Kind, destination: u32) -> NewConnection<A> {
         method: method::MASQUERADE,
         kind,
         destination,
+        control: 0,
     }
 }
 

@@ -304,7 +304,7 @@ fn a_count_that_a_killed_daemon_left_wrong_is_put_right() {
 #[test]
 fn a_full_sweep_says_how_full_the_table_is() {
     let mut director = balancing("rr", &[ONE, TWO]);
-    for port in 1..=100 {
+    for port in 1001..=1100 {
         client(&director, port, Flag::Syn);
     }
     director.sweep_all();
@@ -312,7 +312,7 @@ fn a_full_sweep_says_how_full_the_table_is() {
     assert_eq!((census.v4.entries, census.v6.entries), (100, 0));
     assert_eq!(census.by_destination[..2], [50, 50]);
     assert!((1..=16).contains(&census.v4.longest_probe), "{census:?}");
-    client(&director, 1, Flag::Rst);
+    client(&director, 1001, Flag::Rst);
     director.plane().advance(61 * Memory::TICKS_PER_SECOND);
     director.sweep_all();
     assert_eq!(director.census().unwrap().v4.entries, 0);

@@ -54,6 +54,7 @@ impl Family for V4 {
     const OPEN: Stage = Stage::Open;
     const FRAGMENT: Stage = Stage::Fragment;
     const RELAY: Stage = Stage::Relay;
+    const PERSIST: Stage = Stage::Persist;
     const MAKE: Stage = Stage::Make;
     const ONWARD: Stage = Stage::Onward;
     const TRANSLATE: Stage = Stage::Translate;

@@ -59,6 +59,7 @@ impl Family for V6 {
     const OPEN: Stage = Stage::OpenV6;
     const FRAGMENT: Stage = Stage::FragmentV6;
     const RELAY: Stage = Stage::RelayV6;
+    const PERSIST: Stage = Stage::PersistV6;
     const MAKE: Stage = Stage::MakeV6;
     const ONWARD: Stage = Stage::OnwardV6;
     const TRANSLATE: Stage = Stage::TranslateV6;

@@ -23,6 +23,7 @@ fn connection() -> NewConnection<u32> {
         protocol: 6,
         method: 0,
         kind: Kind::Connection,
+        control: 0,
         destination: 5,
     }
 }

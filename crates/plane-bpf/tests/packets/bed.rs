@@ -284,7 +284,7 @@ impl Bed {
     /// Lets all connections die.
     pub fn clear(&self) {
         self.advance(LONGEST_TIMEOUT + 1);
-        self.sides.iter().for_each(|side| side.sweep());
+        self.sweep();
         self.change(|view| view.runtime.identification.store(0));
         assert_eq!(self.connections(), (0, 0));
     }
@@ -364,6 +364,16 @@ impl Bed {
     /// Changes tables everywhere.
     pub fn change(&self, change: impl Fn(abi::View<'_>)) {
         self.sides.iter().for_each(|side| change(side.view()));
+    }
+
+    /// Looks at the tables everywhere.
+    pub fn each(&self, mut look: impl FnMut(abi::View<'_>)) {
+        self.sides.iter().for_each(|side| look(side.view()));
+    }
+
+    /// Frees what has died, everywhere.
+    pub fn sweep(&self) {
+        self.sides.iter().for_each(|side| side.sweep());
     }
 
     /// Lets time pass.

@@ -14,5 +14,6 @@ mod garbage;
 mod lan;
 mod life;
 mod passing;
+mod persisting;
 mod relayed;
 mod walk;
