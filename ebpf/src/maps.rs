@@ -5,7 +5,7 @@
 use abi::{
     Address, AddressCell, AddressCellV6, Block, Carry, DestinationCell, FragmentKey, FragmentKeyV6,
     FragmentValue, Globals, INTERFACES as INTERFACE_CELLS, InterfaceCell, LoadCell, Locality,
-    LocalityKey, LookupLine, Member, NeighbourKey, NextHopCell, ReasonCounters, RouteValue,
+    LocalityKey, LookupLine, MarkRule, Member, NeighbourKey, NextHopCell, ReasonCounters, RouteValue,
     Runtime, ServiceCell, ServiceRuntime, StatsCell,
 };
 use aya_ebpf::bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC};
@@ -35,6 +35,8 @@ static MEMBERS: Array<Member> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 static BLOCKS: Array<Block> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 #[map]
 static LOOKUPS: Array<LookupLine> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+#[map]
+static MARK_RULES: Array<MarkRule> = Array::with_max_entries(2 * abi::MARK_RULES, BPF_F_MMAPABLE);
 #[map]
 static LOCALITIES: LruHashMap<LocalityKey, Locality> =
     LruHashMap::with_max_entries(locality::MAX_ENTRIES, 0);
@@ -217,6 +219,14 @@ impl forward::Tables<'static> for Maps {
         LOOKUPS.get(index)
     }
     #[inline(always)]
+    fn mark_rule(self, index: u32) -> Option<&'static MarkRule> {
+        MARK_RULES.get(index)
+    }
+    #[inline(always)]
+    fn classify(self, ifindex: u32, processor: u32) -> u32 {
+        xvs_classify(ifindex, processor)
+    }
+    #[inline(always)]
     fn locality(self, key: &LocalityKey) -> u32 {
         // SAFETY: the value is read at once.
         unsafe { LOCALITIES.get(key) }.map_or(abi::NONE, |locality| locality.destination)
@@ -292,6 +302,13 @@ pub extern "C" fn xvs_settle_v6(own: u64, now: u32, processor: u32) -> u64 {
 pub extern "C" fn xvs_assure(template: u32, is_v6: u32) -> u32 {
     forward::assure(Maps, template, is_v6 != 0);
     0
+}
+
+/// As [`xvs_sweep`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn xvs_classify(ifindex: u32, processor: u32) -> u32 {
+    forward::classify(Maps, ifindex, processor)
 }
 
 /// As [`xvs_sweep`].

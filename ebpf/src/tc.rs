@@ -201,6 +201,11 @@ impl Host<'static> for Packet {
         unsafe { (*self.context.skb.skb).ifindex }
     }
     #[inline(always)]
+    fn mark(&self) -> u32 {
+        // SAFETY: a read of the context, which the verifier checks.
+        unsafe { (*self.context.skb.skb).mark }
+    }
+    #[inline(always)]
     fn is_own_mac(&self, _mac: [u8; 6]) -> bool {
         // The kernel has compared the MAC already.
         // SAFETY: a read of the context, which the verifier checks.

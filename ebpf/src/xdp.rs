@@ -121,6 +121,11 @@ impl Host<'static> for Frame {
         self.context.ingress_ifindex() as u32
     }
     #[inline(always)]
+    fn mark(&self) -> u32 {
+        // Nobody has seen the packet before.
+        0
+    }
+    #[inline(always)]
     fn is_own_mac(&self, mac: [u8; 6]) -> bool {
         let Some(interface) = Maps.interface(self.ifindex()) else {
             return false;

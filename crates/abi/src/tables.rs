@@ -18,6 +18,8 @@ pub const MAX_COMPARED: u32 = 128;
 pub const MAX_PROBES: u32 = 16;
 /// Cells of the interface table.
 pub const INTERFACES: u32 = 256;
+/// Rules that give packets marks, of each side.
+pub const MARK_RULES: u32 = 256;
 /// Number of timeouts: see [`timeout_index`].
 pub const TIMEOUTS: usize = 64;
 /// Seconds that a persistence template lasts longer, again and again, while connections go by it
@@ -95,6 +97,8 @@ pub mod wildcards {
     pub const ALL_PORTS: u32 = 1;
     /// There are TCP services on FTP's port, which its data connections belong to.
     pub const FTP: u32 = 2;
+    /// There are services of firewall marks.
+    pub const MARKS: u32 = 4;
 }
 
 /// Timeouts in ticks, by [`timeout_index`].
@@ -335,6 +339,44 @@ impl ServiceCell {
         copy(&self.locals, &other.locals);
         self.key.publish(other.key.load());
     }
+}
+
+/// A rule that gives packets a firewall mark. A packet has the mark of the first rule that fits it.
+///
+/// Two sides of [`MARK_RULES`] each; the first rule that is not used ends the list. Where a mask is
+/// 0, its field says nothing.
+#[repr(C, align(64))]
+#[derive(Debug, Default)]
+pub struct MarkRule {
+    /// Whether it is a rule: 1 or 0.
+    pub is_used: Cell32,
+    /// The mark; 0 leaves packets without one.
+    pub mark: Cell32,
+    /// Address family, 4 or 6.
+    pub family: Cell32,
+    /// All ones, or 0.
+    pub family_mask: Cell32,
+    /// IP protocol number.
+    pub protocol: Cell32,
+    /// All ones, or 0.
+    pub protocol_mask: Cell32,
+    /// Interface that the packet came in by.
+    pub ifindex: Cell32,
+    /// All ones, or 0.
+    pub ifindex_mask: Cell32,
+    /// The least destination port, host order.
+    pub first_port: Cell32,
+    /// The greatest destination port, host order.
+    pub last_port: Cell32,
+    /// Destination [`Address`].
+    pub to: [Cell32; 4],
+    /// Its bits that count.
+    pub to_mask: [Cell32; 4],
+    /// Source [`Address`].
+    pub from: [Cell32; 4],
+    /// Its bits that count.
+    pub from_mask: [Cell32; 4],
+    reserved: [Cell32; 6],
 }
 
 /// A place in a list of destinations.
@@ -688,6 +730,7 @@ mod tests {
         assert_eq!(size_of::<AddressCellV6>(), 32);
         assert_eq!(size_of::<ServiceCell>(), 128);
         assert_eq!(offset_of!(ServiceCell, picks), 48);
+        assert_eq!(size_of::<MarkRule>(), 128);
         assert_eq!(size_of::<Member>(), 8);
         assert_eq!(size_of::<Block>(), 16);
         assert_eq!(size_of::<ServiceRuntime>(), 8);

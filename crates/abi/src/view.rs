@@ -2,8 +2,8 @@
 
 use crate::{
     AddressCell, AddressCellV6, Block, Carry, DestinationCell, Globals, InterfaceCell, LoadCell,
-    LookupLine, Member, NextHopCell, ReasonCounters, Runtime, ServiceCell, ServiceRuntime,
-    StatsCell,
+    LookupLine, MarkRule, Member, NextHopCell, ReasonCounters, Runtime, ServiceCell,
+    ServiceRuntime, StatsCell,
 };
 
 /// The tables as user space sees them: mapped from the kernel, or on the heap for the native host.
@@ -30,6 +30,8 @@ pub struct View<'a> {
     pub blocks: &'a [Block],
     /// Tables of hashing schedulers, in runs that services point to.
     pub lookups: &'a [LookupLine],
+    /// Both sides, one after the other.
+    pub mark_rules: &'a [MarkRule],
     /// By destination number.
     pub destinations: &'a [DestinationCell],
     /// By destination number.

@@ -40,16 +40,13 @@ pub fn warnings(effect: &Effect, wanted: &Wanted) -> Vec<String> {
 fn of_service(service: &Service) -> Vec<&'static str> {
     let mut missing = Vec::new();
     match service.key {
-        ServiceKey::Mark { .. } => {
-            missing.push("firewall marks are not built yet; its packets are left to the kernel");
-        }
         ServiceKey::Address {
             protocol: Protocol::Sctp,
             ..
         } => {
             missing.push("SCTP is not built yet; its packets are left to the kernel");
         }
-        ServiceKey::Address { .. } => {}
+        ServiceKey::Address { .. } | ServiceKey::Mark { .. } => {}
     }
     if !matches!(
         service.scheduler,

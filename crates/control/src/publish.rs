@@ -383,6 +383,7 @@ fn wildcards_of(key: &ServiceKey) -> u32 {
             protocol: Protocol::Tcp,
             ..
         } => wildcards::FTP,
-        _ => 0,
+        ServiceKey::Mark { .. } => wildcards::MARKS,
+        ServiceKey::Address { .. } => 0,
     }
 }

@@ -4,8 +4,8 @@ use core::marker::PhantomData;
 
 use abi::{
     Address, AddressCell, AddressCellV6, Block, Carry, DestinationCell, FragmentKey, FragmentKeyV6,
-    FragmentValue, Globals, LoadCell, LocalityKey, LookupLine, NeighbourKey, NextHopCell, Reason,
-    ReasonCounters, RouteValue, Runtime, ServiceCell, ServiceRuntime, StatsCell, Tick,
+    FragmentValue, Globals, LoadCell, LocalityKey, LookupLine, MarkRule, NeighbourKey, NextHopCell,
+    Reason, ReasonCounters, RouteValue, Runtime, ServiceCell, ServiceRuntime, StatsCell, Tick,
 };
 use cell::{Cell32, element};
 use conntable::{Bucket, Buckets, Handle, SlotV4, SlotV6, Table};
@@ -33,6 +33,8 @@ pub trait Tables<'t>: Copy {
     fn member(self, index: u32) -> Option<&'t Cell32>;
     /// Tables of hashing schedulers.
     fn lookup(self, index: u32) -> Option<&'t LookupLine>;
+    /// Rules that give packets marks; both sides, one after the other.
+    fn mark_rule(self, index: u32) -> Option<&'t MarkRule>;
     /// The destination of a virtual address, [`abi::NONE`] where there is none.
     fn locality(self, key: &LocalityKey) -> u32;
     /// Keeps the destination of a virtual address.
@@ -106,6 +108,11 @@ pub trait Tables<'t>: Copy {
     fn assure(self, template: u32, is_v6: bool) {
         crate::assure(self, template, is_v6);
     }
+    /// [`crate::classify`], likewise.
+    #[inline(always)]
+    fn classify(self, ifindex: u32, processor: u32) -> u32 {
+        crate::classify(self, ifindex, processor)
+    }
     /// [`crate::seek`], likewise.
     #[inline(always)]
     fn seek(self, address: Address, is_v6: bool, processor: u32) -> u64 {
@@ -177,6 +184,8 @@ pub trait Host<'t> {
     fn processor(&self) -> u32;
     /// Interface that the packet came in by.
     fn ifindex(&self) -> u32;
+    /// The firewall mark that somebody gave the packet before, 0 for none.
+    fn mark(&self) -> u32;
     /// Whether a frame to this MAC is for this machine.
     fn is_own_mac(&self, mac: [u8; 6]) -> bool;
     /// This machine's IPv4 address on the interface that the packet came in by, 0 for none.

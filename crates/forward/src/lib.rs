@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod classify;
 mod connection;
 mod counters;
 mod depart;
@@ -37,6 +38,7 @@ mod sweep;
 mod tunnel;
 mod verdict;
 
+pub use classify::classify;
 pub use connection::assure;
 pub use host::{Host, Tables};
 pub use open::{settle, settle_v6};

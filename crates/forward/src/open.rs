@@ -1,7 +1,8 @@
 //! Packets to a virtual service that may open a connection.
 
 use abi::{
-    Globals, Reason, Scheduling, ServiceCell, Stage, Tick, method, service_flags, wildcards,
+    Carry, Globals, Reason, Scheduling, ServiceCell, Stage, Tick, address_flags, method,
+    service_flags, wildcards,
 };
 use conntable::{
     Claim, Direction, End, Entry as _, Found, Handle, Kind, NewConnection, Query, Slot as _, Word,
@@ -10,7 +11,7 @@ use wire::{ipv4, tcp};
 
 use crate::connection::{self, Chosen, find, query_of};
 use crate::counters;
-use crate::family::{self, Family, V4, V6};
+use crate::family::{self, Family, Header as _, V4, V6};
 use crate::fragment;
 use crate::host::{Host, Tables, connections};
 use crate::lookup::{self, TO_SERVICE};
@@ -33,8 +34,13 @@ const FIRST_UNPRIVILEGED: u16 = 1024;
 pub(crate) fn open<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
     let (globals, now) = family::globals(host)?;
     let mut packet = Packet::<F>::read(host)?;
-    packet.check(host)?;
-    let ports = packet.ports(host)?;
+    let flags = F::address_flags(host.tables(), globals, packet.ip.destination());
+    let is_virtual = flags & address_flags::VIRTUAL != 0;
+    let ports = match (packet.check(host), is_virtual) {
+        (Ok(()), _) => packet.ports(host)?,
+        (Err(reason), true) => return Err(reason),
+        (Err(_), false) => return Err(Reason::NotOurs),
+    };
     let query = query_of(&packet, &ports, TO_SERVICE);
     if let Some(found) = find::<F, _>(host.tables(), globals, &query, now)
         && !is_over::<F, H>(host, globals, &found, &ports)
@@ -42,6 +48,7 @@ pub(crate) fn open<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
         return hand_over::<F, H>(host, found.handle().0, TO_SERVICE);
     }
     match enquire::<F, H>(host, globals, &query, (&ports, now)) {
+        Err(Reason::NoService) if !is_virtual => Err(Reason::NotOurs),
         Err(reason) if packet.fragment == Fragment::FIRST && reason.is_pass() => {
             fragment::remember_pass(host, &packet, now);
             Err(reason)
@@ -94,36 +101,22 @@ fn enquire<'t, F: Family, H: Host<'t>>(
     query: &Query<F::Address>,
     (ports, now): (&Ports, Tick),
 ) -> Step<Verdict> {
-    let (cell, index) =
-        service_of::<F, _>(host.tables(), globals, query).ok_or(Reason::NoService)?;
+    let carry = host.carry().ok_or(Reason::TableMissing)?;
+    describe::<F>(carry, query, now);
+    let (cell, index) = service_of::<F, H>(host, globals, query).ok_or(Reason::NoService)?;
     if query.protocol == ipv4::TCP && !opens(globals, ports.flags) {
         return Err(Reason::NotSyn);
     }
     let is_persistent = cell.persistence.load() != 0;
-    let is_own_port = cell.key.load() as u16 == query.port;
+    let key = cell.key.load();
+    let is_own_port = key as u16 == query.port || key & ServiceCell::MARK != 0;
     if query.client_port == FTP_DATA || !is_persistent && !is_own_port {
         return Err(Reason::NoService);
     }
     if cell.scheduling.load() == Scheduling::NotBuilt as u32 {
         return Err(Reason::SchedulerNotBuilt);
     }
-    let address = F::words(query.address);
-    let carry = host.carry().ok_or(Reason::TableMissing)?;
-    let client = F::words(query.client);
-    for word in 0..4 {
-        carry.client[word].store(client[word]);
-        carry.virtual_address[word].store(address[word]);
-    }
-    carry.client_port.store(query.client_port as u32);
-    carry.now.store(now);
     carry.service.store(index);
-    carry.asked.store(0);
-    carry.is_v6.store(F::IS_V6 as u32);
-    carry
-        .ports
-        .store(query.client_port as u32 | (query.port as u32) << 16);
-    carry.protocol.store(query.protocol as u32);
-    carry.control.store(0);
     Ok(Verdict::go_on(if is_persistent {
         F::PERSIST
     } else {
@@ -131,21 +124,46 @@ fn enquire<'t, F: Family, H: Host<'t>>(
     }))
 }
 
-/// The service of a packet that may open a connection: its port's; else FTP's, where the port may be
+/// Leaves what the stages up to the connection's making go by.
+#[inline(always)]
+fn describe<F: Family>(carry: &Carry, query: &Query<F::Address>, now: Tick) {
+    let (client, address) = (F::words(query.client), F::words(query.address));
+    for word in 0..4 {
+        carry.client[word].store(client[word]);
+        carry.virtual_address[word].store(address[word]);
+    }
+    carry.client_port.store(query.client_port as u32);
+    carry
+        .ports
+        .store(query.client_port as u32 | (query.port as u32) << 16);
+    carry.protocol.store(query.protocol as u32);
+    carry.is_v6.store(F::IS_V6 as u32);
+    carry.now.store(now);
+    carry.asked.store(0);
+    carry.control.store(0);
+}
+
+/// The service of a packet that may open a connection: its mark's; else its port's; else FTP's, where the port may be
 /// one of FTP's data connections; else the one for all ports (`ip_vs_service_find`).
 #[inline(always)]
-fn service_of<'t, F: Family, T: Tables<'t>>(
-    tables: T,
+fn service_of<'t, F: Family, H: Host<'t>>(
+    host: &H,
     globals: &Globals,
     query: &Query<F::Address>,
 ) -> Option<(&'t ServiceCell, u32)> {
+    let (tables, wildcards) = (host.tables(), globals.wildcards.load());
+    if wildcards & wildcards::MARKS != 0 {
+        let marked = mark_s::<F, H>(host, globals);
+        if marked.is_some() {
+            return marked;
+        }
+    }
     let address = F::words(query.address);
     let on = |port: u16| {
         let key = ServiceCell::key(port, query.protocol, F::IS_V6);
         lookup::service(tables, globals, address, key)
     };
     let own = on(query.port);
-    let wildcards = globals.wildcards.load();
     if own.is_some() || wildcards == 0 {
         return own;
     }
@@ -156,7 +174,30 @@ fn service_of<'t, F: Family, T: Tables<'t>>(
             return ftp;
         }
     }
-    on(0)
+    if wildcards & wildcards::ALL_PORTS != 0 {
+        on(0)
+    } else {
+        None
+    }
+}
+
+/// The service of the packet's mark, which somebody gave it before, or a rule gives it.
+#[inline(always)]
+fn mark_s<'t, F: Family, H: Host<'t>>(
+    host: &H,
+    globals: &Globals,
+) -> Option<(&'t ServiceCell, u32)> {
+    let (tables, given) = (host.tables(), host.mark());
+    let mark = if given == 0 {
+        tables.classify(host.ifindex(), host.processor())
+    } else {
+        given
+    };
+    if mark == 0 {
+        return None;
+    }
+    let key = ServiceCell::mark_key(F::IS_V6);
+    lookup::service(tables, globals, [mark, 0, 0, 0], key)
 }
 
 /// Whether a segment without connection opens one.

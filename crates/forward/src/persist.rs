@@ -56,8 +56,10 @@ fn query<F: Family>(carry: &Carry, service: &ServiceCell) -> Query<F::Address> {
     let masked = |index: usize| -> Cell32 {
         Cell32::new(carry.client[index].load() & service.persistence_mask[index].load())
     };
+    // A mark stands in for the address, as the kernel lists it.
+    let mark = [service.address[0].load().to_be(), 0, 0, 0].map(Cell32::new);
     let address = if is_mark {
-        &service.address
+        &mark
     } else {
         &carry.virtual_address
     };

@@ -1,6 +1,6 @@
 //! The way of a packet from its arrival to its verdict, stage by stage.
 
-use abi::{Globals, Reason, Stage, Tick, destination_flags};
+use abi::{Globals, Reason, Stage, Tick, destination_flags, wildcards};
 use conntable::{Direction, Entry as _, Found};
 use wire::{ethernet, ipv4, tcp};
 
@@ -104,6 +104,10 @@ fn enter<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
     let (globals, now) = family::globals(host)?;
     let role = match lookup::role(host, globals, &packet) {
         Ok(role) => role,
+        // It may have a mark that a service goes by.
+        Err(Reason::NotOurs) if may_be_marked(globals, &packet) => {
+            return Ok(Verdict::go_on(F::OPEN));
+        }
         // A host in between may complain of a packet that went this way.
         Err(Reason::NotOurs) if packet.protocol == F::ICMP && H::COMPLETE => {
             return Ok(Verdict::go_on(F::RELAY));
@@ -120,6 +124,15 @@ fn enter<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
         protocol if protocol == F::ICMP => complete_only::<H>(F::RELAY),
         _ => Err(Reason::NoService),
     }
+}
+
+/// Whether a packet to an address that is not a service's may be one's by its mark. Fragments have
+/// none that all of them would share.
+#[inline(always)]
+fn may_be_marked<F: Family>(globals: &Globals, packet: &Packet<F>) -> bool {
+    globals.wildcards.load() & wildcards::MARKS != 0
+        && matches!(packet.protocol, ipv4::TCP | ipv4::UDP)
+        && packet.fragment == Fragment::NONE
 }
 
 /// A stage that only the complete path has.

@@ -67,7 +67,7 @@ const STAGES: [Stages; 2] = [
 ];
 
 /// Every map of the object.
-const MAPS: [&str; 28] = [
+const MAPS: [&str; 29] = [
     "GLOBALS",
     "RUNTIME",
     "ADDRESSES",
@@ -77,6 +77,7 @@ const MAPS: [&str; 28] = [
     "MEMBERS",
     "BLOCKS",
     "LOOKUPS",
+    "MARK_RULES",
     "LOCALITIES",
     "LOCALITY_SETS",
     "DESTINATIONS",

@@ -2,8 +2,8 @@
 
 use abi::{
     AddressCell, AddressCellV6, Block, Carry, DestinationCell, Globals, InterfaceCell, LoadCell,
-    LookupLine, Member, NextHopCell, ReasonCounters, Runtime, ServiceCell, ServiceRuntime,
-    StatsCell, View,
+    LookupLine, MarkRule, Member, NextHopCell, ReasonCounters, Runtime, ServiceCell,
+    ServiceRuntime, StatsCell, View,
 };
 use conntable::{BUCKET_SLOTS, Bucket, SlotV4, SlotV6};
 use control::Sizes;
@@ -24,6 +24,7 @@ pub struct Tables {
     members: Table<Member>,
     blocks: Table<Block>,
     lookups: Table<LookupLine>,
+    mark_rules: Table<MarkRule>,
     destinations: Table<DestinationCell>,
     loads: Table<LoadCell>,
     next_hops: Table<NextHopCell>,
@@ -48,6 +49,7 @@ impl Tables {
             members: Table::open(pins, "MEMBERS")?,
             blocks: Table::open(pins, "BLOCKS")?,
             lookups: Table::open(pins, "LOOKUPS")?,
+            mark_rules: Table::open(pins, "MARK_RULES")?,
             destinations: Table::open(pins, "DESTINATIONS")?,
             loads: Table::open(pins, "LOADS")?,
             next_hops: Table::open(pins, "NEXT_HOPS")?,
@@ -72,6 +74,7 @@ impl Tables {
             members: self.members.all(),
             blocks: self.blocks.all(),
             lookups: self.lookups.all(),
+            mark_rules: self.mark_rules.all(),
             destinations: self.destinations.all(),
             loads: self.loads.all(),
             next_hops: self.next_hops.all(),

@@ -2,8 +2,9 @@
 
 use abi::{
     Address, AddressCell, AddressCellV6, Block, Carry, DestinationCell, FragmentKey, FragmentKeyV6,
-    FragmentValue, Globals, InterfaceCell, LoadCell, LocalityKey, LookupLine, NeighbourKey,
-    NextHopCell, ReasonCounters, RouteValue, Runtime, ServiceCell, ServiceRuntime, StatsCell, Tick,
+    FragmentValue, Globals, InterfaceCell, LoadCell, LocalityKey, LookupLine, MarkRule,
+    NeighbourKey, NextHopCell, ReasonCounters, RouteValue, Runtime, ServiceCell, ServiceRuntime,
+    StatsCell, Tick,
 };
 use cell::Cell32;
 use conntable::{Bucket, SlotV4, SlotV6};
@@ -24,6 +25,8 @@ pub struct Frame<'t, const COMPLETE: bool> {
     pub ifindex: u32,
     /// A VLAN identifier beside the frame, 0 for none.
     pub vlan_beside: u16,
+    /// The firewall mark that somebody gave it before.
+    pub mark: u32,
     /// For a frame that the device will cut: payload bytes in each segment, else 0.
     pub segment_size: u32,
     exit: Exit,
@@ -68,6 +71,7 @@ impl<'t, const COMPLETE: bool> Frame<'t, COMPLETE> {
             bytes: bytes.to_vec(),
             ifindex,
             vlan_beside: 0,
+            mark: 0,
             segment_size: 0,
             exit: Exit::default(),
         }
@@ -127,6 +131,10 @@ impl<'t, const COMPLETE: bool> Host<'t> for Frame<'t, COMPLETE> {
 
     fn ifindex(&self) -> u32 {
         self.ifindex
+    }
+
+    fn mark(&self) -> u32 {
+        self.mark
     }
 
     fn is_own_mac(&self, mac: [u8; 6]) -> bool {
@@ -281,6 +289,9 @@ impl<'t> Tables<'t> for &'t Memory {
         Some(&self.view().members.get(index as usize)?.number)
     }
 
+    fn mark_rule(self, index: u32) -> Option<&'t MarkRule> {
+        self.view().mark_rules.get(index as usize)
+    }
     fn lookup(self, index: u32) -> Option<&'t LookupLine> {
         self.view().lookups.get(index as usize)
     }

@@ -7,9 +7,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use abi::{
     Address, AddressCell, AddressCellV6, Block, Carry, DestinationCell, FragmentKey, FragmentKeyV6,
-    FragmentValue, Globals, InterfaceCell, LoadCell, LocalityKey, LookupLine, NeighbourKey,
-    NextHopCell, ReasonCounters, RouteValue, Runtime, ServiceCell, ServiceRuntime, StatsCell, Tick,
-    View,
+    FragmentValue, Globals, InterfaceCell, LoadCell, LocalityKey, LookupLine, MarkRule,
+    NeighbourKey, NextHopCell, ReasonCounters, RouteValue, Runtime, ServiceCell, ServiceRuntime,
+    StatsCell, Tick, View,
 };
 use conntable::{Bucket, SlotV4, SlotV6};
 use control::{Plane, PlaneError, Sizes, TablePrefix};
@@ -27,6 +27,7 @@ pub struct Memory {
     members: Vec<abi::Member>,
     blocks: Vec<Block>,
     lookups: Vec<LookupLine>,
+    mark_rules: Vec<MarkRule>,
     destinations: Vec<DestinationCell>,
     loads: Vec<LoadCell>,
     next_hops: Vec<NextHopCell>,
@@ -63,6 +64,7 @@ impl Memory {
             members: cells(sizes.members),
             blocks: cells(sizes.blocks),
             lookups: cells(sizes.lookups),
+            mark_rules: cells(2 * abi::MARK_RULES),
             destinations: cells(sizes.destinations),
             loads: cells(sizes.destinations),
             next_hops: cells(sizes.next_hops),
@@ -186,6 +188,7 @@ impl Plane for Memory {
             members: &self.members,
             blocks: &self.blocks,
             lookups: &self.lookups,
+            mark_rules: &self.mark_rules,
             destinations: &self.destinations,
             loads: &self.loads,
             next_hops: &self.next_hops,

@@ -13,26 +13,34 @@ use crate::publish::traits::Traits;
 use crate::side::ServiceCellKey;
 use crate::words;
 
-/// The key of a service that the tables can hold: TCP or UDP, by its address.
+/// The key of a service that the tables can hold: any but SCTP's.
 pub(crate) fn service_cell_key(key: &ServiceKey) -> Option<ServiceCellKey> {
-    let ServiceKey::Address {
-        protocol: protocol @ (Protocol::Tcp | Protocol::Udp),
-        address,
-        port,
-    } = *key
-    else {
-        return None;
-    };
-    Some(ServiceCellKey {
-        address: words::of(address),
-        key: ServiceCell::key(port.to_be(), protocol.number(), address.is_ipv6()),
-    })
+    match *key {
+        ServiceKey::Address {
+            protocol: protocol @ (Protocol::Tcp | Protocol::Udp),
+            address,
+            port,
+        } => Some(ServiceCellKey {
+            address: words::of(address),
+            key: ServiceCell::key(port.to_be(), protocol.number(), address.is_ipv6()),
+        }),
+        ServiceKey::Address { .. } => None,
+        ServiceKey::Mark { mark, family } => Some(ServiceCellKey {
+            address: [mark, 0, 0, 0],
+            key: ServiceCell::mark_key(family == Family::Ipv6),
+        }),
+    }
 }
 
 /// The service that a cell of this key stands for.
 pub(crate) fn service_key(ServiceCellKey { address, key }: ServiceCellKey) -> Option<ServiceKey> {
     let (port, protocol) = (key as u16, (key >> 16) as u8);
     let is_v6 = key & ServiceCell::IPV6 != 0;
+    if key == ServiceCell::mark_key(is_v6) {
+        let family = if is_v6 { Family::Ipv6 } else { Family::Ipv4 };
+        let mark = address[0];
+        return Some(ServiceKey::Mark { mark, family });
+    }
     if key != ServiceCell::key(port, protocol, is_v6) {
         return None;
     }

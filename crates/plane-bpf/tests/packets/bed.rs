@@ -275,16 +275,24 @@ impl Bed {
     /// loading the programs takes its time.
     pub fn shared() -> MutexGuard<'static, Self> {
         static BED: LazyLock<Mutex<Bed>> = LazyLock::new(|| Mutex::new(Bed::new()));
+        Self::cleared(&BED)
+    }
+
+    /// One that several tests use, each by itself.
+    pub fn cleared(bed: &'static LazyLock<Mutex<Self>>) -> MutexGuard<'static, Self> {
         // A test that failed leaves nothing that is not cleared here.
-        let bed = BED.lock().unwrap_or_else(PoisonError::into_inner);
+        let bed = bed.lock().unwrap_or_else(PoisonError::into_inner);
         bed.clear();
         bed
     }
 
     /// Lets all connections die.
     pub fn clear(&self) {
-        self.advance(LONGEST_TIMEOUT + 1);
-        self.sweep();
+        // Templates go when no connection goes by them any more.
+        for _ in 0..2 {
+            self.advance(LONGEST_TIMEOUT + 1);
+            self.sweep();
+        }
         self.change(|view| view.runtime.identification.store(0));
         assert_eq!(self.connections(), (0, 0));
     }

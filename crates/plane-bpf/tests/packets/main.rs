@@ -13,6 +13,7 @@ mod frames;
 mod garbage;
 mod lan;
 mod life;
+mod marked;
 mod passing;
 mod persisting;
 mod relayed;
