@@ -5,8 +5,8 @@
 use abi::{
     Address, AddressCell, AddressCellV6, Block, Carry, DestinationCell, FragmentKey, FragmentKeyV6,
     FragmentValue, Globals, INTERFACES as INTERFACE_CELLS, InterfaceCell, LoadCell, Locality,
-    LocalityKey, LookupLine, MarkRule, Member, NeighbourKey, NextHopCell, ReasonCounters, RouteValue,
-    Runtime, ServiceCell, ServiceRuntime, StatsCell,
+    LocalityKey, LookupLine, MarkRule, Member, NeighbourKey, NextHopCell, ReasonCounters,
+    RouteValue, Runtime, ServiceCell, ServiceRuntime, StatsCell,
 };
 use aya_ebpf::bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC};
 use aya_ebpf::helpers::bpf_get_prandom_u32;

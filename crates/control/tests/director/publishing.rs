@@ -248,10 +248,24 @@ fn thresholds_alone_need_no_switch() {
 fn services_that_the_tables_cannot_hold_are_listed_all_the_same() {
     let mut director = director();
     director.must(add_service("SCTP 10.0.0.1:80", "rr"));
+    director.must(add("SCTP 10.0.0.1:80", "192.168.0.1:80", 1));
+    assert_eq!(director.services().len(), 1);
+    assert_eq!(director.publisher().services().count(), 0);
+}
+
+#[test]
+fn a_mark_s_service_outlives_its_daemon() {
+    let mut director = director();
     director.must(add_service("FWM 5", "rr"));
     director.must(add("FWM 5", "192.168.0.1:80", 1));
-    assert_eq!(director.services().len(), 2);
-    assert_eq!(director.publisher().services().count(), 0);
+    let wildcards = |director: &Director<Memory>| director.plane().view().globals.wildcards.load();
+    assert_eq!(wildcards(&director), abi::wildcards::MARKS);
+    let numbers = director.publisher().numbers(&key("FWM 5"));
+    assert!(numbers.is_some());
+    let mut director = director.restarted();
+    assert_eq!(director.publisher().numbers(&key("FWM 5")), numbers);
+    director.must(remove_service("FWM 5"));
+    assert_eq!(wildcards(&director), 0);
 }
 
 #[test]
