@@ -171,6 +171,13 @@ impl Packet {
         )
     }
 
+    /// Whether there is a VLAN tag beside the frame, which may be of identifier and priority 0.
+    #[inline(always)]
+    fn is_tagged_beside(&self) -> bool {
+        // SAFETY: a read of the context, which the verifier checks.
+        unsafe { (*self.context.skb.skb).vlan_present != 0 }
+    }
+
     #[inline(always)]
     fn linear_length(&self) -> u32 {
         let (start, end) = self.bounds();
@@ -222,14 +229,12 @@ impl Host<'static> for Packet {
             .map_or([0; 4], |interface| words(&interface.address_v6))
     }
     #[inline(always)]
-    fn vlan_beside(&self) -> u16 {
-        // SAFETY: reads of the context, which the verifier checks.
-        unsafe {
-            if (*self.context.skb.skb).vlan_present == 0 {
-                return 0;
-            }
-            (*self.context.skb.skb).vlan_tci as u16 & ethernet::VLAN_ID
+    fn tag_beside(&self) -> u16 {
+        if !self.is_tagged_beside() {
+            return 0;
         }
+        // SAFETY: a read of the context, which the verifier checks.
+        unsafe { (*self.context.skb.skb).vlan_tci as u16 }
     }
     #[inline(always)]
     fn frame_length(&self) -> u32 {
@@ -287,17 +292,17 @@ impl Host<'static> for Packet {
         Some(())
     }
     #[inline(always)]
-    fn set_vlan(&mut self, in_frame: bool, vlan: u16) -> Option<()> {
+    fn set_tag(&mut self, in_frame: bool, tag: u16) -> Option<()> {
         let skb = self.context.skb.skb;
-        if in_frame || self.vlan_beside() != 0 {
+        if in_frame || self.is_tagged_beside() {
             // SAFETY: the context is the one that the kernel gave.
             if unsafe { bpf_skb_vlan_pop(skb) } != 0 {
                 return None;
             }
         }
-        if vlan != 0 {
+        if tag != 0 {
             // SAFETY: as above.
-            if unsafe { bpf_skb_vlan_push(skb, ethernet::VLAN.to_be(), vlan) } != 0 {
+            if unsafe { bpf_skb_vlan_push(skb, ethernet::VLAN.to_be(), tag) } != 0 {
                 return None;
             }
         }

@@ -145,7 +145,7 @@ impl Host<'static> for Frame {
         [0; 4]
     }
     #[inline(always)]
-    fn vlan_beside(&self) -> u16 {
+    fn tag_beside(&self) -> u16 {
         0
     }
     #[inline(always)]
@@ -189,12 +189,12 @@ impl Host<'static> for Frame {
         self.set_bytes(offset, &new.to_ne_bytes())
     }
     #[inline(always)]
-    fn set_vlan(&mut self, in_frame: bool, vlan: u16) -> Option<()> {
+    fn set_tag(&mut self, in_frame: bool, tag: u16) -> Option<()> {
         let macs: [u8; 12] = self.bytes(0)?;
-        let tag = ethernet::TAG as i32;
-        let change = match (in_frame, vlan) {
-            (true, 0) => tag,
-            (false, 1..) => -tag,
+        let room = ethernet::TAG as i32;
+        let change = match (in_frame, tag) {
+            (true, 0) => room,
+            (false, 1..) => -room,
             _ => 0,
         };
         if change != 0 {
@@ -205,10 +205,10 @@ impl Host<'static> for Frame {
             }
             self.set_bytes(0, &macs)?;
         }
-        if vlan != 0 {
+        if tag != 0 {
             let kind = ethernet::VLAN.to_be_bytes();
-            let id = vlan.to_be_bytes();
-            self.set_bytes(ethernet::TYPE_OFFSET, &[kind[0], kind[1], id[0], id[1]])?;
+            let tag = tag.to_be_bytes();
+            self.set_bytes(ethernet::TYPE_OFFSET, &[kind[0], kind[1], tag[0], tag[1]])?;
         }
         Some(())
     }

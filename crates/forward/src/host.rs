@@ -193,8 +193,8 @@ pub trait Host<'t> {
     /// This machine's IPv6 address on that interface, a global one where it has one; all words 0
     /// for none.
     fn own_address_v6(&self) -> Address;
-    /// Identifier of a VLAN tag that is beside the frame, 0 for none.
-    fn vlan_beside(&self) -> u16;
+    /// A VLAN tag's priority and identifier that are beside the frame, 0 for none.
+    fn tag_beside(&self) -> u16;
     /// Bytes of the frame.
     fn frame_length(&self) -> u32;
     /// For a packet that the device will cut into segments: bytes of payload in each, else 0.
@@ -215,9 +215,9 @@ pub trait Host<'t> {
         payload: Delta,
         optional: bool,
     ) -> Option<()>;
-    /// Gives the frame the VLAN identifier `vlan`, 0 for none. `in_frame`: it has a tag inside.
-    /// Moves everything behind the MACs.
-    fn set_vlan(&mut self, in_frame: bool, vlan: u16) -> Option<()>;
+    /// Gives the frame a VLAN tag of this priority and identifier, none where they are 0.
+    /// `in_frame`: it has a tag inside. Moves everything behind the MACs.
+    fn set_tag(&mut self, in_frame: bool, tag: u16) -> Option<()>;
     /// The interface that the frame leaves by if the verdict says so; its MACs are in place.
     fn leave_by(&mut self, ifindex: u32);
     /// The frame leaves, if the verdict says so, to the neighbour in [`Host::carry`], whose MAC the

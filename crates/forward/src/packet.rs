@@ -75,7 +75,7 @@ impl Link {
             .bytes(ethernet::TYPE_OFFSET)
             .ok_or(Reason::TruncatedHeader)?;
         let mut link = Self {
-            vlan: host.vlan_beside(),
+            vlan: host.tag_beside() & ethernet::VLAN_ID,
             tag_in_frame: false,
             l3: ethernet::HEADER,
             kind: u16::from_be_bytes(kind),

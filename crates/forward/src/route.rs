@@ -2,6 +2,7 @@
 
 use abi::{Address, Globals, NeighbourKey, NextHopCell, Reason, hop_state};
 use conntable::Slot as _;
+use wire::ethernet;
 
 use crate::family::{Family, Header as _};
 use crate::host::{Host, Tables};
@@ -188,10 +189,21 @@ pub(crate) fn obstacle<'t, F: Family, H: Host<'t>>(
     })
 }
 
+/// Moves a frame to another VLAN, 0 for none. Its priority stays, where there is a tag to hold it.
+///
 /// A function of its own, since few directors need it.
 #[inline(never)]
 fn retag<'t, H: Host<'t>>(host: &mut H, in_frame: bool, vlan: u16) -> bool {
-    host.set_vlan(in_frame, vlan).is_some()
+    let old = if in_frame {
+        host.bytes(ethernet::HEADER).map_or(0, u16::from_be_bytes)
+    } else {
+        host.tag_beside()
+    };
+    let tag = match vlan {
+        0 => 0,
+        vlan => old & !ethernet::VLAN_ID | vlan,
+    };
+    host.set_tag(in_frame, tag).is_some()
 }
 
 /// Gives the frame its Ethernet header and says where it leaves. `None` where the kernel refuses.

@@ -23,8 +23,8 @@ pub struct Frame<'t, const COMPLETE: bool> {
     pub bytes: Vec<u8>,
     /// Interface that it came in by.
     pub ifindex: u32,
-    /// A VLAN identifier beside the frame, 0 for none.
-    pub vlan_beside: u16,
+    /// A VLAN tag's priority and identifier beside the frame, 0 for none.
+    pub tag_beside: u16,
     /// The firewall mark that somebody gave it before.
     pub mark: u32,
     /// For a frame that the device will cut: payload bytes in each segment, else 0.
@@ -59,8 +59,8 @@ pub struct Outcome {
     pub exit: Exit,
     /// Its bytes, rewritten.
     pub bytes: Vec<u8>,
-    /// A VLAN identifier beside it, 0 for none.
-    pub vlan_beside: u16,
+    /// A VLAN tag's priority and identifier beside it, 0 for none.
+    pub tag_beside: u16,
 }
 
 impl<'t, const COMPLETE: bool> Frame<'t, COMPLETE> {
@@ -70,7 +70,7 @@ impl<'t, const COMPLETE: bool> Frame<'t, COMPLETE> {
             memory,
             bytes: bytes.to_vec(),
             ifindex,
-            vlan_beside: 0,
+            tag_beside: 0,
             mark: 0,
             segment_size: 0,
             exit: Exit::default(),
@@ -93,7 +93,7 @@ impl<'t, const COMPLETE: bool> Frame<'t, COMPLETE> {
             verdict,
             exit: self.exit,
             bytes: self.bytes,
-            vlan_beside: self.vlan_beside,
+            tag_beside: self.tag_beside,
         }
     }
 
@@ -156,8 +156,8 @@ impl<'t, const COMPLETE: bool> Host<'t> for Frame<'t, COMPLETE> {
         })
     }
 
-    fn vlan_beside(&self) -> u16 {
-        self.vlan_beside
+    fn tag_beside(&self) -> u16 {
+        self.tag_beside
     }
 
     fn frame_length(&self) -> u32 {
@@ -204,17 +204,17 @@ impl<'t, const COMPLETE: bool> Host<'t> for Frame<'t, COMPLETE> {
         self.set_bytes(offset, &new.to_ne_bytes())
     }
 
-    fn set_vlan(&mut self, in_frame: bool, vlan: u16) -> Option<()> {
-        let tag = ethernet::TYPE_OFFSET as usize;
-        let end = tag + ethernet::TAG as usize;
+    fn set_tag(&mut self, in_frame: bool, tag: u16) -> Option<()> {
+        let start = ethernet::TYPE_OFFSET as usize;
+        let end = start + ethernet::TAG as usize;
         if in_frame {
             self.bytes
-                .drain(self.bytes.get(tag..end).map(|_| tag..end)?);
+                .drain(self.bytes.get(start..end).map(|_| start..end)?);
         }
-        self.vlan_beside = 0;
-        if vlan != 0 {
-            let header = [ethernet::VLAN.to_be_bytes(), vlan.to_be_bytes()].concat();
-            self.bytes.splice(tag..tag, header);
+        self.tag_beside = 0;
+        if tag != 0 {
+            let header = [ethernet::VLAN.to_be_bytes(), tag.to_be_bytes()].concat();
+            self.bytes.splice(start..start, header);
         }
         Some(())
     }

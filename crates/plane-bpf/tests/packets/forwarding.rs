@@ -145,6 +145,25 @@ fn a_tag_is_kept_changed_or_added_as_the_way_out_wants() {
     }
 }
 
+/// IEEE 802.1Q: the priority is the frame's, whatever VLAN it is in.
+#[test]
+fn a_tag_that_changes_keeps_its_priority() {
+    let bed = Bed::shared();
+    for (port, vlan) in [(40024, TAG), (40025, 9)] {
+        let packet = Packet {
+            vlan: Some(vlan),
+            priority: 5,
+            ..Packet::to_service(port, TO_TAGGED, SYN)
+        };
+        let left = bed.must(&packet.frame(), SEND, Reason::Forwarded);
+        let expected = Packet {
+            vlan: Some(TAG),
+            ..packet.sent_to(TAGGED, SERVER_PORT)
+        };
+        assert_eq!(left, expected.frame(), "from {vlan}");
+    }
+}
+
 #[test]
 fn padding_behind_the_packet_is_left_alone() {
     let bed = Bed::shared();

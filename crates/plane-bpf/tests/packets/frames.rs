@@ -1,8 +1,8 @@
 //! Frames, built and read by a library that knows nothing of the director.
 
 use etherparse::{
-    Ipv4Header, Ipv4Options, NetSlice, PacketBuilder, SlicedPacket, TransportSlice, VlanId,
-    checksum::Sum16BitWords,
+    Ipv4Header, Ipv4Options, NetSlice, PacketBuilder, SingleVlanHeader, SlicedPacket,
+    TransportSlice, VlanHeader, VlanId, VlanPcp, checksum::Sum16BitWords,
 };
 
 use crate::lan::{CLIENT, CLIENT_MAC, OWN_MAC, SERVER, SERVER_PORT, VIRTUAL, WEB, mac_of};
@@ -18,6 +18,8 @@ pub struct Packet {
     pub to_mac: [u8; 6],
     pub from_mac: [u8; 6],
     pub vlan: Option<u16>,
+    /// Of the VLAN tag, 0 to 7.
+    pub priority: u8,
     pub from: ([u8; 4], u16),
     pub to: ([u8; 4], u16),
     pub ttl: u8,
@@ -35,6 +37,7 @@ impl Packet {
             to_mac: OWN_MAC,
             from_mac: CLIENT_MAC,
             vlan: None,
+            priority: 0,
             from: (CLIENT, client_port),
             to: (VIRTUAL, port),
             ttl: 64,
@@ -86,7 +89,11 @@ impl Packet {
         let headers = etherparse::IpHeaders::Ipv4(ip, Default::default());
         let builder = match self.vlan {
             Some(vlan) => ethernet
-                .single_vlan(VlanId::try_new(vlan).unwrap())
+                .vlan(VlanHeader::Single(SingleVlanHeader {
+                    pcp: VlanPcp::try_new(self.priority).unwrap(),
+                    vlan_id: VlanId::try_new(vlan).unwrap(),
+                    ..Default::default()
+                }))
                 .ip(headers),
             None => ethernet.ip(headers),
         };
