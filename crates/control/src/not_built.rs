@@ -37,24 +37,15 @@ pub fn warnings(effect: &Effect, wanted: &Wanted) -> Vec<String> {
     }
 }
 
-fn of_service(service: &Service) -> Vec<&'static str> {
-    let mut missing = Vec::new();
-    match service.key {
+fn of_service(service: &Service) -> Option<&'static str> {
+    let is_sctp = matches!(
+        service.key,
         ServiceKey::Address {
             protocol: Protocol::Sctp,
             ..
-        } => {
-            missing.push("SCTP is not built yet; its packets are left to the kernel");
         }
-        ServiceKey::Address { .. } | ServiceKey::Mark { .. } => {}
-    }
-    if !matches!(
-        service.scheduler,
-        Scheduler::Rr | Scheduler::Wrr | Scheduler::Lc | Scheduler::Wlc | Scheduler::None
-    ) {
-        missing.push("its scheduler is not built yet; new connections are dropped");
-    }
-    missing
+    );
+    is_sctp.then_some("SCTP is not built yet; its packets are left to the kernel")
 }
 
 fn of_destination(destination: &Destination) -> Option<&'static str> {
@@ -65,7 +56,17 @@ fn of_destination(destination: &Destination) -> Option<&'static str> {
 }
 
 fn of_list(service: &Service, destinations: usize) -> Option<String> {
-    let compares = matches!(service.scheduler, Scheduler::Lc | Scheduler::Wlc);
+    let compares = matches!(
+        service.scheduler,
+        Scheduler::Lc
+            | Scheduler::Wlc
+            | Scheduler::Sed
+            | Scheduler::Nq
+            | Scheduler::Fo
+            | Scheduler::Ovf
+            | Scheduler::Lblc
+            | Scheduler::Lblcr
+    );
     (compares && destinations > MAX_COMPARED as usize)
         .then(|| format!("of its service only the {MAX_COMPARED} newest destinations are compared"))
 }

@@ -85,6 +85,7 @@ pub struct Publisher {
     destination_numbers: Numbers,
     members: Runs,
     blocks: Runs,
+    lookups: Runs,
     addresses: Addresses,
     /// Number of the sweep that is under way, or comes next.
     sweep: u64,
@@ -100,6 +101,7 @@ impl Publisher {
             destination_numbers: Numbers::new(sizes.destinations),
             members: Runs::new(sizes.members),
             blocks: Runs::new(sizes.blocks),
+            lookups: Runs::new(sizes.lookups),
             addresses: Addresses::default(),
             sweep: 1,
         }
@@ -159,6 +161,9 @@ impl Publisher {
         plan.new_blocks
             .iter()
             .for_each(|(run, _)| self.blocks.give_back(*run));
+        plan.new_lookups
+            .iter()
+            .for_each(|(run, _)| self.lookups.give_back(*run));
     }
 
     /// Writes a plan. The order is what keeps every packet's view whole.
@@ -222,6 +227,9 @@ impl Publisher {
         plan.old_blocks
             .into_iter()
             .for_each(|run| self.blocks.give_back(run));
+        plan.old_lookups
+            .into_iter()
+            .for_each(|run| self.lookups.give_back(run));
         plan.freed_services
             .into_iter()
             .for_each(|number| self.service_numbers.give_back(number));

@@ -1,43 +1,85 @@
 //! How a service's scheduler is told to the data plane.
 
-use abi::Scheduling;
-use model::{Scheduler, Service};
+use abi::{Scheduling, service_flags};
+use model::{DestinationKey, Scheduler, Service};
+use sched::address::Address;
 use sched::plan::{Followed, Plan, PlannedBlock, TooManyMembers};
+use sched::{dh, maglev, mh, sh};
 
-/// What a service's cell says about choosing, and the sequence that goes with it.
+use crate::words;
+
+/// What a service's cell says about choosing, and the sequence or the table that goes with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Schedule {
     scheduling: Scheduling,
     plan: Option<Plan>,
+    /// A position in the list of destinations for each slot of a hash.
+    slots: Vec<u32>,
+}
+
+/// A destination as schedulers see it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scheduled {
+    pub(crate) key: DestinationKey,
+    pub(crate) weight: u32,
+    /// The weight above 0 that it had last, if it ever had one.
+    pub(crate) last_weight: u32,
+}
+
+impl Scheduled {
+    fn address(&self) -> Address {
+        let words = words::of(self.key.address);
+        if self.key.address.is_ipv6() {
+            Address::v6(words)
+        } else {
+            Address::v4(words[0])
+        }
+    }
 }
 
 impl Schedule {
-    /// The schedule of a service whose destinations have these weights, in list order. `allowed`
-    /// limits how many places its blocks take.
+    /// The schedule of a service with these destinations, in list order. `allowed` limits how many
+    /// places its blocks take.
     pub(crate) fn of(
         service: &Service,
-        weights: &[u32],
+        list: &[Scheduled],
         allowed: u64,
     ) -> Result<Self, TooManyMembers> {
-        let without_plan = |scheduling| Self {
+        let weights: Vec<u32> = list.iter().map(|scheduled| scheduled.weight).collect();
+        let by = |scheduling| Self {
             scheduling,
             plan: None,
+            slots: Vec::new(),
         };
-        if !is_built(service) {
-            return Ok(without_plan(Scheduling::NotBuilt));
-        }
+        let in_turn = |scheduling, plan| Self {
+            plan: Some(plan),
+            ..by(scheduling)
+        };
+        let in_slots = |scheduling, slots| Self {
+            slots,
+            ..by(scheduling)
+        };
         Ok(match service.scheduler {
-            Scheduler::Rr => Self {
-                scheduling: Scheduling::Sequence,
-                plan: Some(Plan::round_robin(weights)),
-            },
-            Scheduler::Wrr => Self {
-                scheduling: Scheduling::Sequence,
-                plan: Some(Plan::weighted_round_robin(weights, allowed)?),
-            },
-            Scheduler::Lc => without_plan(Scheduling::LeastConnection),
-            Scheduler::Wlc => without_plan(Scheduling::WeightedLeastConnection),
-            _ => without_plan(Scheduling::NotBuilt),
+            Scheduler::Rr => in_turn(Scheduling::Sequence, Plan::round_robin(&weights)),
+            Scheduler::Wrr => {
+                let plan = Plan::weighted_round_robin(&weights, allowed)?;
+                in_turn(Scheduling::Sequence, plan)
+            }
+            Scheduler::Twos => in_turn(Scheduling::Lottery, Plan::lottery(&weights)),
+            Scheduler::Lc => by(Scheduling::LeastConnection),
+            Scheduler::Wlc => by(Scheduling::WeightedLeastConnection),
+            Scheduler::Sed => by(Scheduling::ShortestExpectedDelay),
+            Scheduler::Nq => by(Scheduling::NeverQueue),
+            Scheduler::Fo => by(Scheduling::Failover),
+            Scheduler::Ovf => by(Scheduling::Overflow),
+            Scheduler::Lblc => by(Scheduling::Locality),
+            Scheduler::Lblcr => by(Scheduling::LocalityReplicated),
+            Scheduler::Dh => in_slots(Scheduling::DestinationHash, dh::fill(list.len() as u32)),
+            Scheduler::Sh => in_slots(Scheduling::SourceHash, sh::fill(&weights)),
+            Scheduler::Mh => in_slots(Scheduling::MaglevHash, mh::fill(&for_mh(list))),
+            Scheduler::Maglev => in_slots(Scheduling::Maglev, maglev::fill(&for_maglev(list))),
+            // Nobody is ever chosen.
+            Scheduler::None => in_turn(Scheduling::Sequence, Plan::round_robin(&[])),
         })
     }
 
@@ -54,6 +96,11 @@ impl Schedule {
     /// The sequence's blocks. Their members are positions in the list of destinations.
     pub(crate) fn blocks(&self) -> &[PlannedBlock] {
         self.plan.as_ref().map_or(&[], |plan| &plan.blocks)
+    }
+
+    /// The table of a hash: positions in the list of destinations.
+    pub(crate) fn slots(&self) -> &[u32] {
+        &self.slots
     }
 
     /// The position at which this schedule goes on after `before` had come to `position`. The
@@ -79,10 +126,27 @@ impl Schedule {
     }
 }
 
-/// Whether the data plane can schedule for a service as its settings ask.
-pub(crate) fn is_built(service: &Service) -> bool {
-    matches!(
-        service.scheduler,
-        Scheduler::Rr | Scheduler::Wrr | Scheduler::Lc | Scheduler::Wlc
-    )
+/// The switches of a service's scheduler: bits of [`service_flags`].
+pub(crate) fn flags_of(service: &Service) -> u32 {
+    let bit = |is_set, bit| if is_set { bit } else { 0 };
+    bit(service.scheduler_flags.first, service_flags::SCHEDULER_1)
+        | bit(service.scheduler_flags.second, service_flags::SCHEDULER_2)
+}
+
+fn for_mh(list: &[Scheduled]) -> Vec<mh::Member> {
+    let member = |scheduled: &Scheduled| mh::Member {
+        address: scheduled.address(),
+        port: scheduled.key.port.to_be(),
+        last_weight: scheduled.last_weight,
+    };
+    list.iter().map(member).collect()
+}
+
+fn for_maglev(list: &[Scheduled]) -> Vec<maglev::Member> {
+    let member = |scheduled: &Scheduled| maglev::Member {
+        address: scheduled.address(),
+        port: scheduled.key.port.to_be(),
+        weight: scheduled.weight,
+    };
+    list.iter().map(member).collect()
 }

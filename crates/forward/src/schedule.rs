@@ -309,10 +309,11 @@ fn eligible_in<'t, T: Tables<'t>>(tables: T, service: &ServiceCell, slot: u32) -
     if may(tables, number) { number } else { NONE }
 }
 
-/// A destination with its configured weight, whether it belongs to its service, and whether it is
-/// overloaded by its thresholds.
+/// A destination with its configured weight, whether it belongs to the service of this number, and
+/// whether it is overloaded by its thresholds. A number may have gone to another service since it was
+/// remembered.
 #[inline(always)]
-fn member_of<'t, T: Tables<'t>>(tables: T, number: u32) -> lblcr::Member {
+fn member_of<'t, T: Tables<'t>>(tables: T, service: u32, number: u32) -> lblcr::Member {
     let (Some(destination), Some(load)) = (tables.destination(number), tables.load(number)) else {
         return lblcr::Member {
             load: Load {
@@ -330,7 +331,8 @@ fn member_of<'t, T: Tables<'t>>(tables: T, number: u32) -> lblcr::Member {
             active: load.active.load(),
             inactive: load.inactive.load(),
         },
-        is_available: destination.flags.load() & destination_flags::AVAILABLE != 0,
+        is_available: destination.flags.load() & destination_flags::AVAILABLE != 0
+            && destination.service.load() == service,
         is_overloaded: load.overloaded.load() != 0,
     }
 }
@@ -367,7 +369,7 @@ fn by_locality<'t, T: Tables<'t>>(tables: T, service: &ServiceCell, processor: u
     let now = carry.now.load();
     let number = tables.locality(&key);
     if number != NONE {
-        let member = member_of(tables, number);
+        let member = member_of(tables, service.number.load(), number);
         let room = || has_room(tables, service);
         if lblc::keeps(member.load, member.is_available, room) {
             tables.set_locality(&key, number, now);
@@ -397,7 +399,7 @@ fn by_locality_set<'t, T: Tables<'t>>(tables: T, service: &ServiceCell, processo
         set.pick(
             now,
             expiration,
-            |number| member_of(tables, number),
+            |number| member_of(tables, service.number.load(), number),
             || has_room(tables, service),
             || by_weight(tables, service),
         )
@@ -429,7 +431,7 @@ pub fn somebody_has_room<'t, T: Tables<'t>>(tables: T, first: u32, members: u32)
         let Some(member) = tables.member(first.wrapping_add(index)) else {
             break;
         };
-        if locality::has_room(member_of(tables, member.load()).load) {
+        if locality::has_room(member_of(tables, NONE, member.load()).load) {
             return true;
         }
     }

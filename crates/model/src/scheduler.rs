@@ -34,13 +34,17 @@ pub enum Scheduler {
     Ovf,
     /// Maglev hashing.
     Mh,
+    /// The power of two choices.
+    Twos,
+    /// Maglev hashing as its paper has it: the same choice on every director.
+    Maglev,
     /// No scheduler: every new connection is refused.
     None,
 }
 
-named!(Scheduler, "scheduler", "rr, wrr, lc, wlc, lblc, lblcr, dh, sh, sed, nq, fo, ovf, mh, none", {
+named!(Scheduler, "scheduler", "rr, wrr, lc, wlc, lblc, lblcr, dh, sh, sed, nq, fo, ovf, mh, twos, maglev, none", {
     Rr => "rr", Wrr => "wrr", Lc => "lc", Wlc => "wlc", Lblc => "lblc", Lblcr => "lblcr", Dh => "dh",
-    Sh => "sh", Sed => "sed", Nq => "nq", Fo => "fo", Ovf => "ovf", Mh => "mh", None => "none",
+    Sh => "sh", Sed => "sed", Nq => "nq", Fo => "fo", Ovf => "ovf", Mh => "mh", Twos => "twos", Maglev => "maglev", None => "none",
 });
 
 impl Scheduler {

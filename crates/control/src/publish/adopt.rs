@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
-use abi::{Block, View};
+use abi::{Block, LookupLine, View};
 use conntable::{Bucket, Kind, Word};
 use model::{Protocol, Service, ServiceKey};
 use sched::plan::PlannedBlock;
@@ -14,10 +14,11 @@ use crate::publish::Publisher;
 use crate::publish::Surroundings;
 use crate::publish::addresses::{UseChanges, Uses, note};
 use crate::publish::cells::{DestinationValues, ServiceValues, service_key};
+use crate::publish::lists::lines_of;
 use crate::publish::plan::{DestinationWrite, Edit, Plan};
 use crate::publish::records::{DestinationRecord, Placed, Removed, ServiceRecord};
 use crate::runs::Run;
-use crate::schedule::Schedule;
+use crate::schedule::{Schedule, Scheduled};
 use crate::side::{self, Cell};
 use crate::{Plane, Sizes, words};
 
@@ -124,17 +125,33 @@ impl Publisher {
         let destinations: Option<Vec<DestinationRecord>> =
             list.map(|number| self.adopt_listed(view, number)).collect();
         let destinations = destinations?;
-        let weights: Vec<u32> = destinations
+        let lookups = Run {
+            first: values.lookup_first,
+            length: lines_of(values.lookup_slots),
+        };
+        let lines = view
+            .lookups
+            .get(lookups.places())
+            .filter(|_| self.lookups.take_this(lookups))?;
+        let list: Vec<Scheduled> = destinations
             .iter()
-            .map(|destination| view.destinations[destination.number as usize].weight.load())
+            .map(|destination| Scheduled {
+                key: destination.key,
+                weight: view.destinations[destination.number as usize].weight.load(),
+                last_weight: destination.last_weight,
+            })
             .collect();
         let schedule = service
-            .and_then(|service| Schedule::of(service, &weights, u64::from(in_blocks)).ok())
-            .filter(|schedule| is_laid_out(view, schedule, values, blocks, &destinations));
+            .and_then(|service| Schedule::of(service, &list, u64::from(in_blocks)).ok())
+            .filter(|schedule| {
+                is_laid_out(view, schedule, values, blocks, &destinations)
+                    && is_filled(schedule, values, lines, &destinations)
+            });
         let placed = Placed {
             members,
             listed: values.members,
             blocks: block_run,
+            lookups,
             traits: values.traits,
             schedule,
             cursor_base: values.cursor_base,
@@ -304,11 +321,28 @@ fn is_laid_out(
         && blocks.iter().zip(planned).all(same_block)
 }
 
+/// Whether lines hold a schedule's table.
+fn is_filled(
+    schedule: &Schedule,
+    values: &ServiceValues,
+    lines: &[LookupLine],
+    list: &[DestinationRecord],
+) -> bool {
+    let found = lines.iter().flat_map(|line| &line.0);
+    schedule.slots().len() == values.lookup_slots as usize
+        && found.zip(schedule.slots()).all(|(slot, &position)| {
+            list.get(position as usize)
+                .is_some_and(|destination| destination.number == slot.load())
+        })
+}
+
 fn record_of(number: u32, values: &DestinationValues) -> DestinationRecord {
     DestinationRecord {
         number,
         key: values.key(),
         method: values.method(),
+        // What a destination of weight 0 had before is forgotten with the daemon that knew it.
+        last_weight: values.weight.max(1),
     }
 }
 

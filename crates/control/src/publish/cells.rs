@@ -63,6 +63,8 @@ pub(crate) struct ServiceValues {
     pub(crate) blocks: u32,
     pub(crate) picks: u64,
     pub(crate) cursor_base: u64,
+    pub(crate) lookup_first: u32,
+    pub(crate) lookup_slots: u32,
 }
 
 impl ServiceValues {
@@ -77,6 +79,8 @@ impl ServiceValues {
             blocks: cell.blocks.load(),
             picks: cell.picks.load(),
             cursor_base: cell.cursor_base.load(),
+            lookup_first: cell.lookup_first.load(),
+            lookup_slots: cell.lookup_slots.load(),
         }
     }
 
@@ -91,6 +95,8 @@ impl ServiceValues {
         cell.blocks.store(self.blocks);
         cell.picks.store(self.picks);
         cell.cursor_base.store(self.cursor_base);
+        cell.lookup_first.store(self.lookup_first);
+        cell.lookup_slots.store(self.lookup_slots);
         cell.max_segment.store(0);
         cell.key.publish(key.key);
     }

@@ -1,6 +1,6 @@
 //! Where a service's list of destinations and its schedule stand.
 
-use abi::View;
+use abi::{LOOKUP_LINE, View};
 use model::Service;
 
 use crate::publish::Publisher;
@@ -47,6 +47,7 @@ impl Publisher {
         if let Some(before) = before {
             plan.old_members.push(before.members);
             plan.old_blocks.push(before.blocks);
+            plan.old_lookups.push(before.lookups);
         }
         record.placed = Some(placed);
         Ok(())
@@ -105,6 +106,17 @@ impl Publisher {
         if let Some((_, places)) = plan.new_members.last_mut() {
             *places = list;
         }
+        let slots = schedule.slots();
+        let lookup_run =
+            self.lookups
+                .take(lines_of(slots.len() as u32))
+                .ok_or(CapacityError::Full {
+                    what: "lines of schedulers' tables",
+                    limit: self.sizes.lookups,
+                    hint: "start the daemon with a larger --max-services",
+                })?;
+        let lookups = slots.iter().map(|&position| numbers[position as usize]);
+        plan.new_lookups.push((lookup_run, lookups.collect()));
         let listed = numbers.len() as u32;
         let values = ServiceValues {
             number,
@@ -116,6 +128,8 @@ impl Publisher {
             blocks: block_run.length,
             picks: schedule.picks(),
             cursor_base,
+            lookup_first: lookup_run.first,
+            lookup_slots: schedule.slots().len() as u32,
         };
         let schedule = Some(schedule);
         Ok((
@@ -123,6 +137,7 @@ impl Publisher {
                 members: run,
                 listed,
                 blocks: block_run,
+                lookups: lookup_run,
                 traits,
                 schedule,
                 cursor_base,
@@ -130,6 +145,11 @@ impl Publisher {
             values,
         ))
     }
+}
+
+/// Lines that a table of so many slots takes.
+pub(crate) fn lines_of(slots: u32) -> u32 {
+    slots.div_ceil(LOOKUP_LINE as u32)
 }
 
 fn list_of(view: &View<'_>, placed: &Placed) -> Vec<u32> {

@@ -78,9 +78,12 @@ pub(crate) struct Plan {
     pub(crate) changed_destinations: Vec<DestinationWrite>,
     pub(crate) new_members: Vec<(Run, Vec<u32>)>,
     pub(crate) new_blocks: Vec<(Run, Vec<BlockValues>)>,
+    /// Destinations' numbers, slot by slot.
+    pub(crate) new_lookups: Vec<(Run, Vec<u32>)>,
     /// Runs that only the old side points to.
     pub(crate) old_members: Vec<Run>,
     pub(crate) old_blocks: Vec<Run>,
+    pub(crate) old_lookups: Vec<Run>,
     /// What the services' records become.
     pub(crate) records: Vec<(ServiceKey, Option<ServiceRecord>)>,
     pub(crate) taken_services: Vec<u32>,

@@ -11,7 +11,7 @@ use crate::publish::addresses::{Uses, note};
 use crate::publish::cells::{DestinationValues, is_held, method_number, service_cell_key};
 use crate::publish::plan::{CapacityError, Change, DestinationWrite, Edit, Plan};
 use crate::publish::records::{DestinationRecord, Removed, ServiceRecord};
-use crate::schedule::Schedule;
+use crate::schedule::{Schedule, Scheduled};
 use crate::side::ServiceCellKey;
 
 /// Where a destination comes from.
@@ -63,6 +63,7 @@ impl Publisher {
         if let Some(placed) = record.placed.take() {
             plan.old_members.push(placed.members);
             plan.old_blocks.push(placed.blocks);
+            plan.old_lookups.push(placed.lookups);
         }
         for destination in std::mem::take(&mut record.destinations) {
             record
@@ -118,16 +119,21 @@ impl Publisher {
             .filter(|wanted| is_held(&service.key, wanted))
             .collect();
         self.plan_destinations(view, &published, &mut record, towards, plan)?;
-        let weights: Vec<u32> = published
+        let list: Vec<Scheduled> = published
             .iter()
-            .map(|wanted| wanted.weight.max(0).unsigned_abs())
+            .zip(&record.destinations)
+            .map(|(wanted, destination)| Scheduled {
+                key: wanted.key,
+                weight: weight_of(wanted),
+                last_weight: destination.last_weight,
+            })
             .collect();
-        let schedule = Schedule::of(service, &weights, u64::from(self.sizes.members) / 2).map_err(
-            |source| CapacityError::Sequence {
+        let allowed = u64::from(self.sizes.members) / 2;
+        let schedule =
+            Schedule::of(service, &list, allowed).map_err(|source| CapacityError::Sequence {
                 service: service.key,
                 source,
-            },
-        )?;
+            })?;
         self.plan_lists(view, (cell_key, service), schedule, &mut record, plan)?;
         plan.records.push((service.key, Some(record)));
         Ok(())
@@ -180,6 +186,13 @@ impl Publisher {
                 None => self.revive_or_make(wanted, record, plan)?,
             };
             let destination = plan_method(destination, method_number(wanted.forwarding), plan);
+            let destination = match (weight_of(wanted), origin) {
+                (0, Origin::Kept) => destination,
+                (last_weight, _) => DestinationRecord {
+                    last_weight,
+                    ..destination
+                },
+            };
             let number = destination.number;
             let towards = towards(destination.target());
             let values = DestinationValues::present(wanted, record.number, towards);
@@ -233,12 +246,18 @@ impl Publisher {
             number,
             key: wanted.key,
             method,
+            last_weight: weight_of(wanted),
         };
         if destination.is_masqueraded() {
             note(&mut plan.uses, wanted.key.address, Uses::REAL, 1);
         }
         Ok((destination, Origin::New))
     }
+}
+
+/// The weight by which a destination is chosen.
+fn weight_of(wanted: &Destination) -> u32 {
+    wanted.weight.max(0).unsigned_abs()
 }
 
 /// Notes where a destination begins or ceases to answer through the director.

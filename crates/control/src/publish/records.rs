@@ -32,6 +32,8 @@ pub(crate) struct Placed {
     /// Length of the list.
     pub(crate) listed: u32,
     pub(crate) blocks: Run,
+    /// Lines of the scheduler's table.
+    pub(crate) lookups: Run,
     /// What the cell says of the service itself.
     pub(crate) traits: Traits,
     /// `None` where the tables, as they were found, have another than is wanted.
@@ -46,6 +48,8 @@ pub(crate) struct DestinationRecord {
     pub(crate) key: DestinationKey,
     /// The forwarding method's number.
     pub(crate) method: u8,
+    /// The weight above 0 that it had last, if it ever had one: `mh` goes by it.
+    pub(crate) last_weight: u32,
 }
 
 impl DestinationRecord {

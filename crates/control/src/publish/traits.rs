@@ -4,6 +4,7 @@ use abi::{Address, ServiceCell, Tick, View, service_flags};
 use model::{Family, Netmask, Service};
 
 use crate::publish::records::DestinationRecord;
+use crate::schedule::flags_of;
 use crate::words;
 
 /// What a service's cell says of the service itself, rather than of its destinations.
@@ -25,7 +26,7 @@ impl Traits {
         destinations: &[DestinationRecord],
     ) -> Self {
         let tunnels = destinations.iter().any(DestinationRecord::is_tunnelled);
-        let flags = if tunnels { service_flags::TUNNELS } else { 0 };
+        let flags = if tunnels { service_flags::TUNNELS } else { 0 } | flags_of(service);
         let ops = if service.one_packet {
             service_flags::ONE_PACKET
         } else {

@@ -6,6 +6,7 @@ use abi::{LoadCell, StatsCell, View};
 
 use crate::publish::cells::ServiceValues;
 use crate::publish::plan::{CapacityError, DestinationWrite, Edit, Plan};
+use crate::runs::Run;
 use crate::{loads, side, words};
 
 /// Makes edits on one side.
@@ -69,12 +70,23 @@ pub(crate) fn write_new(view: &View<'_>, plan: &Plan) {
             cell.number.store(number);
         }
     }
+    for (run, numbers) in &plan.new_lookups {
+        write_lookups(view, *run, numbers);
+    }
     for (run, blocks) in &plan.new_blocks {
         for (cell, block) in view.blocks[run.places()].iter().zip(blocks) {
             cell.start.store(block.start);
             cell.members_first.store(block.members_first);
             cell.members.store(block.members);
         }
+    }
+}
+
+/// Writes numbers into the slots of a run of lines.
+fn write_lookups(view: &View<'_>, run: Run, numbers: &[u32]) {
+    let lines = view.lookups[run.places()].iter();
+    for (slot, &number) in lines.flat_map(|line| &line.0).zip(numbers) {
+        slot.store(number);
     }
 }
 

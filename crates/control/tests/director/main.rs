@@ -9,5 +9,6 @@ mod families;
 mod network;
 mod packets;
 mod publishing;
+mod scheduling;
 mod traffic;
 mod ways;
