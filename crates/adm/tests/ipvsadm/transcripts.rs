@@ -25,6 +25,10 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("mount", "how the machine was set up"),
     ("cat /etc/hosts", "how the machine was set up"),
     (":228 -b ,", "a crash of ipvsadm"),
+    (
+        "-s twos",
+        "a scheduler that Linux has, and Debian's kernel was built without",
+    ),
 ];
 
 /// What was particular to the machine when a transcript was taken.
