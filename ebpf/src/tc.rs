@@ -352,12 +352,10 @@ impl Host<'static> for Packet {
             tunnel::GRE => BPF_F_ADJ_ROOM_ENCAP_L4_GRE,
             _ => 0,
         };
-        let segments = if outer.fixed_segments {
-            BPF_F_ADJ_ROOM_FIXED_GSO
-        } else {
-            0
-        };
-        let (room, flags) = (outer.room as i32, (family | transport | segments) as u64);
+        // Pieces keep their size: they fit with their outer headers, else the sender would have been
+        // told.
+        let flags = (family | transport | BPF_F_ADJ_ROOM_FIXED_GSO) as u64;
+        let room = outer.room as i32;
         let skb = self.context.skb.skb;
         // SAFETY: the context is the one that the kernel gave; lengths are checked by the helper.
         if unsafe { bpf_skb_adjust_room(skb, room, BPF_ADJ_ROOM_MAC, flags) } != 0 {

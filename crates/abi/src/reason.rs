@@ -62,6 +62,7 @@ reasons! {
 
     Tunnelled = 4, "tunnelled", Forward, "A client's packet was encapsulated and went to its real server.";
     PassedThrough = 5, "passed_through", Forward, "A real server's reply with the virtual address as source came through the director and went to its client.";
+    CutUp = 6, "cut_up", Forward, "A packet that travelled as several in one was cut, since its tunnel's checksum is of each; the pieces are counted as tunnelled.";
 
     NotOurs = 8, "not_ours", Pass, "The packet concerns no virtual service.";
     NotIp = 9, "not_ip", Pass, "The frame carries neither IPv4 nor anything else that is balanced.";
@@ -97,7 +98,7 @@ reasons! {
     CannotFragment = 42, "cannot_fragment", Drop, "The packet is too large for the next link, may be fragmented, and this is not built yet.";
 
     LocalNat = 43, "local_nat", Drop, "VS/NAT to a loopback address cannot be: its replies would never leave; use -g.";
-    TunnelChecksum = 44, "tunnel_checksum", Drop, "This tunnel's checksum cannot be made for a packet that the device will cut; switch generic receive offload off, or choose nocsum.";
+    TunnelChecksum = 44, "tunnel_checksum", Drop, "This tunnel's checksum cannot be made for a packet that the device will cut, and there is nothing that cuts it first (the daemon's log says why); switch generic receive offload off, or choose nocsum.";
     StageMissing = 45, "stage_missing", Drop, "A part of the data plane is not loaded; restart the daemon to repair.";
 
     IcmpRateLimited = 48, "icmp_rate_limited", Note, "An ICMP error of the director's own was held back by its rate limit.";

@@ -86,10 +86,20 @@ pub struct Globals {
     pub drop_packet: Cell32,
     /// Bits of [`wildcards`]: which services take packets to other ports than their own.
     pub wildcards: Cell32,
-    reserved: [Cell32; 5],
+    /// Interface that cuts what is sent by it into its segments; 0 for none. See [`PIECE`].
+    pub cut_into: Cell32,
+    /// Interface that the pieces come back by.
+    pub cut_from: Cell32,
+    reserved: [Cell32; 3],
     /// Timeouts in ticks by [`timeout_index`].
     pub timeouts: Timeouts,
 }
+
+/// How both MAC addresses of a frame begin that goes through the cutting interfaces
+/// ([`Globals::cut_into`]) on its way into a tunnel. In the destination's the packet's ports follow,
+/// in the source's the destination's number, as [`Carry`] has them. It is a local address (bit 1 of
+/// the first byte) of no interface.
+pub const PIECE: [u8; 2] = [0x02, 0x58];
 
 /// Bits of [`Globals::wildcards`].
 pub mod wildcards {

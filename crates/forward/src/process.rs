@@ -98,7 +98,7 @@ fn enter<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
     }
     let mac: [u8; 6] = host.bytes(0).ok_or(Reason::TruncatedHeader)?;
     if !host.is_own_mac(mac) {
-        return Err(Reason::NotForThisHost);
+        return tunnel::piece::<F, H>(host, mac);
     }
     let mut packet = F::read(host, link)?;
     let (globals, now) = family::globals(host)?;

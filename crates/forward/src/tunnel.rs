@@ -2,7 +2,7 @@
 //!
 //! What the outer headers say follows the kernel's director: see [`wire::gue`].
 
-use abi::{DestinationCell, Reason, tunnel};
+use abi::{Carry, DestinationCell, Globals, Reason, tunnel};
 use wire::checksum::{fold, of_valid_transport};
 use wire::{ecn, ethernet, gre, gue, ipv4, ipv6, udp};
 
@@ -23,9 +23,6 @@ pub struct Outer {
     pub is_v6: bool,
     /// One of [`abi::tunnel`]'s kinds.
     pub kind: u32,
-    /// For a packet that the device will cut: the pieces keep their size, as UDP's must. Else they
-    /// shrink by the room.
-    pub fixed_segments: bool,
 }
 
 /// Whether a destination's tunnel has a checksum around the inner packet.
@@ -79,6 +76,9 @@ pub(crate) fn encapsulate<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verd
     packet.check(host)?;
     let word = chosen.cell.tunnel.load();
     let inner_sum = if has_checksum(word) {
+        if host.segment_size() != 0 {
+            return cut(host, globals, carry);
+        }
         sum_of(host, &packet).ok_or(Reason::TunnelChecksum)?
     } else {
         0
@@ -88,7 +88,6 @@ pub(crate) fn encapsulate<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verd
         room: overhead(&chosen),
         is_v6: chosen.is_v6(),
         kind: tunnel::kind(word),
-        fixed_segments: packet.protocol == ipv4::UDP,
     };
     let way = route::by_index(tables, chosen.cell.next_hop.load());
     // It was there a moment ago; the network may have changed since.
@@ -117,11 +116,49 @@ pub(crate) fn encapsulate<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verd
     Ok(Verdict::send(Reason::Tunnelled))
 }
 
+/// Has a packet cut that the device would cut behind its tunnel, so that each piece gets a checksum:
+/// the kernel does so to what leaves by [`Globals::cut_into`], and [`piece`] goes on.
+#[inline(always)]
+fn cut<'t, H: Host<'t>>(host: &mut H, globals: &Globals, carry: &Carry) -> Step<Verdict> {
+    let interface = globals.cut_into.load();
+    if interface == 0 {
+        return Err(Reason::TunnelChecksum);
+    }
+    for (offset, word) in [(0, &carry.ports), (6, &carry.destination)] {
+        let failed = Reason::RewriteFailed;
+        host.set_bytes(offset, &abi::PIECE).ok_or(failed)?;
+        host.set_bytes(offset + 2, &word.load().to_ne_bytes())
+            .ok_or(failed)?;
+    }
+    host.leave_by(interface);
+    Ok(Verdict::send(Reason::CutUp))
+}
+
+/// A frame that is not for this machine's MAC: somebody else's, or a piece that comes back from
+/// having been cut.
+#[inline(always)]
+pub(crate) fn piece<'t, F: Family, H: Host<'t>>(host: &mut H, to: [u8; 6]) -> Step<Verdict> {
+    let globals = host.tables().globals().ok_or(Reason::TableMissing)?;
+    let interface = globals.cut_from.load();
+    if !H::COMPLETE || interface == 0 || host.ifindex() != interface {
+        return Err(Reason::NotForThisHost);
+    }
+    let from: [u8; 6] = host.bytes(6).ok_or(Reason::TruncatedHeader)?;
+    let ([a, b, ports @ ..], [c, d, destination @ ..]) = (to, from);
+    if [a, b] != abi::PIECE || [c, d] != abi::PIECE {
+        return Err(Reason::NotForThisHost);
+    }
+    let carry = host.carry().ok_or(Reason::TableMissing)?;
+    carry.ports.store(u32::from_ne_bytes(ports));
+    carry.destination.store(u32::from_ne_bytes(destination));
+    Ok(Verdict::go_on(F::TUNNEL))
+}
+
 /// The folded sum of a packet whose checksums are right, or will be when it has left; `None` where
-/// that would take a look at every byte, or depends on how a device cuts the packet.
+/// that would take a look at every byte.
 #[inline(always)]
 fn sum_of<'t, F: Family, H: Host<'t>>(host: &mut H, packet: &Packet<F>) -> Option<u16> {
-    if host.segment_size() != 0 || packet.fragment != Fragment::NONE {
+    if packet.fragment != Fragment::NONE {
         return None;
     }
     let has_pseudo_header = match packet.protocol {

@@ -18,8 +18,8 @@ use crate::process::{self, Tools};
 use crate::state::{self, Purpose, State};
 use crate::wiring::{self, Cables};
 
-/// How long a process of the lab may take to get ready.
-const READY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a process of the lab may take to get ready: on a busy machine, the verifier takes its time.
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Pause between two looks at whether it is.
 const READY_PAUSE: Duration = Duration::from_millis(20);
@@ -61,6 +61,9 @@ pub enum Offloads {
     /// What the system lets them on TC; on XDP, nothing that would leave a packet incomplete
     #[default]
     System,
+    /// As with the simplest of network cards: what is on a wire is a packet with its checksum, and the
+    /// system joins and cuts them. Not for XDP
+    Software,
     /// Nothing: each frame is a packet with its checksum. Not for XDP
     Off,
 }
@@ -80,9 +83,10 @@ impl Options {
     /// What the cables' ends are to do.
     fn cables(&self) -> Result<Cables, LabError> {
         match (self.hook.is_xdp(), self.offloads) {
-            (true, Offloads::Off) => Err(LabError::OffloadsOfXdp),
+            (true, Offloads::Software | Offloads::Off) => Err(LabError::OffloadsOfXdp),
             (true, Offloads::System) => Ok(Cables::CompletePackets),
             (false, Offloads::System) => Ok(Cables::AsTheyAre),
+            (false, Offloads::Software) => Ok(Cables::CutPackets),
             (false, Offloads::Off) => Ok(Cables::NoOffloads),
         }
     }

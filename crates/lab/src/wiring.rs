@@ -24,10 +24,7 @@ pub fn build(lab: &Lab, cables: Cables) -> Result<(), LabError> {
         settings::apply(&Namespace::of(&lab.name, &host.name), host)?;
         batch(lab, Some(&host.name), &addresses(host))?;
     }
-    match cables.features() {
-        [] => Ok(()),
-        features => set_offloads(lab, features),
-    }
+    set_offloads(lab, cables)
 }
 
 /// Runs `ip` commands, one a line, in a host's namespace or outside of all.
@@ -174,37 +171,61 @@ pub enum Cables {
     /// XDP on a virtual cable forwards frames as they are, so a checksum left to hardware stays wrong,
     /// and a frame reaches a peer only if that peer polls, which GRO makes it do.
     CompletePackets,
-    /// Nothing either way: each frame is a packet, as on the simplest of network cards.
+    /// The hosts join packets on the way in and cut them on the way out, without any help: what is on a
+    /// wire is one packet with its checksum, and no larger than the wire takes.
+    CutPackets,
+    /// Nothing either way: each frame is a packet with its checksum, everywhere.
     NoOffloads,
 }
 
+/// What a card must do for its host, as ethtool calls it, for anything to be left to it: checksums, and
+/// every kind of cutting.
+const CARD: [&str; 10] = [
+    "tx",
+    "rx",
+    "tso",
+    "tx-udp-segmentation",
+    "tx-gre-segmentation",
+    "tx-gre-csum-segmentation",
+    "tx-ipxip4-segmentation",
+    "tx-ipxip6-segmentation",
+    "tx-udp_tnl-segmentation",
+    "tx-udp_tnl-csum-segmentation",
+];
+
 impl Cables {
-    /// The features to set, as ethtool takes them.
-    const fn features(self) -> &'static [&'static str] {
+    /// The features to set, as ethtool takes them: at the hosts' ends of the cables, and at the bridges'.
+    fn features(self) -> [Vec<&'static str>; 2] {
+        let card_off = || CARD.into_iter().flat_map(|feature| [feature, "off"]);
+        let and = |features: [&'static str; 4]| card_off().chain(features).collect();
         match self {
-            Self::AsTheyAre => &[],
-            Self::CompletePackets => &["tx", "off", "gro", "on"],
-            Self::NoOffloads => &[
-                "tx", "off", "rx", "off", "tso", "off", "gso", "off", "gro", "off",
+            Self::AsTheyAre => [Vec::new(), Vec::new()],
+            Self::CompletePackets => [(); 2].map(|()| vec!["tx", "off", "gro", "on"]),
+            // A bridge that joined packets would hide how large they were on the wire.
+            Self::CutPackets => [
+                and(["gso", "on", "gro", "on"]),
+                and(["gso", "on", "gro", "off"]),
             ],
+            Self::NoOffloads => [(); 2].map(|()| and(["gso", "off", "gro", "off"])),
         }
     }
 }
 
-fn set_offloads(lab: &Lab, features: &[&str]) -> Result<(), LabError> {
+fn set_offloads(lab: &Lab, cables: Cables) -> Result<(), LabError> {
     let bridges = Namespace::of(&lab.name, SEGMENTS);
+    let [at_hosts, at_bridges] = cables.features();
     for (host, interface, port) in plugs(lab) {
-        ethtool(
-            &Namespace::of(&lab.name, &host.name),
-            &interface.name,
-            features,
-        )?;
-        ethtool(&bridges, &port, features)?;
+        let namespace = Namespace::of(&lab.name, &host.name);
+        ethtool(&namespace, &interface.name, &at_hosts)?;
+        ethtool(&bridges, &port, &at_bridges)?;
     }
     Ok(())
 }
 
 fn ethtool(namespace: &Namespace, interface: &str, features: &[&str]) -> Result<(), LabError> {
+    if features.is_empty() {
+        return Ok(());
+    }
     let words = ["ethtool", "-K", interface].into_iter();
     let words = words.chain(features.iter().copied());
     let argv: Vec<String> = words.map(str::to_owned).collect();

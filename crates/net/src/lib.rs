@@ -9,7 +9,8 @@
 //!   and changes only by [`apply`](Snapshot::apply).
 //! - **[`Watcher`]**, **[`Resolver`]** and [`offloads()`] are the sockets: the first keeps a
 //!   snapshot true, the second makes the kernel resolve the neighbours one cares for, the third
-//!   reads what an interface's driver does to packets. Everything happens in the network namespace
+//!   reads what an interface's driver does to packets; [`Cutter`] makes the one thing in the network
+//!   that the daemon needs for itself. Everything happens in the network namespace
 //!   of the thread that calls.
 //!
 //! A program holds a snapshot, applies what the watcher reports, and lets the resolver look at it:
@@ -55,6 +56,7 @@
 
 mod address;
 mod connection;
+mod cutter;
 mod decode;
 mod dump;
 mod error;
@@ -74,6 +76,7 @@ mod source;
 mod watcher;
 
 pub use address::InterfaceAddress;
+pub use cutter::Cutter;
 pub use error::Error;
 pub use event::{Change, Effect, Event, Insertion};
 pub use link::{Link, LinkKind, Vlan};

@@ -253,9 +253,6 @@ impl<'t, const COMPLETE: bool> Host<'t> for Frame<'t, COMPLETE> {
 
     fn encapsulate(&mut self, offset: u32, outer: Outer) -> Option<()> {
         self.open_room(offset as usize, outer.room);
-        if !outer.fixed_segments {
-            self.segment_size = self.segment_size.saturating_sub(outer.room);
-        }
         Some(())
     }
 }

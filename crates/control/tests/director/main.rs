@@ -4,6 +4,7 @@
 
 mod anything;
 mod common;
+mod cutting;
 mod entries;
 mod families;
 mod network;

@@ -6,9 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use control::nexthops::HopState;
-use control::wanted::Effect;
+use control::wanted::{Effect, WantedService};
 use control::{Director, Outcomes, not_built};
-use model::{Command, ServiceKey};
+use model::{Command, Forwarding, ServiceKey, TunnelChecksum};
 use net::Snapshot;
 use plane_bpf::Plane;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -77,6 +77,14 @@ impl State {
     /// The destinations whose neighbours are to be kept resolved.
     pub fn destinations(&self) -> BTreeSet<IpAddr> {
         self.director.publisher().destination_addresses().collect()
+    }
+
+    /// Whether a destination's tunnel has a checksum around the packets.
+    pub fn has_checksum_tunnels(&self) -> bool {
+        let services = self.director.wanted().services();
+        services.flat_map(WantedService::destinations).any(|to| {
+            to.forwarding == Forwarding::Tunnel && to.tunnel.checksum != TunnelChecksum::None
+        })
     }
 
     /// Takes in that the network changed.

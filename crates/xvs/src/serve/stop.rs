@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
+use net::Cutter;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tracing::info;
@@ -37,6 +38,10 @@ pub fn stop_forwarding(place: &Place) -> Result<()> {
     }
     let _lock = end_daemon(place)?;
     plane_bpf::remove(&folder)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(Cutter::remove())?;
     std::fs::remove_dir_all(&folder)
         .with_context(|| format!("cannot remove {}", folder.display()))?;
     info!("forwarding has ended; nothing is left");

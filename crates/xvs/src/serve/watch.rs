@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use net::{Change, Link, LinkKind, Offloads, Resolver, Snapshot};
+use net::{Change, Cutter, Link, LinkKind, Offloads, Resolver, Snapshot};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
 
@@ -27,6 +27,8 @@ pub struct Watch {
     resolver: Resolver,
     /// The routers that lead to clients.
     gateways: BTreeSet<(u32, IpAddr)>,
+    /// What cuts packets, once it is needed.
+    cutter: Option<Cutter>,
 }
 
 impl Watch {
@@ -50,6 +52,7 @@ impl Watch {
             requests,
             resolver,
             gateways: BTreeSet::new(),
+            cutter: None,
         })
     }
 
@@ -141,9 +144,36 @@ impl Watch {
         for link in wanted {
             self.take(&link).await;
         }
+        self.take_pieces().await;
         let state = self.shared.lock();
         publish(&state, None);
         self.gateways = gateways(&state);
+    }
+
+    /// Has packets cut that travel as several in one and go into a tunnel with a checksum: it is of
+    /// each piece.
+    async fn take_pieces(&mut self) {
+        let needed = self.shared.lock().has_checksum_tunnels();
+        if !needed || self.cutter.is_some_and(|made| Cutter::find() == Some(made)) {
+            return;
+        }
+        let made = match Cutter::make().await {
+            Ok(made) => made,
+            Err(error) => {
+                warn!(%error, "large packets to tunnels with a checksum are dropped");
+                return;
+            }
+        };
+        let state = self.shared.lock();
+        let plane = state.director.plane();
+        if let Err(error) = plane.attach(made.from, plane_bpf::Mode::Tc) {
+            warn!(%error, "large packets to tunnels with a checksum are dropped");
+            return;
+        }
+        let globals = control::Plane::view(plane).globals;
+        globals.cut_from.store(made.from);
+        globals.cut_into.store(made.into);
+        self.cutter = Some(made);
     }
 
     /// The interfaces to take packets on, as the network is now.

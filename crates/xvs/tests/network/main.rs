@@ -8,6 +8,7 @@
 mod balancing;
 mod configuration;
 mod endings;
+mod methods;
 mod next_hops;
 mod restarts;
 mod support;
