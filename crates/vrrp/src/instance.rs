@@ -184,6 +184,10 @@ impl Instance {
     }
 
     pub fn receive(&mut self, datagram: &Datagram, now: Now) {
+        if matches!(self.link, Link::Ready(own) if own == datagram.source()) {
+            // Our own, which a macvlan or a switch turned back.
+            return;
+        }
         match reception::accept(&self.settings, &mut self.memory, datagram, now) {
             Ok(heard) => {
                 self.remember(heard, now.uptime);

@@ -294,6 +294,15 @@ fn what_is_meant_for_others_is_not_heard() {
 }
 
 #[test]
+fn its_own_adverts_are_not_heard() {
+    let mut bench = Bench::alone(settings(100));
+    bench.pass(ms(4000));
+    bench.hear(&advert(settings(100), "192.0.2.1"));
+    assert_eq!(bench.status().peers, []);
+    assert_eq!(bench.state(), State::Master);
+}
+
+#[test]
 fn a_refusal_is_told_once_as_long_as_it_is_the_same() {
     let mut bench = Bench::alone(settings(100));
     let other = advert(v3(200, 1000), "192.0.2.2");

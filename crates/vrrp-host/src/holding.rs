@@ -1,0 +1,242 @@
+//! Addresses and routes: held, released, announced. One task does it all in order, so that whoever
+//! sends adverts never waits for it.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use net::Link;
+use netlink_packet_route::address::{
+    AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage, AddressScope, CacheInfo,
+};
+use netlink_packet_route::route::RouteMessage;
+use rtnetlink::{Handle, RouteMessageBuilder};
+use tokio::sync::mpsc;
+use tracing::warn;
+
+use crate::error::Error;
+use crate::frames::Frames;
+use crate::plan::{VirtualAddress, VirtualRoute};
+
+/// An address and the interface that holds it.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub link: Link,
+    pub address: VirtualAddress,
+}
+
+/// A route and its interface, where it names one.
+#[derive(Debug, Clone)]
+pub(crate) struct Route {
+    pub ifindex: Option<u32>,
+    pub route: VirtualRoute,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub(crate) enum Job {
+    /// Add what is not there.
+    Hold {
+        addresses: Vec<Target>,
+        routes: Vec<Route>,
+    },
+    /// Remove what is there.
+    Release {
+        addresses: Vec<Target>,
+        routes: Vec<Route>,
+    },
+    /// Tell the neighbours.
+    Announce { addresses: Vec<Target>, rounds: u32 },
+}
+
+/// Does the jobs until nobody can send more.
+pub(crate) async fn work(handle: Handle, mut jobs: mpsc::UnboundedReceiver<Job>) {
+    let mut frames = Frames::default();
+    while let Some(job) = jobs.recv().await {
+        match job {
+            Job::Hold { addresses, routes } => {
+                for target in &addresses {
+                    report(add(&handle, target).await);
+                }
+                for route in &routes {
+                    report(add_route(&handle, route).await);
+                }
+            }
+            Job::Release { addresses, routes } => {
+                for route in &routes {
+                    report(remove_route(&handle, route).await);
+                }
+                for target in &addresses {
+                    report(remove(&handle, target).await);
+                }
+            }
+            Job::Announce { addresses, rounds } => announce(&mut frames, &addresses, rounds),
+        }
+    }
+}
+
+fn report(outcome: Result<(), Error>) {
+    if let Err(error) = outcome {
+        warn!("{error}");
+    }
+}
+
+fn announce(frames: &mut Frames, addresses: &[Target], rounds: u32) {
+    for _ in 0..rounds {
+        for target in addresses {
+            report(frames.announce(&target.link, target.address.address));
+        }
+    }
+}
+
+/// Adds an address, or makes the one that is there as it should be.
+async fn add(handle: &Handle, target: &Target) -> Result<(), Error> {
+    let Target { link, address } = target;
+    let mut request = handle
+        .address()
+        .add(link.ifindex, address.address, address.prefix)
+        .replace();
+    describe(request.message_mut(), address);
+    let action = || format!("add {} to {}", shown(address), link.name);
+    match request.execute().await {
+        Err(error) if refused_with(&error, libc::EEXIST) => Ok(()),
+        outcome => outcome.map_err(|error| Error::refused(action())(error)),
+    }
+}
+
+async fn remove(handle: &Handle, target: &Target) -> Result<(), Error> {
+    let Target { link, address } = target;
+    let mut message = AddressMessage::default();
+    message.header.family = match address.address {
+        IpAddr::V4(_) => netlink_packet_route::AddressFamily::Inet,
+        IpAddr::V6(_) => netlink_packet_route::AddressFamily::Inet6,
+    };
+    message.header.prefix_len = address.prefix;
+    message.header.index = link.ifindex;
+    message
+        .attributes
+        .push(AddressAttribute::Local(address.address));
+    let gone = [libc::EADDRNOTAVAIL, libc::ENODEV];
+    match handle.address().del(message).execute().await {
+        Err(error) if gone.iter().any(|errno| refused_with(&error, *errno)) => Ok(()),
+        outcome => {
+            let action = format!("remove {} from {}", shown(address), link.name);
+            outcome.map_err(Error::refused(action))
+        }
+    }
+}
+
+/// What an address has beside itself and its prefix.
+fn describe(message: &mut AddressMessage, address: &VirtualAddress) {
+    message.header.scope = AddressScope::from(address.scope);
+    // The builder takes the subnet's last address; as `ip address add` does, none unless told.
+    message
+        .attributes
+        .retain(|attribute| !matches!(attribute, AddressAttribute::Broadcast(_)));
+    if let Some(broadcast) = address.broadcast {
+        message
+            .attributes
+            .push(AddressAttribute::Broadcast(broadcast));
+    }
+    if let Some(label) = &address.label {
+        message
+            .attributes
+            .push(AddressAttribute::Label(label.clone()));
+    }
+    if address.address.is_ipv6() {
+        // The master of before may still answer for it: searching for duplicates would find it.
+        message.header.flags = AddressHeaderFlags::Nodad;
+        message
+            .attributes
+            .push(AddressAttribute::Flags(AddressFlags::Nodad));
+    }
+    if address.deprecated {
+        let mut lifetimes = CacheInfo::default();
+        lifetimes.ifa_preferred = 0;
+        lifetimes.ifa_valid = u32::MAX;
+        message
+            .attributes
+            .push(AddressAttribute::CacheInfo(lifetimes));
+    }
+}
+
+async fn add_route(handle: &Handle, route: &Route) -> Result<(), Error> {
+    let action = format!("add the route to {}", shown_route(route));
+    handle
+        .route()
+        .add(described(route))
+        .replace()
+        .execute()
+        .await
+        .map_err(Error::refused(action))
+}
+
+async fn remove_route(handle: &Handle, route: &Route) -> Result<(), Error> {
+    match handle.route().del(described(route)).execute().await {
+        Err(error) if refused_with(&error, libc::ESRCH) => Ok(()),
+        outcome => outcome.map_err(Error::refused(format!(
+            "remove the route to {}",
+            shown_route(route)
+        ))),
+    }
+}
+
+fn described(route: &Route) -> RouteMessage {
+    const MAIN: u32 = 254;
+    let Route { ifindex, route } = route;
+    let table = route.table.unwrap_or(MAIN);
+    match route.destination {
+        (IpAddr::V4(destination), prefix) => {
+            let mut builder =
+                RouteMessageBuilder::<Ipv4Addr>::new().destination_prefix(destination, prefix);
+            if let Some(IpAddr::V4(gateway)) = route.gateway {
+                builder = builder.gateway(gateway);
+            }
+            if let Some(IpAddr::V4(source)) = route.source {
+                builder = builder.pref_source(source);
+            }
+            finish(builder.table_id(table), *ifindex, route.metric)
+        }
+        (IpAddr::V6(destination), prefix) => {
+            let mut builder = RouteMessageBuilder::<std::net::Ipv6Addr>::new()
+                .destination_prefix(destination, prefix);
+            if let Some(IpAddr::V6(gateway)) = route.gateway {
+                builder = builder.gateway(gateway);
+            }
+            if let Some(IpAddr::V6(source)) = route.source {
+                builder = builder.pref_source(source);
+            }
+            finish(builder.table_id(table), *ifindex, route.metric)
+        }
+    }
+}
+
+fn finish<T>(
+    mut builder: RouteMessageBuilder<T>,
+    ifindex: Option<u32>,
+    metric: Option<u32>,
+) -> RouteMessage {
+    if let Some(ifindex) = ifindex {
+        builder = builder.output_interface(ifindex);
+    }
+    if let Some(metric) = metric {
+        builder = builder.priority(metric);
+    }
+    builder.build()
+}
+
+fn shown(address: &VirtualAddress) -> String {
+    format!("{}/{}", address.address, address.prefix)
+}
+
+fn shown_route(route: &Route) -> String {
+    let (destination, prefix) = route.route.destination;
+    format!("{destination}/{prefix}")
+}
+
+fn refused_with(error: &rtnetlink::Error, errno: i32) -> bool {
+    match error {
+        rtnetlink::Error::NetlinkError(message) => {
+            message.code.is_some_and(|code| code.get() == -errno)
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,476 @@
+//! The loop: packets, time and the network in; adverts, addresses and notifications out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::poll_fn;
+use std::time::{Duration, Instant, SystemTime};
+
+use net::{Change, Snapshot, Watcher};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tracing::{debug, info, warn};
+use vrrp::{Authentication, Input, Now, Output, Peers, Reading, Router, State, Status, Transition};
+
+use crate::alarm::Alarm;
+use crate::error::Error;
+use crate::holding::{self, Job};
+use crate::notify::{self, About, Fifos, word};
+use crate::plan::{Instance, Plan};
+use crate::socket::{Key, Sockets};
+use crate::tracking::{self, Found};
+use crate::vmac;
+
+/// What the loop is asked for.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// How the virtual routers are.
+    Status(oneshot::Sender<Vec<Status>>),
+    /// Let masters resign, release everything and end.
+    Stop,
+}
+
+/// Virtual routers on this host.
+pub(crate) struct Host {
+    plan: Plan,
+    router: Router,
+    began: Instant,
+    alarm: Alarm,
+    sockets: Sockets,
+    /// The socket of each instance whose interface is usable.
+    keys: BTreeMap<String, Key>,
+    snapshot: Snapshot,
+    changes: mpsc::Receiver<Change>,
+    jobs: mpsc::UnboundedSender<Job>,
+    worker: JoinHandle<()>,
+    handle: rtnetlink::Handle,
+    fifos: Fifos,
+    found: mpsc::UnboundedReceiver<Found>,
+    /// Addresses of masters that were seen in place: what is missing of them, somebody removed.
+    in_place: BTreeSet<(u32, std::net::IpAddr)>,
+    masters: BTreeSet<String>,
+}
+
+impl Host {
+    pub async fn begin(plan: Plan) -> Result<Self, Error> {
+        let settings = plan.instances.iter().map(|instance| {
+            let mut settings = instance.settings.clone();
+            settings.interface = instance.speaks_on().to_owned();
+            settings
+        });
+        let groups = plan
+            .groups
+            .iter()
+            .map(|group| group.group.clone())
+            .collect();
+        let router = Router::new(settings.collect(), groups)?;
+        let (connection, handle, _) =
+            rtnetlink::new_connection().map_err(Error::system("open a netlink socket"))?;
+        tokio::spawn(connection);
+        let (snapshot, changes) = Watcher::start().await?;
+        let (jobs, work) = mpsc::unbounded_channel();
+        let worker = tokio::spawn(holding::work(handle.clone(), work));
+        let (tell, found) = mpsc::unbounded_channel();
+        for script in &plan.scripts {
+            tokio::spawn(tracking::follow_script(script.clone(), tell.clone()));
+        }
+        for file in &plan.files {
+            tokio::spawn(tracking::follow_file(file.clone(), tell.clone()));
+        }
+        let fifos = Fifos::open(&plan.fifos)?;
+        let mut host = Self {
+            plan,
+            router,
+            began: Instant::now(),
+            alarm: Alarm::new()?,
+            sockets: Sockets::default(),
+            keys: BTreeMap::new(),
+            snapshot,
+            changes,
+            jobs,
+            worker,
+            handle,
+            fifos,
+            found,
+            in_place: BTreeSet::new(),
+            masters: BTreeSet::new(),
+        };
+        host.clear_leftovers();
+        host.look_at_network().await;
+        host.tell(Input::Start).await;
+        Ok(host)
+    }
+
+    /// Runs until it is told to end.
+    pub async fn run(mut self, mut orders: mpsc::Receiver<Order>) -> Result<(), Error> {
+        loop {
+            let due = self.router.next_timeout();
+            let wait = due.map(|due| due.saturating_sub(self.began.elapsed()));
+            // Before anything else, so that no flood of packets or changes holds it up.
+            if wait.is_some_and(|wait| wait.is_zero()) {
+                // A process that was stopped for a while must learn first what came meanwhile.
+                self.receive().await;
+                self.tell(Input::Timeout).await;
+                continue;
+            }
+            tokio::select! {
+                biased;
+                () = poll_fn(|context| self.sockets.poll_readable(context)) => self.receive().await,
+                order = orders.recv() => match order {
+                    Some(Order::Status(answer)) => {
+                        let _gone = answer.send(self.router.status(self.now()));
+                    }
+                    Some(Order::Stop) | None => return self.end().await,
+                },
+                change = self.changes.recv() => {
+                    let Some(change) = change else { return Err(Error::Ended) };
+                    self.snapshot.apply_change(change);
+                    self.look_at_network().await;
+                }
+                Some((tracked, reading)) = self.found.recv() => {
+                    self.tell(Input::Reading { tracked: &tracked, reading }).await;
+                }
+                _due = self.alarm.after(wait) => {}
+            }
+        }
+    }
+
+    fn now(&self) -> Now {
+        let utc = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        Now {
+            uptime: self.began.elapsed(),
+            utc: utc.unwrap_or(Duration::ZERO),
+        }
+    }
+
+    async fn receive(&mut self) {
+        for (interface, datagram) in self.sockets.receive_all() {
+            self.tell(Input::Received {
+                interface: &interface,
+                datagram: &datagram,
+            })
+            .await;
+        }
+    }
+
+    async fn tell(&mut self, input: Input<'_>) {
+        self.router.handle(input, self.now());
+        while let Some(output) = self.router.poll() {
+            self.carry_out(output).await;
+        }
+    }
+
+    async fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::Send { instance, datagram } => self.send(&instance, &datagram),
+            Output::Hold { instance } => self.hold(&instance),
+            Output::Release { instance } => self.release(&instance),
+            Output::Announce { instance, rounds } => {
+                let addresses = self
+                    .instance(&instance)
+                    .map(|plan| plan.targets(&self.snapshot));
+                self.job(Job::Announce {
+                    addresses: addresses.unwrap_or_default(),
+                    rounds,
+                });
+            }
+            Output::Changed {
+                instance,
+                priority,
+                transition,
+            } => {
+                self.changed(&instance, priority, &transition).await;
+            }
+            Output::GroupChanged { group, state } => self.group_changed(&group, state).await,
+            Output::PriorityChanged {
+                instance,
+                state,
+                priority,
+            } => {
+                info!("{instance}: priority {priority}");
+                self.priority_changed(&instance, state, priority);
+            }
+            Output::HeardLower { instance, priority } => {
+                info!("{instance}: heard a master of lower priority, told the neighbours again");
+                self.fifos
+                    .tell(About::Instance(&instance), "MASTER_RX_LOWER_PRI", priority);
+                let command = self
+                    .instance(&instance)
+                    .and_then(|plan| plan.notify.heard_lower.clone());
+                command.iter().for_each(notify::run);
+            }
+            Output::Refused {
+                instance,
+                source,
+                refusal,
+            } => {
+                warn!("{instance}: an advert from {source} does not count: {refusal}");
+            }
+        }
+    }
+
+    fn instance(&self, name: &str) -> Option<&Instance> {
+        self.plan
+            .instances
+            .iter()
+            .find(|instance| instance.settings.name == name)
+    }
+
+    fn job(&self, job: Job) {
+        // The worker ends after this loop.
+        let _sent = self.jobs.send(job);
+    }
+
+    fn send(&self, instance: &str, datagram: &vrrp::Datagram) {
+        let Some(key) = self.keys.get(instance) else {
+            debug!("{instance}: no socket for an advert");
+            return;
+        };
+        if let Err(error) = self.sockets.send(key, datagram) {
+            let destination = datagram.destination();
+            warn!(%error, "{instance}: no advert goes to {destination} by {}", key.interface);
+        }
+    }
+
+    fn hold(&mut self, name: &str) {
+        self.masters.insert(name.to_owned());
+        if let Some(instance) = self.instance(name) {
+            let (addresses, routes) = (
+                instance.targets(&self.snapshot),
+                instance.route_targets(&self.snapshot),
+            );
+            self.job(Job::Hold { addresses, routes });
+        }
+    }
+
+    fn release(&mut self, name: &str) {
+        self.masters.remove(name);
+        let Some(instance) = self.instance(name) else {
+            return;
+        };
+        let (addresses, routes) = (
+            instance.targets(&self.snapshot),
+            instance.route_targets(&self.snapshot),
+        );
+        for target in &addresses {
+            self.in_place
+                .remove(&(target.link.ifindex, target.address.address));
+        }
+        self.job(Job::Release { addresses, routes });
+    }
+
+    async fn changed(&mut self, name: &str, priority: u8, transition: &Transition) {
+        let Transition {
+            from, to, cause, ..
+        } = transition;
+        info!("{name}: {from} -> {to}: {cause}");
+        // What only waits to begin, nobody was told of yet.
+        if (*from, *to) == (State::Fault, State::Initialize) {
+            return;
+        }
+        let about = About::Instance(name);
+        self.fifos.tell(about, word(*to), priority);
+        if let Some(instance) = self.instance(name) {
+            notify::entered(&instance.notify, about, *to, priority).await;
+        }
+    }
+
+    async fn group_changed(&mut self, name: &str, state: State) {
+        info!("sync group {name}: {state}");
+        let about = About::Group(name);
+        self.fifos.tell(about, word(state), 0);
+        let group = self
+            .plan
+            .groups
+            .iter()
+            .find(|group| group.group.name == name);
+        if let Some(group) = group {
+            notify::entered(&group.notify, about, state, 0).await;
+        }
+    }
+
+    fn priority_changed(&mut self, name: &str, state: State, priority: u8) {
+        if self
+            .instance(name)
+            .is_some_and(|instance| instance.notify.priority_changes)
+        {
+            let what = match state {
+                State::Master => "MASTER_PRIORITY",
+                State::Initialize | State::Fault | State::Backup => "BACKUP_PRIORITY",
+            };
+            self.fifos.tell(About::Instance(name), what, priority);
+        }
+    }
+
+    /// Removes addresses that an earlier run left behind: whoever is master now would not be alone.
+    fn clear_leftovers(&self) {
+        let instances = self.plan.instances.iter();
+        for instance in instances.filter(|instance| instance.settings.priority != vrrp::OWNER) {
+            let mut addresses = instance.targets(&self.snapshot);
+            addresses.retain(|target| self.is_there(target.link.ifindex, target.address.address));
+            self.job(Job::Release {
+                addresses,
+                routes: Vec::new(),
+            });
+        }
+    }
+
+    fn is_there(&self, ifindex: u32, address: std::net::IpAddr) -> bool {
+        self.snapshot
+            .addresses()
+            .any(|known| known.ifindex == ifindex && known.address == address)
+    }
+
+    /// Tells the instances how their interfaces are, and puts back what somebody removed.
+    async fn look_at_network(&mut self) {
+        for instance in &self.plan.instances {
+            if let Some(vmac) = &instance.vmac
+                && let Err(error) = vmac::ensure(&self.handle, &self.snapshot, instance, vmac).await
+            {
+                warn!("{}: {error}", instance.settings.name);
+            }
+        }
+        let links: Vec<(String, vrrp::Link)> = self
+            .plan
+            .instances
+            .iter()
+            .map(|instance| {
+                (
+                    instance.settings.name.clone(),
+                    instance.link(&self.snapshot),
+                )
+            })
+            .collect();
+        let links: Vec<_> = links
+            .into_iter()
+            .map(|(name, link)| {
+                let link = self.with_socket(&name, link);
+                (name, link)
+            })
+            .collect();
+        let wanted = self.keys.values().cloned().collect();
+        self.sockets.retain(&wanted);
+        for (instance, link) in links {
+            self.tell(Input::Link {
+                instance: &instance,
+                link,
+            })
+            .await;
+        }
+        for (tracked, reading) in self.tracked_interfaces() {
+            self.tell(Input::Reading {
+                tracked: &tracked,
+                reading,
+            })
+            .await;
+        }
+        self.repair();
+    }
+
+    /// Opens the socket of an instance whose interface is usable, and forgets that of one that is not.
+    fn with_socket(&mut self, name: &str, link: vrrp::Link) -> vrrp::Link {
+        let opened = match (&link, self.instance(name)) {
+            (vrrp::Link::Ready(_), Some(instance)) => self.key(instance),
+            _ => {
+                self.keys.remove(name);
+                return link;
+            }
+        };
+        let Some((key, group)) = opened else {
+            return link;
+        };
+        match self.sockets.open(&key, group) {
+            Ok(()) => {
+                self.keys.insert(name.to_owned(), key);
+                link
+            }
+            Err(error) => {
+                self.keys.remove(name);
+                vrrp::Link::Unusable(format!("{}: {error}", key.interface))
+            }
+        }
+    }
+
+    /// The socket that an instance needs, and the group that it must have joined.
+    fn key(&self, instance: &Instance) -> Option<(Key, Option<std::net::IpAddr>)> {
+        let interface = instance.speaks_on();
+        let key = Key {
+            interface: interface.to_owned(),
+            ifindex: self.snapshot.link_named(interface)?.ifindex,
+            ipv6: instance.settings.is_ipv6(),
+            authenticated: matches!(
+                instance.settings.authentication,
+                Authentication::AuthenticationHeader(_)
+            ),
+        };
+        let group = match instance.settings.peers {
+            Peers::Multicast(group) => Some(group),
+            Peers::Unicast { .. } => None,
+        };
+        Some((key, group))
+    }
+
+    fn tracked_interfaces(&self) -> Vec<(String, Reading)> {
+        let reading = |interface: &str| match self.snapshot.link_named(interface) {
+            Some(link) if link.is_up() => Reading::Up,
+            _ => Reading::Down,
+        };
+        let tracked = self.plan.interfaces.iter();
+        tracked
+            .map(|tracked| (tracked.name.clone(), reading(&tracked.interface)))
+            .collect()
+    }
+
+    /// Puts back the addresses of masters that were there and are no longer.
+    fn repair(&mut self) {
+        let mut missing = Vec::new();
+        for instance in &self.plan.instances {
+            if !self.masters.contains(&instance.settings.name) {
+                continue;
+            }
+            for target in instance.targets(&self.snapshot) {
+                let place = (target.link.ifindex, target.address.address);
+                if self.is_there(place.0, place.1) {
+                    self.in_place.insert(place);
+                } else if self.in_place.remove(&place) {
+                    missing.push(target);
+                }
+            }
+        }
+        for target in &missing {
+            let (address, name) = (target.address.address, &target.link.name);
+            warn!("{address} was removed from {name} by somebody else: putting it back");
+        }
+        if !missing.is_empty() {
+            let again = missing.clone();
+            self.job(Job::Hold {
+                addresses: missing,
+                routes: Vec::new(),
+            });
+            self.job(Job::Announce {
+                addresses: again,
+                rounds: 1,
+            });
+        }
+    }
+
+    /// Masters resign; everything held is released before this returns.
+    async fn end(mut self) -> Result<(), Error> {
+        self.tell(Input::Stop).await;
+        let Self {
+            jobs,
+            worker,
+            plan,
+            handle,
+            ..
+        } = self;
+        drop(jobs);
+        let _panicked = worker.await;
+        for vmac in plan
+            .instances
+            .iter()
+            .filter_map(|instance| instance.vmac.as_ref())
+        {
+            vmac::remove(&handle, vmac).await;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,28 @@
+//! VRRP on a host: the [`vrrp`] core with sockets, a clock, netlink and commands.
+//!
+//! A [`Plan`] says what is to run; [`Daemon::start`] runs it in a thread of its own until it is stopped.
+//! Adverts go through raw sockets. A master's addresses and routes are added by netlink, and put back if
+//! somebody else removes them; its neighbours are told through packet sockets. What it became is told
+//! by commands and pipes, with keepalived's words.
+
+#![forbid(unsafe_code)]
+
+mod alarm;
+mod daemon;
+mod error;
+mod frames;
+mod holding;
+mod host;
+mod notify;
+mod plan;
+mod socket;
+mod tracking;
+mod view;
+mod vmac;
+
+pub use daemon::Daemon;
+pub use error::Error;
+pub use plan::{
+    Command, Instance, Notify, Plan, SyncGroup, TrackFile, TrackInterface, TrackScript,
+    VirtualAddress, VirtualRoute, Vmac,
+};

@@ -1,0 +1,186 @@
+//! What a host is to run.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use vrrp::{Group, Settings};
+
+/// All virtual routers of a host.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// The virtual routers.
+    pub instances: Vec<Instance>,
+    /// Their sync groups.
+    pub groups: Vec<SyncGroup>,
+    /// Scripts whose outcome instances track, by name.
+    pub scripts: Vec<TrackScript>,
+    /// Interfaces that instances track.
+    pub interfaces: Vec<TrackInterface>,
+    /// Files whose number instances track.
+    pub files: Vec<TrackFile>,
+    /// Pipes that are told of every change.
+    pub fifos: Vec<PathBuf>,
+}
+
+/// A virtual router on this host.
+#[derive(Debug, Clone)]
+pub struct Instance {
+    /// What the protocol wants to know. `interface` is the one below a virtual MAC address.
+    pub settings: Settings,
+    /// What adverts are sent from (`mcast_src_ip`, `unicast_src_ip`); None: the interface's first
+    /// address.
+    pub source: Option<IpAddr>,
+    /// Addresses held as master: those that adverts tell, and those that they do not.
+    pub addresses: Vec<VirtualAddress>,
+    /// Routes held as master.
+    pub routes: Vec<VirtualRoute>,
+    /// The interface of its own that holds the addresses (`use_vmac`).
+    pub vmac: Option<Vmac>,
+    /// Whether the interface's state is of no account (`dont_track_primary`).
+    pub ignores_link: bool,
+    /// What is run when its state changes.
+    pub notify: Notify,
+}
+
+/// A sync group with what is run when its state changes.
+#[derive(Debug, Clone)]
+pub struct SyncGroup {
+    /// Its name and members.
+    pub group: Group,
+    /// What is run.
+    pub notify: Notify,
+}
+
+/// An address to hold as master.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VirtualAddress {
+    /// The address.
+    pub address: IpAddr,
+    /// The length of its subnet's prefix.
+    pub prefix: u8,
+    /// The interface that holds it; None: the instance's, or its virtual MAC's.
+    pub interface: Option<String>,
+    /// An alias name, `eth0:1` (IPv4).
+    pub label: Option<String>,
+    /// Its broadcast address (IPv4).
+    pub broadcast: Option<Ipv4Addr>,
+    /// Its scope, as rtnetlink(7) counts: 0 global, 253 link.
+    pub scope: u8,
+    /// Never chosen as a source (IPv6's `preferred_lft 0`).
+    pub deprecated: bool,
+}
+
+impl VirtualAddress {
+    /// An address as keepalived sets one of which nothing else is said: of its own subnet's length 32
+    /// or 128, and a whole IPv6 address not for sources.
+    pub fn new(address: IpAddr, prefix: Option<u8>) -> Self {
+        let whole = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = prefix.unwrap_or(whole);
+        Self {
+            address,
+            prefix,
+            interface: None,
+            label: None,
+            broadcast: None,
+            scope: 0,
+            deprecated: address.is_ipv6() && prefix == whole,
+        }
+    }
+}
+
+/// A route to hold as master.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VirtualRoute {
+    /// Where it leads.
+    pub destination: (IpAddr, u8),
+    /// The router.
+    pub gateway: Option<IpAddr>,
+    /// The interface.
+    pub interface: Option<String>,
+    /// The source address it suggests.
+    pub source: Option<IpAddr>,
+    /// Its table; None: main.
+    pub table: Option<u32>,
+    /// Its metric.
+    pub metric: Option<u32>,
+}
+
+/// An interface with the virtual router's own MAC address (RFC 9568, section 7.3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vmac {
+    /// Its name.
+    pub name: String,
+    /// Its address; None: 00-00-5e-00-01 (IPv6: 02) and the virtual router's number.
+    pub mac: Option<vrrp::neighbours::Mac>,
+    /// Adverts go through the interface below it, with that one's MAC address.
+    pub base_transmits: bool,
+}
+
+/// Commands by event, as keepalived's `notify_*`.
+#[derive(Debug, Clone, Default)]
+pub struct Notify {
+    /// Became master.
+    pub master: Option<Command>,
+    /// Became backup.
+    pub backup: Option<Command>,
+    /// Entered a fault.
+    pub fault: Option<Command>,
+    /// Ended.
+    pub stop: Option<Command>,
+    /// Any of them: four arguments are added, `INSTANCE` or `GROUP`, the name, the state and the
+    /// priority.
+    pub any: Option<Command>,
+    /// As master heard a master of lower priority.
+    pub heard_lower: Option<Command>,
+    /// Whether pipes are told of changed priorities.
+    pub priority_changes: bool,
+}
+
+/// A command, without a shell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// The program's path.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+    /// The user and group that it runs as; None: as this process.
+    pub user: Option<(u32, u32)>,
+}
+
+/// A script whose outcome counts (`vrrp_script`).
+#[derive(Debug, Clone)]
+pub struct TrackScript {
+    /// What instances call it.
+    pub name: String,
+    /// What is run; its exit code 0 is success.
+    pub command: Command,
+    /// From one start to the next.
+    pub interval: Duration,
+    /// How long it may take; it is killed then, which is a failure.
+    pub timeout: Duration,
+    /// Successes in a row that make it up.
+    pub rise: u32,
+    /// Failures in a row that make it down.
+    pub fall: u32,
+    /// Whether it counts as down before its first outcome (`init_fail`); else one success is enough.
+    pub initially_down: bool,
+}
+
+/// An interface that counts as up while it is up and has a carrier.
+#[derive(Debug, Clone)]
+pub struct TrackInterface {
+    /// What instances call it.
+    pub name: String,
+    /// The interface.
+    pub interface: String,
+}
+
+/// A file with a number; one that is missing or has none counts as 0.
+#[derive(Debug, Clone)]
+pub struct TrackFile {
+    /// What instances call it.
+    pub name: String,
+    /// Where it is.
+    pub path: PathBuf,
+}

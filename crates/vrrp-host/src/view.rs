@@ -1,0 +1,107 @@
+//! What the network's snapshot means for an instance.
+
+use std::net::IpAddr;
+
+use net::{Link, Snapshot};
+
+use crate::holding::{Route, Target};
+use crate::plan::{Instance, VirtualAddress};
+use crate::vmac::is_link_local;
+
+impl Instance {
+    /// The interface that its adverts go through.
+    pub(crate) fn speaks_on(&self) -> &str {
+        match &self.vmac {
+            Some(vmac) if !vmac.base_transmits => &vmac.name,
+            _ => &self.settings.interface,
+        }
+    }
+
+    /// The interface that holds an address.
+    fn holder(&self, address: &VirtualAddress) -> String {
+        let own = || match &self.vmac {
+            Some(vmac) => vmac.name.clone(),
+            None => self.settings.interface.clone(),
+        };
+        address.interface.clone().unwrap_or_else(own)
+    }
+
+    /// Its addresses, with those of their interfaces that are there.
+    pub(crate) fn targets(&self, snapshot: &Snapshot) -> Vec<Target> {
+        let target = |address: &VirtualAddress| {
+            let link = snapshot.link_named(&self.holder(address))?.clone();
+            let address = address.clone();
+            Some(Target { link, address })
+        };
+        self.addresses.iter().filter_map(target).collect()
+    }
+
+    /// Its routes, but those whose interface is not there.
+    pub(crate) fn route_targets(&self, snapshot: &Snapshot) -> Vec<Route> {
+        let routes = self.routes.iter().filter_map(|route| {
+            let ifindex = match &route.interface {
+                Some(interface) => Some(snapshot.link_named(interface)?.ifindex),
+                None => None,
+            };
+            let route = route.clone();
+            Some(Route { ifindex, route })
+        });
+        routes.collect()
+    }
+
+    /// Whether it can send adverts, and from which address.
+    pub(crate) fn link(&self, snapshot: &Snapshot) -> vrrp::Link {
+        match self.usable(snapshot) {
+            Ok(source) => vrrp::Link::Ready(source),
+            Err(why) => vrrp::Link::Unusable(why),
+        }
+    }
+
+    fn usable(&self, snapshot: &Snapshot) -> Result<IpAddr, String> {
+        let base = &self.settings.interface;
+        let link = snapshot
+            .link_named(base)
+            .ok_or_else(|| format!("{base} is not there"))?;
+        if !self.ignores_link {
+            check_up(link)?;
+        }
+        if let Some(vmac) = &self.vmac {
+            let name = &vmac.name;
+            let own = snapshot
+                .link_named(name)
+                .ok_or_else(|| format!("{name} is not there"))?;
+            if !self.ignores_link {
+                check_up(own)?;
+            }
+        }
+        let source = self.source.or_else(|| self.first_address(snapshot, link));
+        let family = if self.settings.is_ipv6() {
+            "link-local IPv6"
+        } else {
+            "IPv4"
+        };
+        source.ok_or_else(|| format!("{base} has no {family} address to send from"))
+    }
+
+    fn first_address(&self, snapshot: &Snapshot, link: &Link) -> Option<IpAddr> {
+        let ipv6 = self.settings.is_ipv6();
+        let is_virtual =
+            |address: IpAddr| self.addresses.iter().any(|held| held.address == address);
+        let mut usable = snapshot
+            .addresses()
+            .filter(|known| known.ifindex == link.ifindex && !known.unusable)
+            .map(|known| known.address)
+            .filter(|address| address.is_ipv6() == ipv6 && (!ipv6 || is_link_local(address)));
+        // An owner's virtual address may be the only one that there is.
+        let owner = self.settings.priority == vrrp::OWNER;
+        usable.find(|address| owner || !is_virtual(*address))
+    }
+}
+
+fn check_up(link: &Link) -> Result<(), String> {
+    match (link.admin_up, link.carrier) {
+        (false, _) => Err(format!("{} is down", link.name)),
+        (true, false) => Err(format!("{} has no carrier", link.name)),
+        (true, true) => Ok(()),
+    }
+}

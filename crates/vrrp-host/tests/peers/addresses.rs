@@ -1,0 +1,192 @@
+//! What a master holds, and what becomes of it.
+
+use std::time::Duration;
+
+use vrrp::{Settings, State, Version};
+use vrrp_host::{Instance, VirtualRoute, Vmac};
+
+use crate::support::{Ours, Segment, address, instance, until};
+
+const VIP: &str = "10.9.0.100";
+
+fn quick(vips: &[&str]) -> Instance {
+    let addresses = vips.iter().map(|vip| address(vip)).collect();
+    let settings = Settings::new("VI_1", "eth0", 51, addresses);
+    let interval = Duration::from_millis(50);
+    instance(Settings {
+        version: Version::V3,
+        interval,
+        ..settings
+    })
+}
+
+#[test]
+fn a_masters_address_is_put_back_when_somebody_removes_it() {
+    let segment = Segment::new(1);
+    let host = &segment.hosts[0];
+    let ours = Ours::start(host, vec![quick(&[VIP])]);
+    until("the address is there", || host.holds(VIP));
+    for _ in 0..3 {
+        // The daemon must have seen it in place first.
+        std::thread::sleep(Duration::from_millis(100));
+        host.ip("address delete 10.9.0.100/24 dev eth0");
+        until("the address is back", || host.holds(VIP));
+    }
+    assert_eq!(ours.state(), State::Master);
+}
+
+#[test]
+fn what_an_earlier_run_left_behind_is_removed_from_a_backup() {
+    let segment = Segment::new(2);
+    let [host, other] = &segment.hosts[..] else {
+        panic!("two hosts")
+    };
+    let mut better = quick(&[VIP]);
+    better.settings.priority = 200;
+    let _master = Ours::start(other, vec![better]);
+    until("the other one is master", || other.holds(VIP));
+    host.ip("address add 10.9.0.100/24 dev eth0");
+    let _backup = Ours::start(host, vec![quick(&[VIP])]);
+    until("the leftover is gone", || !host.holds(VIP));
+}
+
+#[test]
+fn a_master_whose_interface_goes_down_is_one_again_when_it_is_back() {
+    let segment = Segment::new(1);
+    let host = &segment.hosts[0];
+    let ours = Ours::start(host, vec![quick(&[VIP])]);
+    until("the address is there", || host.holds(VIP));
+    host.ip("link set eth0 down");
+    ours.until(State::Fault);
+    assert_eq!(
+        ours.status().last.unwrap().cause.to_string(),
+        "interface eth0 is down"
+    );
+    host.ip("link set eth0 up");
+    ours.until(State::Master);
+    until("the address is there again", || host.holds(VIP));
+}
+
+#[test]
+fn an_interface_that_is_made_later_is_used_then() {
+    let segment = Segment::new(1);
+    let host = &segment.hosts[0];
+    host.ip("link delete eth0");
+    let ours = Ours::start(host, vec![quick(&[VIP])]);
+    ours.until(State::Fault);
+    host.ip("link add eth0 type veth peer name eth1");
+    host.ip("link set eth1 up");
+    host.ip("address add 10.9.0.1/24 dev eth0");
+    host.ip("link set eth0 up");
+    ours.until(State::Master);
+    until("the address is there", || host.holds(VIP));
+}
+
+#[test]
+fn addresses_of_both_families_and_routes_come_and_go_together() {
+    let segment = Segment::new(1);
+    let host = &segment.hosts[0];
+    let mut both = quick(&[VIP]);
+    both.addresses.push(vrrp_host::VirtualAddress::new(
+        address("2001:db8::100"),
+        Some(64),
+    ));
+    both.routes.push(VirtualRoute {
+        destination: (address("203.0.113.0"), 24),
+        gateway: Some(address("10.9.0.7")),
+        interface: Some("eth0".to_owned()),
+        source: Some(address(VIP)),
+        table: None,
+        metric: Some(5),
+    });
+    let ours = Ours::start(host, vec![both]);
+    until("all is there", || {
+        let route = host.ip("route show 203.0.113.0/24");
+        host.holds(VIP)
+            && host.holds("2001:db8::100")
+            && route.contains("via 10.9.0.7 dev eth0")
+            && route.contains("src 10.9.0.100 metric 5")
+    });
+    ours.stop();
+    assert!(!host.holds(VIP) && !host.holds("2001:db8::100"));
+    assert_eq!(host.ip("route show 203.0.113.0/24").trim(), "");
+}
+
+#[test]
+fn neighbours_learn_of_a_new_master_at_once() {
+    let segment = Segment::new(3);
+    let [first, second, client] = &segment.hosts[..] else {
+        panic!("three hosts")
+    };
+    let vips = [VIP, "2001:db8::100"];
+    let with_both = |priority| {
+        let mut both = quick(&[VIP]);
+        both.addresses
+            .push(vrrp_host::VirtualAddress::new(address(vips[1]), Some(64)));
+        both.settings.priority = priority;
+        both
+    };
+    let mac = |host: &crate::support::Host| {
+        let line = host.ip("-o link show eth0");
+        line.split_whitespace()
+            .skip_while(|word| *word != "link/ether")
+            .nth(1)
+            .unwrap()
+            .to_owned()
+    };
+    let known = |vip: &str| client.ip(&format!("neighbour show {vip} dev eth0"));
+    let master = Ours::start(first, vec![with_both(200)]);
+    until("the first is master", || {
+        first.holds(VIP) && first.holds(vips[1])
+    });
+    for vip in vips {
+        client.send_to(vip);
+        until("the client knows of the first", || {
+            known(vip).contains(&mac(first))
+        });
+    }
+    let _backup = Ours::start(second, vec![with_both(100)]);
+    master.stop();
+    for vip in vips {
+        until("the client knows of the second", || {
+            known(vip).contains(&mac(second))
+        });
+    }
+}
+
+#[test]
+fn a_virtual_mac_is_where_the_address_is() {
+    let segment = Segment::new(2);
+    let [host, client] = &segment.hosts[..] else {
+        panic!("two hosts")
+    };
+    for (vips, mac) in [
+        (&[VIP][..], "00:00:5e:00:01:33"),
+        (&["fe80::100", "2001:db8::100"], "00:00:5e:00:02:33"),
+    ] {
+        let mut virtual_mac = quick(vips);
+        let name = "vrrp.51".to_owned();
+        virtual_mac.vmac = Some(Vmac {
+            name,
+            mac: None,
+            base_transmits: false,
+        });
+        let ours = Ours::start(host, vec![virtual_mac]);
+        ours.until(State::Master);
+        let vip = vips.last().unwrap();
+        until("the macvlan holds it", || {
+            host.ip("-o address show dev vrrp.51").contains(vip)
+        });
+        client.send_to(vip);
+        until("the client knows the virtual MAC address", || {
+            client
+                .ip(&format!("neighbour show {vip} dev eth0"))
+                .contains(mac)
+        });
+        ours.stop();
+        assert!(
+            !host.ip("-o link show").contains("vrrp.51"),
+            "the macvlan goes with it"
+        );
+    }
+}

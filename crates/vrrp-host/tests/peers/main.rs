@@ -1,0 +1,10 @@
+//! Virtual routers in network namespaces, beside the real keepalived. Needs root, and keepalived.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod addresses;
+mod beside_keepalived;
+mod keepalived;
+mod notifications;
+mod support;
+mod takeover;
