@@ -68,6 +68,17 @@ impl Daemon {
         answered.await.map_err(|_| Error::Ended)
     }
 
+    /// Goes on with another plan. Masters that are in both stay masters.
+    ///
+    /// # Errors
+    /// The plan contradicts itself: nothing has changed then. Or they do not run any more.
+    pub async fn reload(&self, plan: Plan) -> Result<(), Error> {
+        let (answer, answered) = oneshot::channel();
+        let order = Order::Reload(Box::new(plan), answer);
+        self.orders.send(order).await.map_err(|_| Error::Ended)?;
+        answered.await.map_err(|_| Error::Ended)?
+    }
+
     /// Ends: masters say that they cease to be, and everything held is released when this returns.
     ///
     /// # Errors

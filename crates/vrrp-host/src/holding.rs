@@ -23,6 +23,20 @@ pub(crate) struct Target {
     pub address: VirtualAddress,
 }
 
+impl Target {
+    /// Whether it is the same address in the same place, whatever else is said of it.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let place = |target: &Self| {
+            (
+                target.link.ifindex,
+                target.address.address,
+                target.address.prefix,
+            )
+        };
+        place(self) == place(other)
+    }
+}
+
 /// A route and its interface, where it names one.
 #[derive(Debug, Clone)]
 pub(crate) struct Route {

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
+use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use net::{Change, Snapshot, Watcher};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
-use vrrp::{Authentication, Input, Now, Output, Peers, Reading, Router, State, Status, Transition};
+use vrrp::{Input, Now, Output, Router, State, Status, Transition};
 
 use crate::alarm::Alarm;
 use crate::error::Error;
@@ -16,7 +17,7 @@ use crate::holding::{self, Job};
 use crate::notify::{self, About, Fifos, word};
 use crate::plan::{Instance, Plan};
 use crate::socket::{Key, Sockets};
-use crate::tracking::{self, Found};
+use crate::tracking::Trackers;
 use crate::vmac;
 
 /// What the loop is asked for.
@@ -24,60 +25,49 @@ use crate::vmac;
 pub(crate) enum Order {
     /// How the virtual routers are.
     Status(oneshot::Sender<Vec<Status>>),
+    /// Another plan.
+    Reload(Box<Plan>, oneshot::Sender<Result<(), Error>>),
     /// Let masters resign, release everything and end.
     Stop,
 }
 
 /// Virtual routers on this host.
 pub(crate) struct Host {
-    plan: Plan,
-    router: Router,
+    pub(crate) plan: Plan,
+    /// The plan's instances of before, while it changes.
+    pub(crate) leaving: Vec<Instance>,
+    pub(crate) router: Router,
     began: Instant,
     alarm: Alarm,
-    sockets: Sockets,
+    pub(crate) sockets: Sockets,
     /// The socket of each instance whose interface is usable.
-    keys: BTreeMap<String, Key>,
-    snapshot: Snapshot,
+    pub(crate) keys: BTreeMap<String, Key>,
+    pub(crate) snapshot: Snapshot,
     changes: mpsc::Receiver<Change>,
     jobs: mpsc::UnboundedSender<Job>,
     worker: JoinHandle<()>,
-    handle: rtnetlink::Handle,
-    fifos: Fifos,
-    found: mpsc::UnboundedReceiver<Found>,
+    pub(crate) handle: rtnetlink::Handle,
+    pub(crate) fifos: Fifos,
+    pub(crate) trackers: Trackers,
     /// Addresses of masters that were seen in place: what is missing of them, somebody removed.
-    in_place: BTreeSet<(u32, std::net::IpAddr)>,
-    masters: BTreeSet<String>,
+    pub(crate) in_place: BTreeSet<(u32, IpAddr)>,
+    pub(crate) masters: BTreeSet<String>,
 }
 
 impl Host {
     pub async fn begin(plan: Plan) -> Result<Self, Error> {
-        let settings = plan.instances.iter().map(|instance| {
-            let mut settings = instance.settings.clone();
-            settings.interface = instance.speaks_on().to_owned();
-            settings
-        });
-        let groups = plan
-            .groups
-            .iter()
-            .map(|group| group.group.clone())
-            .collect();
-        let router = Router::new(settings.collect(), groups)?;
+        let router = Router::new(plan.settings(), plan.sync_groups())?;
         let (connection, handle, _) =
             rtnetlink::new_connection().map_err(Error::system("open a netlink socket"))?;
         tokio::spawn(connection);
         let (snapshot, changes) = Watcher::start().await?;
         let (jobs, work) = mpsc::unbounded_channel();
         let worker = tokio::spawn(holding::work(handle.clone(), work));
-        let (tell, found) = mpsc::unbounded_channel();
-        for script in &plan.scripts {
-            tokio::spawn(tracking::follow_script(script.clone(), tell.clone()));
-        }
-        for file in &plan.files {
-            tokio::spawn(tracking::follow_file(file.clone(), tell.clone()));
-        }
         let fifos = Fifos::open(&plan.fifos)?;
         let mut host = Self {
+            trackers: Trackers::start(&plan),
             plan,
+            leaving: Vec::new(),
             router,
             began: Instant::now(),
             alarm: Alarm::new()?,
@@ -89,7 +79,6 @@ impl Host {
             worker,
             handle,
             fifos,
-            found,
             in_place: BTreeSet::new(),
             masters: BTreeSet::new(),
         };
@@ -118,6 +107,9 @@ impl Host {
                     Some(Order::Status(answer)) => {
                         let _gone = answer.send(self.router.status(self.now()));
                     }
+                    Some(Order::Reload(plan, answer)) => {
+                        let _gone = answer.send(self.reload(*plan).await);
+                    }
                     Some(Order::Stop) | None => return self.end().await,
                 },
                 change = self.changes.recv() => {
@@ -125,7 +117,7 @@ impl Host {
                     self.snapshot.apply_change(change);
                     self.look_at_network().await;
                 }
-                Some((tracked, reading)) = self.found.recv() => {
+                Some((tracked, reading)) = self.trackers.next() => {
                     self.tell(Input::Reading { tracked: &tracked, reading }).await;
                 }
                 _due = self.alarm.after(wait) => {}
@@ -133,7 +125,7 @@ impl Host {
         }
     }
 
-    fn now(&self) -> Now {
+    pub(crate) fn now(&self) -> Now {
         let utc = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         Now {
             uptime: self.began.elapsed(),
@@ -151,8 +143,12 @@ impl Host {
         }
     }
 
-    async fn tell(&mut self, input: Input<'_>) {
+    pub(crate) async fn tell(&mut self, input: Input<'_>) {
         self.router.handle(input, self.now());
+        self.carry_out_all().await;
+    }
+
+    pub(crate) async fn carry_out_all(&mut self) {
         while let Some(output) = self.router.poll() {
             self.carry_out(output).await;
         }
@@ -207,14 +203,12 @@ impl Host {
         }
     }
 
-    fn instance(&self, name: &str) -> Option<&Instance> {
-        self.plan
-            .instances
-            .iter()
-            .find(|instance| instance.settings.name == name)
+    pub(crate) fn instance(&self, name: &str) -> Option<&Instance> {
+        let mut all = self.plan.instances.iter().chain(&self.leaving);
+        all.find(|instance| instance.settings.name == name)
     }
 
-    fn job(&self, job: Job) {
+    pub(crate) fn job(&self, job: Job) {
         // The worker ends after this loop.
         let _sent = self.jobs.send(job);
     }
@@ -297,158 +291,6 @@ impl Host {
                 State::Initialize | State::Fault | State::Backup => "BACKUP_PRIORITY",
             };
             self.fifos.tell(About::Instance(name), what, priority);
-        }
-    }
-
-    /// Removes addresses that an earlier run left behind: whoever is master now would not be alone.
-    fn clear_leftovers(&self) {
-        let instances = self.plan.instances.iter();
-        for instance in instances.filter(|instance| instance.settings.priority != vrrp::OWNER) {
-            let mut addresses = instance.targets(&self.snapshot);
-            addresses.retain(|target| self.is_there(target.link.ifindex, target.address.address));
-            self.job(Job::Release {
-                addresses,
-                routes: Vec::new(),
-            });
-        }
-    }
-
-    fn is_there(&self, ifindex: u32, address: std::net::IpAddr) -> bool {
-        self.snapshot
-            .addresses()
-            .any(|known| known.ifindex == ifindex && known.address == address)
-    }
-
-    /// Tells the instances how their interfaces are, and puts back what somebody removed.
-    async fn look_at_network(&mut self) {
-        for instance in &self.plan.instances {
-            if let Some(vmac) = &instance.vmac
-                && let Err(error) = vmac::ensure(&self.handle, &self.snapshot, instance, vmac).await
-            {
-                warn!("{}: {error}", instance.settings.name);
-            }
-        }
-        let links: Vec<(String, vrrp::Link)> = self
-            .plan
-            .instances
-            .iter()
-            .map(|instance| {
-                (
-                    instance.settings.name.clone(),
-                    instance.link(&self.snapshot),
-                )
-            })
-            .collect();
-        let links: Vec<_> = links
-            .into_iter()
-            .map(|(name, link)| {
-                let link = self.with_socket(&name, link);
-                (name, link)
-            })
-            .collect();
-        let wanted = self.keys.values().cloned().collect();
-        self.sockets.retain(&wanted);
-        for (instance, link) in links {
-            self.tell(Input::Link {
-                instance: &instance,
-                link,
-            })
-            .await;
-        }
-        for (tracked, reading) in self.tracked_interfaces() {
-            self.tell(Input::Reading {
-                tracked: &tracked,
-                reading,
-            })
-            .await;
-        }
-        self.repair();
-    }
-
-    /// Opens the socket of an instance whose interface is usable, and forgets that of one that is not.
-    fn with_socket(&mut self, name: &str, link: vrrp::Link) -> vrrp::Link {
-        let opened = match (&link, self.instance(name)) {
-            (vrrp::Link::Ready(_), Some(instance)) => self.key(instance),
-            _ => {
-                self.keys.remove(name);
-                return link;
-            }
-        };
-        let Some((key, group)) = opened else {
-            return link;
-        };
-        match self.sockets.open(&key, group) {
-            Ok(()) => {
-                self.keys.insert(name.to_owned(), key);
-                link
-            }
-            Err(error) => {
-                self.keys.remove(name);
-                vrrp::Link::Unusable(format!("{}: {error}", key.interface))
-            }
-        }
-    }
-
-    /// The socket that an instance needs, and the group that it must have joined.
-    fn key(&self, instance: &Instance) -> Option<(Key, Option<std::net::IpAddr>)> {
-        let interface = instance.speaks_on();
-        let key = Key {
-            interface: interface.to_owned(),
-            ifindex: self.snapshot.link_named(interface)?.ifindex,
-            ipv6: instance.settings.is_ipv6(),
-            authenticated: matches!(
-                instance.settings.authentication,
-                Authentication::AuthenticationHeader(_)
-            ),
-        };
-        let group = match instance.settings.peers {
-            Peers::Multicast(group) => Some(group),
-            Peers::Unicast { .. } => None,
-        };
-        Some((key, group))
-    }
-
-    fn tracked_interfaces(&self) -> Vec<(String, Reading)> {
-        let reading = |interface: &str| match self.snapshot.link_named(interface) {
-            Some(link) if link.is_up() => Reading::Up,
-            _ => Reading::Down,
-        };
-        let tracked = self.plan.interfaces.iter();
-        tracked
-            .map(|tracked| (tracked.name.clone(), reading(&tracked.interface)))
-            .collect()
-    }
-
-    /// Puts back the addresses of masters that were there and are no longer.
-    fn repair(&mut self) {
-        let mut missing = Vec::new();
-        for instance in &self.plan.instances {
-            if !self.masters.contains(&instance.settings.name) {
-                continue;
-            }
-            for target in instance.targets(&self.snapshot) {
-                let place = (target.link.ifindex, target.address.address);
-                if self.is_there(place.0, place.1) {
-                    self.in_place.insert(place);
-                } else if self.in_place.remove(&place) {
-                    missing.push(target);
-                }
-            }
-        }
-        for target in &missing {
-            let (address, name) = (target.address.address, &target.link.name);
-            warn!("{address} was removed from {name} by somebody else: putting it back");
-        }
-        if !missing.is_empty() {
-            let again = missing.clone();
-            self.job(Job::Hold {
-                addresses: missing,
-                routes: Vec::new(),
-            });
-            self.job(Job::Announce {
-                addresses: again,
-                rounds: 1,
-            });
         }
     }
 

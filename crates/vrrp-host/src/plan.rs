@@ -23,6 +23,25 @@ pub struct Plan {
     pub fifos: Vec<PathBuf>,
 }
 
+impl Plan {
+    /// What the core is told of the instances.
+    pub(crate) fn settings(&self) -> Vec<Settings> {
+        let settings = self.instances.iter().map(|instance| Settings {
+            interface: instance.speaks_on().to_owned(),
+            ..instance.settings.clone()
+        });
+        settings.collect()
+    }
+
+    /// What the core is told of the sync groups.
+    pub(crate) fn sync_groups(&self) -> Vec<Group> {
+        self.groups
+            .iter()
+            .map(|group| group.group.clone())
+            .collect()
+    }
+}
+
 /// A virtual router on this host.
 #[derive(Debug, Clone)]
 pub struct Instance {

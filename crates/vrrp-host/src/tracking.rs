@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::warn;
 use vrrp::Reading;
 
 use crate::notify;
-use crate::plan::{TrackFile, TrackScript};
+use crate::plan::{Plan, TrackFile, TrackScript};
 
 /// How often files are read.
 const FILE_PERIOD: Duration = Duration::from_millis(200);
@@ -16,8 +17,41 @@ const FILE_PERIOD: Duration = Duration::from_millis(200);
 /// A tracked thing's name, and what it was found to be.
 pub(crate) type Found = (String, Reading);
 
+/// What is looked at, for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Trackers {
+    tasks: Vec<JoinHandle<()>>,
+    found: UnboundedReceiver<Found>,
+}
+
+impl Trackers {
+    /// Begins to look at what a plan tracks.
+    pub fn start(plan: &Plan) -> Self {
+        let (tell, found) = unbounded_channel();
+        let scripts = plan.scripts.iter().cloned();
+        let files = plan.files.iter().cloned();
+        let scripts = scripts.map(|script| tokio::spawn(follow_script(script, tell.clone())));
+        let files = files.map(|file| tokio::spawn(follow_file(file, tell.clone())));
+        Self {
+            tasks: scripts.chain(files).collect(),
+            found,
+        }
+    }
+
+    /// The next finding; None: nothing is looked at.
+    pub async fn next(&mut self) -> Option<Found> {
+        self.found.recv().await
+    }
+}
+
+impl Drop for Trackers {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
 /// Runs a script again and again, and tells when its outcome counts.
-pub(crate) async fn follow_script(script: TrackScript, found: UnboundedSender<Found>) {
+async fn follow_script(script: TrackScript, found: UnboundedSender<Found>) {
     let mut streak = Streak::new(&script);
     let mut clock = interval(script.interval);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -33,7 +67,7 @@ pub(crate) async fn follow_script(script: TrackScript, found: UnboundedSender<Fo
 }
 
 /// Reads a file again and again, and tells when its number changed.
-pub(crate) async fn follow_file(file: TrackFile, found: UnboundedSender<Found>) {
+async fn follow_file(file: TrackFile, found: UnboundedSender<Found>) {
     let mut clock = interval(FILE_PERIOD);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut known = None;

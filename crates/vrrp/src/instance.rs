@@ -78,6 +78,55 @@ impl Instance {
         }
     }
 
+    /// Whether settings are those of this virtual router, however much else they change.
+    pub fn is_same(&self, settings: &Settings) -> bool {
+        let identity = |settings: &Settings| {
+            let Settings {
+                name,
+                interface,
+                virtual_router,
+                version,
+                ..
+            } = settings;
+            (
+                name.clone(),
+                interface.clone(),
+                *virtual_router,
+                *version,
+                settings.is_ipv6(),
+            )
+        };
+        identity(&self.settings) == identity(settings)
+    }
+
+    /// Goes on with other settings.
+    pub fn adopt(&mut self, settings: Settings) {
+        let known = self.settings.tracked.iter().zip(&self.readings);
+        let known: BTreeMap<&str, Reading> = known
+            .map(|(tracked, reading)| (tracked.name.as_str(), *reading))
+            .collect();
+        // What is newly tracked does not end a router that runs before it was looked at.
+        let runs = matches!(self.state(), State::Backup | State::Master);
+        let reading = |tracked: &track::Tracked| match known.get(tracked.name.as_str()) {
+            Some(reading) => *reading,
+            None if runs && tracked.initial == Reading::Unknown => Reading::Up,
+            None => tracked.initial,
+        };
+        self.readings = settings.tracked.iter().map(reading).collect();
+        self.settings = settings;
+        self.follow_readings();
+        if self.state() == State::Master {
+            let instance = self.settings.name.clone();
+            self.outputs.push_back(Output::Hold {
+                instance: instance.clone(),
+            });
+            self.outputs.push_back(Output::Announce {
+                instance,
+                rounds: 1,
+            });
+        }
+    }
+
     pub fn state(&self) -> State {
         self.machine.state()
     }
@@ -143,6 +192,10 @@ impl Instance {
         for (_, known) in tracked.filter(|(tracked, _)| tracked.name == name) {
             *known = reading;
         }
+        self.follow_readings();
+    }
+
+    fn follow_readings(&mut self) {
         let Verdict::Priority(priority) = self.verdict() else {
             return;
         };

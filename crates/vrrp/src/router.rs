@@ -157,6 +157,49 @@ impl Router {
         })
     }
 
+    /// Goes on with other settings. Instances of the same name, number, interface and family keep their
+    /// state; those that are no more cease, and new ones begin, if this router runs. Masters are told
+    /// to hold their addresses again, which may be others.
+    ///
+    /// # Errors
+    /// What is wrong with the settings. Nothing has changed then.
+    pub fn reload(
+        &mut self,
+        settings: Vec<Settings>,
+        groups: Vec<Group>,
+        now: Now,
+    ) -> Result<(), Invalid> {
+        let mut other = Self::new(settings, groups)?;
+        let running = self.instances.iter().any(Instance::is_running);
+        let mut before = std::mem::take(&mut self.instances);
+        for instance in &mut other.instances {
+            if let Some(at) = before
+                .iter()
+                .position(|known| known.is_same(&instance.settings))
+            {
+                let mut known = before.swap_remove(at);
+                known.adopt(std::mem::replace(
+                    &mut instance.settings,
+                    known.settings.clone(),
+                ));
+                *instance = known;
+            } else if running {
+                instance.run();
+            }
+        }
+        for mut gone in before {
+            gone.stop(now);
+            self.outputs.extend(std::iter::from_fn(|| gone.poll()));
+        }
+        for group in &mut other.groups {
+            let known = self.groups.iter().find(|known| known.name == group.name);
+            group.state = known.map_or(State::Initialize, |known| known.state);
+        }
+        (self.instances, self.groups) = (other.instances, other.groups);
+        self.settle(now);
+        Ok(())
+    }
+
     /// Takes an input in. What follows from it, [`Router::poll`] hands out.
     pub fn handle(&mut self, input: Input<'_>, now: Now) {
         match input {

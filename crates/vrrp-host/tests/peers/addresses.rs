@@ -113,6 +113,33 @@ fn addresses_of_both_families_and_routes_come_and_go_together() {
 }
 
 #[test]
+fn other_addresses_for_a_master_need_no_election() {
+    let segment = Segment::new(1);
+    let host = &segment.hosts[0];
+    let ours = Ours::start(host, vec![quick(&[VIP, "10.9.0.101"])]);
+    until("both are there", || {
+        host.holds(VIP) && host.holds("10.9.0.101")
+    });
+    let since = ours.status().last;
+    ours.reload(vec![quick(&[VIP, "10.9.0.102"])]).unwrap();
+    until("the third came", || host.holds("10.9.0.102"));
+    until("the second went", || !host.holds("10.9.0.101"));
+    assert!(host.holds(VIP));
+    assert_eq!(ours.status().last, since, "no change of state");
+
+    let mut wrong = quick(&[VIP]);
+    wrong.settings.interval = Duration::from_micros(7);
+    let refused = ours.reload(vec![wrong]).unwrap_err().to_string();
+    assert!(refused.contains("hint: version 2 has"), "{refused}");
+    assert!(host.holds("10.9.0.102"), "nothing is half applied");
+
+    ours.reload(vec![]).unwrap();
+    until("all is gone", || {
+        !host.holds(VIP) && !host.holds("10.9.0.102")
+    });
+}
+
+#[test]
 fn neighbours_learn_of_a_new_master_at_once() {
     let segment = Segment::new(3);
     let [first, second, client] = &segment.hosts[..] else {

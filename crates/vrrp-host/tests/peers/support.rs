@@ -201,6 +201,17 @@ impl Ours {
         runtime.block_on(self.0.status()).unwrap()
     }
 
+    pub fn reload(&self, instances: Vec<Instance>) -> Result<(), vrrp_host::Error> {
+        let plan = Plan {
+            instances,
+            ..Plan::default()
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        runtime.block_on(self.0.reload(plan))
+    }
+
     pub fn status(&self) -> Status {
         self.all().remove(0)
     }

@@ -6,6 +6,7 @@ mod captures;
 mod groups;
 mod hmacs;
 mod model;
+mod reloads;
 mod single;
 mod tracking;
 mod world;

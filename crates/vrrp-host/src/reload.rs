@@ -1,0 +1,65 @@
+//! Another plan for virtual routers that run.
+
+use crate::error::Error;
+use crate::holding::{Job, Route, Target};
+use crate::host::Host;
+use crate::notify::Fifos;
+use crate::plan::Plan;
+use crate::tracking::Trackers;
+use crate::vmac;
+
+impl Host {
+    /// Goes on with another plan. Masters that are in both stay masters; what none holds any more is
+    /// removed at the end, so that nothing that stays is missed for a moment.
+    ///
+    /// # Errors
+    /// The plan contradicts itself, or its pipes cannot be opened. Nothing has changed then.
+    pub(crate) async fn reload(&mut self, plan: Plan) -> Result<(), Error> {
+        let fifos = if plan.fifos == self.plan.fifos {
+            None
+        } else {
+            Some(Fifos::open(&plan.fifos)?)
+        };
+        let (mut addresses, mut routes) = self.held();
+        self.router
+            .reload(plan.settings(), plan.sync_groups(), self.now())?;
+        self.trackers = Trackers::start(&plan);
+        if let Some(fifos) = fifos {
+            self.fifos = fifos;
+        }
+        let before = std::mem::replace(&mut self.plan, plan);
+        self.leaving = before.instances;
+        self.carry_out_all().await;
+        self.look_at_network().await;
+        let (still_addresses, still_routes) = self.held();
+        addresses.retain(|known| !still_addresses.iter().any(|still| still.is_same(known)));
+        routes.retain(|known| !still_routes.iter().any(|still| still.route == known.route));
+        self.job(Job::Release { addresses, routes });
+        for instance in std::mem::take(&mut self.leaving) {
+            let stays = self
+                .plan
+                .instances
+                .iter()
+                .any(|known| known.vmac == instance.vmac);
+            if let Some(vmac) = instance.vmac.filter(|_| !stays) {
+                vmac::remove(&self.handle, &vmac).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// What all masters hold.
+    fn held(&self) -> (Vec<Target>, Vec<Route>) {
+        let masters = || {
+            let instances = self.plan.instances.iter();
+            instances.filter(|instance| self.masters.contains(&instance.settings.name))
+        };
+        let addresses = masters()
+            .flat_map(|master| master.targets(&self.snapshot))
+            .collect();
+        let routes = masters()
+            .flat_map(|master| master.route_targets(&self.snapshot))
+            .collect();
+        (addresses, routes)
+    }
+}
