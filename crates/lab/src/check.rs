@@ -48,6 +48,7 @@ fn named(raw: &LabFile, family: Family) -> Result<Lab, Mistake> {
         name,
         title: raw.title.clone(),
         about: raw.about.clone(),
+        long: raw.long,
         segments: Vec::new(),
         hosts: Vec::new(),
         steps: Vec::new(),

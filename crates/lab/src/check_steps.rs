@@ -133,6 +133,12 @@ fn check_observation(
         .captured
         .as_ref()
         .expect("the caller has found one of the kinds, and it was none of the others");
+    if lab.long {
+        return Err(Mistake::at(
+            pattern,
+            "nothing is captured in a lab that has `long = true`",
+        ));
+    }
     Ok(Action::Captured {
         on,
         pattern: check_pattern(pattern.get_ref(), host, lab)?,

@@ -21,6 +21,9 @@ pub struct Lab {
     pub title: String,
     /// What it shows, in a paragraph.
     pub about: String,
+    /// Whether it takes minutes. Then it is not among all labs unless asked for, and nothing is
+    /// captured.
+    pub long: bool,
     /// Names of the Ethernet segments. Each becomes a bridge.
     pub segments: Vec<String>,
     /// The hosts, in the order of the file: that of output, too.

@@ -138,6 +138,8 @@ pub(crate) struct LabFile {
     pub title: String,
     #[serde(default)]
     pub about: String,
+    #[serde(default)]
+    pub long: bool,
     pub twin: Option<TwinFile>,
     pub segments: Vec<Spanned<String>>,
     pub host: Vec<HostFile>,

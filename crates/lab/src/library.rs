@@ -39,6 +39,10 @@ const BUILT_IN: &[(&str, &str)] = &[
         include_str!("../../../labs/methods.toml"),
     ),
     (
+        "labs/throughput.toml",
+        include_str!("../../../labs/throughput.toml"),
+    ),
+    (
         "labs/port-forward.toml",
         include_str!("../../../labs/port-forward.toml"),
     ),

@@ -13,7 +13,7 @@ use crate::definition::{
 };
 use crate::error::LabError;
 use crate::expect;
-use crate::http_client::{self, Answer, Held};
+use crate::http_client::{self, Answer, Held, Outcome};
 use crate::journey::Connection;
 use crate::lifecycle::Running;
 use crate::notation::Words;
@@ -90,7 +90,10 @@ fn run_step(
     say(out, &format!("\nStep {number}: {}\n", step.title))?;
     let mut walk = Walk {
         lab,
-        capture: Capture::start(lab.lab())?,
+        capture: match lab.lab().long {
+            true => None,
+            false => Some(Capture::start(lab.lab())?),
+        },
         held: HashMap::new(),
         followed: None,
     };
@@ -134,7 +137,8 @@ fn run_step(
 /// A step being walked through.
 struct Walk<'a, 'lab> {
     lab: &'a Running<'lab>,
-    capture: Capture,
+    /// None in a long lab, where there would be too much of it.
+    capture: Option<Capture>,
     held: HashMap<String, Held>,
     followed: Option<SocketAddr>,
 }
@@ -201,6 +205,7 @@ impl Walk<'_, '_> {
         report
             .findings
             .extend(expected.map(|expected| expect::answers(expected, &answers)));
+        report.output = rate(request.transfer, &answers);
         report.answers = answers;
         Ok(report)
     }
@@ -215,7 +220,7 @@ impl Walk<'_, '_> {
         std::thread::sleep(SETTLE);
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let seen = self.capture.so_far()?;
+            let seen = self.seen()?;
             let picked = expect::pick(&seen, on, pattern);
             report.findings = vec![expect::packets(expected, picked.len())];
             if report.passed() || Instant::now() > deadline {
@@ -229,6 +234,13 @@ impl Walk<'_, '_> {
         }
     }
 
+    /// What was on the wires since the step began.
+    fn seen(&self) -> Result<Vec<Sighting>, LabError> {
+        self.capture
+            .as_ref()
+            .map_or(Ok(Vec::new()), Capture::so_far)
+    }
+
     /// The client's end of the first of a host's connections that is in the capture: also one that hung.
     fn first_connection(&self, on: &str, answers: &[Answer]) -> Option<SocketAddr> {
         answers.iter().find_map(|answer| answer.client).or_else(|| {
@@ -237,14 +249,14 @@ impl Walk<'_, '_> {
                 tcp: Some("SYN".to_owned()),
                 ..PacketPattern::default()
             };
-            let seen = self.capture.so_far().ok()?;
+            let seen = self.seen().ok()?;
             let first: &Sighting = expect::pick(&seen, on, &pattern).first().copied()?;
             first.packet.endpoints().map(|(source, _)| source)
         })
     }
 
     fn connection(&self) -> Result<Option<Connection>, LabError> {
-        let seen = self.capture.so_far()?;
+        let seen = self.seen()?;
         Ok(self
             .followed
             .and_then(|client| Connection::of(client, &seen)))
@@ -267,6 +279,23 @@ pub(crate) fn observe(
         }
         std::thread::sleep(PAUSE);
     }
+}
+
+/// How fast the transfers were that came to their end.
+fn rate(transfer: Transfer, answers: &[Answer]) -> Option<String> {
+    let (Transfer::Download(bytes) | Transfer::Upload(bytes)) = transfer else {
+        return None;
+    };
+    let complete = answers
+        .iter()
+        .filter(|answer| matches!(answer.outcome, Outcome::From(_)));
+    let (count, seconds) = complete.fold((0.0, 0.0), |(count, seconds), answer| {
+        (count + 1.0, seconds + answer.seconds)
+    });
+    (count > 0.0).then(|| {
+        let mega = count * bytes as f64 / 1e6;
+        format!("{mega:.0} MB in {seconds:.2} s: {:.0} MB/s", mega / seconds)
+    })
 }
 
 fn in_words_request(on: &str, request: &Request) -> String {

@@ -26,9 +26,12 @@ pub struct RunArgs {
     /// Names of labs, or paths of lab files; of several, only a table of how they ended is printed
     #[arg(required_unless_present = "all", value_name = "LAB")]
     labs: Vec<String>,
-    /// All labs of the program
+    /// All labs of the program but those that take minutes
     #[arg(long, conflicts_with_all = ["labs", "ipv6"])]
     all: bool,
+    /// With --all, also those that take minutes
+    #[arg(long, requires = "all")]
+    long: bool,
     /// The same labs with IPv6 addresses
     #[arg(long)]
     ipv6: bool,
@@ -50,7 +53,9 @@ pub struct RunArgs {
 impl RunArgs {
     fn labs(&self) -> Result<Vec<Lab>, LabError> {
         if self.all {
-            return library::built_in();
+            let mut labs = library::built_in()?;
+            labs.retain(|lab| self.long || !lab.long);
+            return Ok(labs);
         }
         let names = self.labs.iter();
         names.map(|name| library::find(name, self.ipv6)).collect()

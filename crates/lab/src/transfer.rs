@@ -1,5 +1,7 @@
 //! What downloads and uploads carry: bytes that tell their place, so that every one can be compared.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use futures::{Stream, stream};
 
@@ -14,18 +16,21 @@ pub fn pattern_byte(offset: u64) -> u8 {
     u8::try_from(offset % PERIOD).expect("a remainder of 251 fits a byte")
 }
 
+/// As many bytes of the pattern as any piece needs, wherever it begins.
+static BLOCK: LazyLock<Bytes> = LazyLock::new(|| (0..CHUNK + PERIOD).map(pattern_byte).collect());
+
+/// Bytes of the pattern from a place on, a chunk at most.
+fn pattern(offset: u64, length: usize) -> Bytes {
+    let phase = usize::try_from(offset % PERIOD).expect("a remainder of 251 fits");
+    BLOCK.slice(phase..phase + length)
+}
+
 /// The first `count` bytes, in pieces.
 pub fn pieces(count: u64) -> impl Stream<Item = Bytes> {
-    let block: Bytes = (0..CHUNK + PERIOD).map(pattern_byte).collect();
-    stream::unfold(0, move |sent| {
-        let block = block.clone();
-        async move {
-            let length = CHUNK.min(count - sent);
-            let phase = usize::try_from(sent % PERIOD).expect("a remainder of 251 fits");
-            let length_here = usize::try_from(length).expect("a chunk fits the memory");
-            let piece = block.slice(phase..phase + length_here);
-            (length > 0).then(|| (piece, sent + length))
-        }
+    stream::unfold(0, move |sent| async move {
+        let length = CHUNK.min(count - sent);
+        let length_here = usize::try_from(length).expect("a chunk fits the memory");
+        (length > 0).then(|| (pattern(sent, length_here), sent + length))
     })
 }
 
@@ -41,9 +46,14 @@ pub struct Received {
 impl Received {
     /// Takes in the next piece.
     pub fn take_in(&mut self, piece: &[u8]) {
-        for byte in piece {
-            self.altered += u64::from(*byte != pattern_byte(self.count));
-            self.count += 1;
+        for part in piece.chunks(CHUNK as usize) {
+            let expected = pattern(self.count, part.len());
+            // Much faster than byte by byte, and nearly always all there is to do.
+            if part != expected {
+                let differing = part.iter().zip(&expected).filter(|(is, must)| is != must);
+                self.altered += differing.count() as u64;
+            }
+            self.count += part.len() as u64;
         }
     }
 }
