@@ -265,8 +265,8 @@ impl forward::Tables<'static> for Maps {
         xvs_pick_hashed(service, scheduling, processor)
     }
     #[inline(always)]
-    fn least_loaded(self, first: u32, members: u32, rule: u32) -> u32 {
-        xvs_least_loaded(first, members, rule)
+    fn least_loaded(self, first: u32, members: u32, rule: u32, best: u32) -> u32 {
+        xvs_least_loaded(first, members, rule, best)
     }
     #[inline(always)]
     fn somebody_has_room(self, first: u32, members: u32) -> bool {
@@ -330,8 +330,8 @@ pub extern "C" fn xvs_pick_hashed(service: u32, scheduling: u32, processor: u32)
 /// As [`xvs_sweep`].
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn xvs_least_loaded(first: u32, members: u32, rule: u32) -> u32 {
-    forward::least_loaded(Maps, first, members, rule)
+pub extern "C" fn xvs_least_loaded(first: u32, members: u32, rule: u32, best: u32) -> u32 {
+    forward::least_loaded(Maps, first, members, rule, best)
 }
 
 /// As [`xvs_sweep`].

@@ -10,10 +10,12 @@ pub type Address = [u32; 4];
 /// A point in time or a span, in ticks of the kernel (jiffies), wrapping.
 pub type Tick = u32;
 
-/// How many destinations of a service are compared for one connection, from the head of its list:
-/// by `lc` and its kin, and where a sequence meets overloaded destinations only. The kernel's
+/// How many destinations of a service are compared at a time, from the head of its list. The kernel's
 /// verifier bounds it.
-pub const MAX_COMPARED: u32 = 128;
+pub const COMPARED_AT_ONCE: u32 = 128;
+/// How many are compared for one connection by `lc` and its kin. The kernel's bound on jumps between
+/// programs bounds it.
+pub const MAX_COMPARED: u32 = 8 * COMPARED_AT_ONCE;
 /// How far a lookup in the hashed configuration tables searches from its start.
 pub const MAX_PROBES: u32 = 16;
 /// Cells of the interface table.
@@ -684,7 +686,8 @@ pub struct Carry {
     pub protocol: Cell32,
     /// Number of the template that the new connection goes by, 0 for none: see the connection table.
     pub control: Cell32,
-    reserved: Cell32,
+    /// How many members of the service have been compared, of more; 0 when a scheduler begins.
+    pub compared: Cell32,
 }
 
 /// A fragmented datagram: the key of the fragments' map.

@@ -1,6 +1,6 @@
 //! What is accepted, listed and saved, but not carried out yet: told in the daemon's log.
 
-use abi::MAX_COMPARED;
+use abi::{COMPARED_AT_ONCE, MAX_COMPARED};
 use model::{Destination, Forwarding, Protocol, Scheduler, Service, ServiceKey};
 
 use crate::wanted::{Effect, Wanted};
@@ -56,17 +56,16 @@ fn of_destination(destination: &Destination) -> Option<&'static str> {
 }
 
 fn of_list(service: &Service, destinations: usize) -> Option<String> {
-    let compares = matches!(
-        service.scheduler,
+    let compared = match service.scheduler {
         Scheduler::Lc
-            | Scheduler::Wlc
-            | Scheduler::Sed
-            | Scheduler::Nq
-            | Scheduler::Fo
-            | Scheduler::Ovf
-            | Scheduler::Lblc
-            | Scheduler::Lblcr
-    );
-    (compares && destinations > MAX_COMPARED as usize)
-        .then(|| format!("of its service only the {MAX_COMPARED} newest destinations are compared"))
+        | Scheduler::Wlc
+        | Scheduler::Sed
+        | Scheduler::Nq
+        | Scheduler::Fo
+        | Scheduler::Ovf => MAX_COMPARED,
+        Scheduler::Lblc | Scheduler::Lblcr => COMPARED_AT_ONCE,
+        _ => return None,
+    };
+    (destinations > compared as usize)
+        .then(|| format!("of its service only the {compared} newest destinations are compared"))
 }

@@ -125,8 +125,8 @@ pub trait Tables<'t>: Copy {
     }
     /// [`crate::least_loaded`], likewise.
     #[inline(always)]
-    fn least_loaded(self, first: u32, members: u32, rule: u32) -> u32 {
-        crate::least_loaded(self, first, members, rule)
+    fn least_loaded(self, first: u32, members: u32, rule: u32, best: u32) -> u32 {
+        crate::least_loaded(self, first, members, rule, best)
     }
     /// [`crate::somebody_has_room`], likewise.
     #[inline(always)]

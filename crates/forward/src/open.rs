@@ -140,6 +140,7 @@ fn describe<F: Family>(carry: &Carry, query: &Query<F::Address>, now: Tick) {
     carry.is_v6.store(F::IS_V6 as u32);
     carry.now.store(now);
     carry.asked.store(0);
+    carry.compared.store(0);
     carry.control.store(0);
 }
 

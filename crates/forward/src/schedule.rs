@@ -1,8 +1,8 @@
 //! Which destination takes a new connection.
 
 use abi::{
-    Carry, DestinationCell, LOOKUP_LINE, LoadCell, LocalityKey, MAX_COMPARED, NONE, Reason,
-    Scheduling, ServiceCell, destination_flags, service_flags,
+    COMPARED_AT_ONCE, Carry, DestinationCell, LOOKUP_LINE, LoadCell, LocalityKey, MAX_COMPARED,
+    NONE, Reason, Scheduling, ServiceCell, Stage, destination_flags, service_flags,
 };
 use cell::{blurred, element};
 use sched::address::Address;
@@ -36,6 +36,10 @@ pub(crate) fn schedule<'t, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
         .service(carry.service.load())
         .ok_or(Reason::TableMissing)?;
     let number = pick(host.tables(), carry.service.load(), host.processor());
+    if carry.compared.load() != 0 {
+        carry.destination.store(number);
+        return Ok(Verdict::go_on(Stage::Schedule));
+    }
     let asked = carry.asked.load();
     carry.asked.store(asked + 1);
     if number != NONE {
@@ -97,21 +101,38 @@ fn pick<'t, T: Tables<'t>>(tables: T, index: u32, processor: u32) -> u32 {
         scheduling if scheduling >= DESTINATION_HASH => {
             tables.pick_hashed(index, scheduling, processor)
         }
-        scheduling => compare(tables, service, scheduling),
+        scheduling => compare(tables, service, scheduling, processor),
     }
 }
 
-/// The best of a service's list by a rule, a number of [`Scheduling`].
+/// The best of a service's list by a rule, a number of [`Scheduling`]. Of a long list only so much as
+/// can be compared at once; then what is left in the processor's [`Carry`] says how far it came, and
+/// with whom as the best so far it goes on.
 #[inline(always)]
-fn compare<'t, T: Tables<'t>>(tables: T, service: &ServiceCell, rule: u32) -> u32 {
-    tables.least_loaded(service.members_first.load(), service.members.load(), rule)
+fn compare<'t, T: Tables<'t>>(tables: T, service: &ServiceCell, rule: u32, processor: u32) -> u32 {
+    let Some(carry) = tables.carry(processor) else {
+        return NONE;
+    };
+    let (from, members) = (carry.compared.load(), service.members.load());
+    let best = if from == 0 {
+        NONE
+    } else {
+        carry.destination.load()
+    };
+    let first = service.members_first.load().wrapping_add(from);
+    let best = tables.least_loaded(first, members.wrapping_sub(from), rule, best);
+    let next = from + COMPARED_AT_ONCE;
+    let is_over = next >= members || next >= MAX_COMPARED;
+    carry.compared.store(if is_over { 0 } else { next });
+    best
 }
 
-/// wlc's choice.
+/// wlc's choice among as many as can be compared at once.
 #[inline(always)]
 fn by_weight<'t, T: Tables<'t>>(tables: T, service: &ServiceCell) -> u32 {
     let rule = Scheduling::WeightedLeastConnection as u32;
-    compare(tables, service, rule)
+    let (first, members) = (service.members_first.load(), service.members.load());
+    tables.least_loaded(first, members, rule, NONE)
 }
 
 /// A destination as schedulers see it; weight 0 where it may not take a connection.
@@ -424,7 +445,7 @@ fn has_room<'t, T: Tables<'t>>(tables: T, service: &ServiceCell) -> bool {
 /// [`Tables::somebody_has_room`].
 #[inline(always)]
 pub fn somebody_has_room<'t, T: Tables<'t>>(tables: T, first: u32, members: u32) -> bool {
-    for index in 0..MAX_COMPARED {
+    for index in 0..COMPARED_AT_ONCE {
         if index >= members {
             break;
         }
@@ -439,14 +460,26 @@ pub fn somebody_has_room<'t, T: Tables<'t>>(tables: T, first: u32, members: u32)
 }
 
 /// The number of the member that is the best by a rule, a number of [`Scheduling`]; of equals the
-/// earlier in the list. [`NONE`] where nobody may take a connection.
+/// earlier in the list, and `best`, the best of what was compared before, before all. [`NONE`] where
+/// nobody may take a connection.
 ///
 /// Tables whose functions the kernel verifies one by one give this as [`Tables::least_loaded`].
 #[inline(always)]
-pub fn least_loaded<'t, T: Tables<'t>>(tables: T, first: u32, members: u32, rule: u32) -> u32 {
+pub fn least_loaded<'t, T: Tables<'t>>(
+    tables: T,
+    first: u32,
+    members: u32,
+    rule: u32,
+    best: u32,
+) -> u32 {
     let mut rule = rule;
-    let mut best = Candidate::NOBODY;
-    for index in 0..MAX_COMPARED {
+    let mut best = match (tables.destination(best), tables.load(best)) {
+        (Some(destination), Some(load)) => {
+            rule_of(rule).candidate(best, load_of(destination, load))
+        }
+        _ => Candidate::NOBODY,
+    };
+    for index in 0..COMPARED_AT_ONCE {
         if index >= members {
             break;
         }

@@ -6,11 +6,11 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use abi::{MARK_RULES, Reason};
-use control::{Director, Plane};
+use control::{Director, Plane, Sizes};
 use model::{Command, SchedulerFlags, ServiceRequest};
 use plane_user::Memory;
 
-use crate::common::{Do, IFINDEX, Lan, add, director, key};
+use crate::common::{Do, IFINDEX, Lan, add, add_service, director, key};
 use crate::packets::{Flag, listed, reason, serve, tcp};
 
 const PICKS: &str = include_str!("../../../sched/tests/golden/picks.csv");
@@ -24,6 +24,32 @@ fn connection(text: &str) -> Connection {
     let fields: Vec<&str> = text.split('/').collect();
     let client = SocketAddr::new(fields[0].parse().unwrap(), fields[1].parse().unwrap());
     (client, fields[2].parse().unwrap())
+}
+
+/// Who has the fewest connections is found in a list of any length.
+#[test]
+fn in_a_long_list_everybody_gets_a_connection_before_anybody_gets_a_second() {
+    let sizes = Sizes::chosen(4096, 8, 512, 2).unwrap();
+    let mut director = Director::new(Memory::new(&sizes, 42), sizes);
+    let service: SocketAddr = ([172, 16, 10, 21], 80).into();
+    director.must(add_service(&format!("TCP {service}"), "lc"));
+    for host in 0..300u16 {
+        let server = format!("192.168.{}.{}:80", host / 200, host % 200 + 1);
+        director.must(add(&format!("TCP {service}"), &server, 1));
+    }
+    let mut lan = Lan::default();
+    lan.local.insert(service.ip());
+    lan.routes
+        .insert((Ipv4Addr::UNSPECIFIED.into(), 0), (IFINDEX, None));
+    serve(&mut director, &lan);
+    for port in 2000..2600 {
+        let client: SocketAddr = ([198, 51, 100, 7], port).into();
+        let frame = tcp(client, service, Flag::Syn);
+        assert_eq!(reason(&director, &frame), Reason::Forwarded);
+        let loads = director.plane().view().loads[..300].iter();
+        let most = loads.map(|load| load.active.load()).max();
+        assert_eq!(most, Some(u32::from(port - 2000) / 300 + 1));
+    }
 }
 
 /// A director with a service at every address that is asked for: one of them, or a firewall mark's.
