@@ -140,6 +140,7 @@ impl Drop for Capture {
 }
 
 /// A bridge port, by whose cable it ends.
+#[derive(Debug)]
 struct Plug {
     host: Arc<str>,
     interface: Arc<str>,
@@ -151,6 +152,43 @@ impl Plug {
     fn takes(&self, destination: Mac) -> bool {
         destination.is_group() || destination == self.mac
     }
+}
+
+/// The wires of a lab that is up, frame by frame.
+#[derive(Debug)]
+pub struct Wires {
+    socket: OwnedFd,
+    plugs: HashMap<usize, Plug>,
+    frame: Vec<u8>,
+}
+
+impl Wires {
+    /// Begins to look at all wires.
+    pub fn open(lab: &Lab) -> Result<Self, LabError> {
+        let bridges = Namespace::of(&lab.name, SEGMENTS);
+        let (socket, plugs) = bridges.within(|| open(lab))?.map_err(LabError::Capture)?;
+        let frame = vec![0; LONGEST_FRAME];
+        Ok(Self {
+            socket,
+            plugs,
+            frame,
+        })
+    }
+
+    /// The next frame, as a packet and as bytes; none after a moment without one.
+    pub fn next_frame(&mut self) -> Result<Option<(Sighting, &[u8])>, LabError> {
+        match read_one(&self.socket, &mut self.frame, &self.plugs) {
+            Ok(seen) => Ok(seen.map(|(sighting, length)| (sighting, &self.frame[..length]))),
+            Err(errno) if is_nothing(errno) => Ok(None),
+            Err(errno) => Err(LabError::Capture(errno.into())),
+        }
+    }
+}
+
+/// Whether an error says only that there is no frame. ENETDOWN is told once for each interface that
+/// goes down while its lab is removed.
+fn is_nothing(errno: Errno) -> bool {
+    matches!(errno, Errno::EAGAIN | Errno::EINTR | Errno::ENETDOWN)
 }
 
 fn open(lab: &Lab) -> io::Result<(OwnedFd, HashMap<usize, Plug>)> {
@@ -189,9 +227,9 @@ fn read(socket: &OwnedFd, plugs: &HashMap<usize, Plug>, seen: &Mutex<Seen>, stop
         let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
         match result {
             Ok(Some(_)) if seen.sightings.len() >= MOST_FRAMES => seen.left_out += 1,
-            Ok(Some(sighting)) => seen.sightings.push(sighting),
-            // ENETDOWN is told once for each interface that goes down while its lab is removed.
-            Ok(None) | Err(Errno::EAGAIN | Errno::EINTR | Errno::ENETDOWN) => {}
+            Ok(Some((sighting, _))) => seen.sightings.push(sighting),
+            Ok(None) => {}
+            Err(failure) if is_nothing(failure) => {}
             Err(failure) => {
                 seen.failure = Some(failure);
                 return;
@@ -200,11 +238,12 @@ fn read(socket: &OwnedFd, plugs: &HashMap<usize, Plug>, seen: &Mutex<Seen>, stop
     }
 }
 
+/// The next frame as a packet, and how many bytes it has.
 fn read_one(
     socket: &OwnedFd,
     frame: &mut [u8],
     plugs: &HashMap<usize, Plug>,
-) -> Result<Option<Sighting>, Errno> {
+) -> Result<Option<(Sighting, usize)>, Errno> {
     let mut control = nix::cmsg_space!(TimeSpec);
     let mut pieces = [IoSliceMut::new(frame)];
     let message = recvmsg::<LinkAddr>(
@@ -231,11 +270,14 @@ fn read_one(
     };
     let packet = Packet::parse(&frame[..length])
         .filter(|packet| direction == Direction::Out || plug.takes(packet.destination_mac));
-    Ok(packet.map(|packet| Sighting {
-        at: at.unwrap_or_default(),
-        host: Arc::clone(&plug.host),
-        interface: Arc::clone(&plug.interface),
-        direction,
-        packet,
+    Ok(packet.map(|packet| {
+        let sighting = Sighting {
+            at: at.unwrap_or_default(),
+            host: Arc::clone(&plug.host),
+            interface: Arc::clone(&plug.interface),
+            direction,
+            packet,
+        };
+        (sighting, length)
     }))
 }

@@ -8,8 +8,10 @@ use std::process::{Command, ExitCode};
 
 use clap::{Args, Subcommand};
 
+use crate::capture_command::{self, CaptureArgs};
 use crate::check::{SEGMENTS, list};
 use crate::definition::Lab;
+use crate::diagram::Diagram;
 use crate::error::LabError;
 use crate::interrupt::{Gate, Gated};
 use crate::lifecycle::{self, Hook, Offloads, Options, Running};
@@ -43,6 +45,17 @@ pub enum LabCommand {
     },
     /// Run a command on a host of a lab that is up
     Exec(ExecArgs),
+    /// Run a shell on a host of a lab that is up
+    Shell {
+        /// Name of the lab
+        lab: String,
+        /// Host of the lab
+        host: String,
+    },
+    /// Show what is on a host's wires as it comes, or write it to a file
+    Capture(CaptureArgs),
+    /// Draw which host is on which segment
+    Diagram(DiagramArgs),
     /// Show VS/NAT by weight from the first command to the last, with one connection's way
     Demo {
         /// Where the director takes packets
@@ -76,6 +89,22 @@ pub struct UpArgs {
     offloads: Offloads,
 }
 
+/// Arguments of `diagram`.
+#[derive(Debug, Args)]
+pub struct DiagramArgs {
+    /// Name of a lab, or path of a lab file
+    lab: String,
+    /// The same lab with IPv6 addresses
+    #[arg(long)]
+    ipv6: bool,
+    /// As an SVG picture
+    #[arg(long, conflicts_with = "json")]
+    svg: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
 /// Arguments of `exec`.
 #[derive(Debug, Args)]
 pub struct ExecArgs {
@@ -107,6 +136,9 @@ fn perform(command: LabCommand) -> Result<ExitCode, LabError> {
         LabCommand::Run(args) => run_command::run(&args, &tools),
         LabCommand::Down { lab } => down(&lab, &tools),
         LabCommand::Exec(args) => exec(&args, &tools),
+        LabCommand::Shell { lab, host } => shell(&lab, &host),
+        LabCommand::Capture(args) => capture(&args),
+        LabCommand::Diagram(args) => diagram(&args),
         LabCommand::Demo { hook } => {
             let lab = library::find(demo::LAB, false)?;
             let gate = gate(std::slice::from_ref(&lab), &tools)?;
@@ -208,34 +240,91 @@ fn name_of(name: &str) -> Result<String, LabError> {
 }
 
 fn exec(args: &ExecArgs, tools: &Tools) -> Result<ExitCode, LabError> {
-    let lab = name_of(&args.lab)?;
-    let namespace = Namespace::of(&lab, &args.host);
-    if !namespace.exists() {
-        let hosts = netns::of_lab(&lab);
-        let known: Vec<&str> = hosts
-            .iter()
-            .map(Namespace::host)
-            .filter(|host| *host != SEGMENTS)
-            .collect();
-        if known.is_empty() {
-            return Err(LabError::NotUp { lab });
-        }
-        return Err(LabError::UnknownHost {
-            lab,
-            host: args.host.clone(),
-            known: list(&known),
-        });
-    }
+    let namespace = namespace_of(&name_of(&args.lab)?, &args.host)?;
     let words = Words::new(args.command.clone()).expect("clap wants a command of one word or more");
-    let argv = tools.resolve(&words);
-    let source = Command::new("ip")
+    become_command(&namespace, Command::new("ip"), &tools.resolve(&words))
+}
+
+/// A shell on a host, in which the program is found by its names.
+fn shell(lab: &str, host: &str) -> Result<ExitCode, LabError> {
+    let lab = name_of(lab)?;
+    let namespace = namespace_of(&lab, host)?;
+    let programs = state::programs(&lab, &own_program()?)?;
+    let path = std::env::var("PATH").unwrap_or_default();
+    let shell = std::env::var("SHELL").unwrap_or_else(|_| "/bin/sh".to_owned());
+    let mut command = Command::new("ip");
+    command
+        .env("PATH", format!("{}:{path}", programs.display()))
+        .env("PS1", format!("{lab} {host} # "));
+    let mut argv = vec![shell];
+    if argv[0].ends_with("bash") {
+        // Its own files would set another prompt.
+        argv.push("--norc".to_owned());
+    }
+    become_command(&namespace, command, &argv)
+}
+
+/// Becomes a command on a host. Returns only where that fails.
+fn become_command(
+    namespace: &Namespace,
+    mut ip: Command,
+    argv: &[String],
+) -> Result<ExitCode, LabError> {
+    let source = ip
         .args(["netns", "exec", namespace.name()])
-        .args(&argv)
+        .args(argv)
         .exec();
     Err(LabError::Program {
         program: format!("ip netns exec {}", namespace.name()),
         source,
     })
+}
+
+/// The namespace of a host of a lab that is up.
+fn namespace_of(lab: &str, host: &str) -> Result<Namespace, LabError> {
+    let namespace = Namespace::of(lab, host);
+    if namespace.exists() && host != SEGMENTS {
+        return Ok(namespace);
+    }
+    let hosts = netns::of_lab(lab);
+    let known: Vec<&str> = hosts
+        .iter()
+        .map(Namespace::host)
+        .filter(|host| *host != SEGMENTS)
+        .collect();
+    let lab = lab.to_owned();
+    Err(match known.as_slice() {
+        [] => LabError::NotUp { lab },
+        known => LabError::UnknownHost {
+            lab,
+            host: host.to_owned(),
+            known: list(known),
+        },
+    })
+}
+
+fn capture(args: &CaptureArgs) -> Result<ExitCode, LabError> {
+    let lab = library::find(&args.lab, false)?;
+    namespace_of(&lab.name, &args.host)?;
+    let host = lab.hosts.iter().find(|host| host.name == args.host);
+    let host = host.ok_or_else(|| LabError::NotUp {
+        lab: lab.name.clone(),
+    })?;
+    capture_command::run(args, &lab, host)
+}
+
+fn diagram(args: &DiagramArgs) -> Result<ExitCode, LabError> {
+    let diagram = Diagram::of(&library::find(&args.lab, args.ipv6)?);
+    let text = if args.json {
+        let json = serde_json::to_string_pretty(&diagram);
+        json.map_err(|error| LabError::Output(error.into()))? + "\n"
+    } else if args.svg {
+        diagram.svg()
+    } else {
+        diagram.text()
+    };
+    write!(io::stdout(), "{text}").map_err(LabError::Output)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn list_labs(json: bool) -> Result<ExitCode, LabError> {

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod capture;
+mod capture_command;
 mod check;
 mod check_expect;
 mod check_pattern;
@@ -14,6 +15,7 @@ mod check_steps;
 pub mod cli;
 pub mod definition;
 pub mod demo;
+mod diagram;
 pub mod error;
 mod ethertype;
 pub mod expect;

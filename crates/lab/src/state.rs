@@ -52,6 +52,25 @@ pub fn logs(lab: &str) -> Result<PathBuf, LabError> {
     }
 }
 
+/// Folder with the program under the names that it is called by, for shells on a lab's hosts.
+pub fn programs(lab: &str, xvs: &Path) -> Result<PathBuf, LabError> {
+    let folder = logs(lab)?.join("bin");
+    let failed = |source| LabError::State {
+        path: folder.clone(),
+        source,
+    };
+    fs::create_dir_all(&folder).map_err(failed)?;
+    for name in ["xvs", "ipvsadm", "ipvsadm-save", "ipvsadm-restore"] {
+        match std::os::unix::fs::symlink(xvs, folder.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(failed(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(folder)
+}
+
 /// Forgets what is remembered of a lab. Only for the process that holds it.
 pub fn forget(lab: &str) -> Result<(), LabError> {
     let path = folder(lab);
