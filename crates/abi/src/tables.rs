@@ -84,7 +84,7 @@ pub struct Globals {
     pub ignore_tunneled: Cell32,
     /// IPVS's cache_bypass: 1 forwards to the original address where a service has no destination.
     pub cache_bypass: Cell32,
-    /// IPVS's drop_packet: one packet of so many is dropped; 0 none.
+    /// Of so many packets that would open a connection one is dropped (IPVS's drop_packet); 0 none.
     pub drop_packet: Cell32,
     /// Bits of [`wildcards`]: which services take packets to other ports than their own.
     pub wildcards: Cell32,
@@ -92,7 +92,10 @@ pub struct Globals {
     pub cut_into: Cell32,
     /// Interface that the pieces come back by.
     pub cut_from: Cell32,
-    reserved: [Cell32; 3],
+    /// IPVS's lblcr_expiration in ticks: after so long an unchanged set loses its most loaded
+    /// destination.
+    pub lblcr_expiration: Cell32,
+    reserved: [Cell32; 2],
     /// Timeouts in ticks by [`timeout_index`].
     pub timeouts: Timeouts,
 }
@@ -149,6 +152,8 @@ pub struct Runtime {
     pub sweep_tick: Cell32,
     /// Identification of the packets that the director makes: ICMP errors, tunnels' outer ones.
     pub identification: Cell32,
+    /// Packets that would open a connection, counted while [`Globals::drop_packet`] is not 0.
+    pub drop_counter: Cell32,
 }
 
 /// What an IPv4 address is to the director. Empty where `address` is 0.

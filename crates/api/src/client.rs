@@ -11,8 +11,8 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::{Method, Request, Response, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use model::{
-    Command, ConnectionEntry, DirectorInfo, Refusal, ServiceKey, ServiceStatus, SyncDaemon,
-    SyncDaemonRequest, SyncRole, TimeoutChange, Timeouts,
+    Command, ConnectionEntry, DirectorInfo, Refusal, ServiceKey, ServiceStatus, SettingRequest,
+    SettingStatus, SyncDaemon, SyncDaemonRequest, SyncRole, TimeoutChange, Timeouts,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -59,6 +59,23 @@ impl Client {
     pub fn metrics(&mut self) -> Result<String, DirectorError> {
         let bytes = self.exchange(Method::GET, "/metrics", Bytes::new())?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// The settings.
+    ///
+    /// # Errors
+    /// When the daemon cannot be reached.
+    pub fn settings(&mut self) -> Result<Vec<SettingStatus>, DirectorError> {
+        self.get("/v1/settings")
+    }
+
+    /// Changes settings, all or none.
+    ///
+    /// # Errors
+    /// When one of them cannot be as it is asked for.
+    pub fn set(&mut self, requests: &[SettingRequest]) -> Result<(), DirectorError> {
+        self.send(Method::PATCH, "/v1/settings", &requests)
+            .map(drop)
     }
 
     fn get<T: DeserializeOwned>(&mut self, path: &str) -> Result<T, DirectorError> {

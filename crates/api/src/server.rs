@@ -14,8 +14,8 @@ use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use futures::stream;
 use model::{
-    Command, ConnectionEntry, DirectorInfo, Refusal, ServiceKey, ServiceStatus, SyncDaemon,
-    SyncDaemonRequest, SyncRole, TimeoutChange, Timeouts,
+    Command, ConnectionEntry, DirectorInfo, Refusal, ServiceKey, ServiceStatus, SettingRequest,
+    SettingStatus, SyncDaemon, SyncDaemonRequest, SyncRole, TimeoutChange, Timeouts,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -55,6 +55,15 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Changes timeouts.
     fn set_timeouts(&self, change: TimeoutChange);
+
+    /// The settings.
+    fn settings(&self) -> Vec<SettingStatus>;
+
+    /// Changes settings, all or none.
+    ///
+    /// # Errors
+    /// When one of them cannot be as it is asked for.
+    fn set(&self, requests: &[SettingRequest]) -> Result<(), Problem>;
 
     /// The sync daemons.
     fn daemons(&self) -> Vec<SyncDaemon>;
@@ -120,6 +129,7 @@ fn routes<B: Backend>(backend: Arc<B>) -> Router {
         .route("/v1/zero", post(zero::<B>))
         .route("/v1/connections", get(connections::<B>))
         .route("/v1/timeouts", get(timeouts::<B>).patch(set_timeouts::<B>))
+        .route("/v1/settings", get(settings::<B>).patch(set::<B>))
         .route(
             "/v1/sync-daemons",
             get(daemons::<B>).post(start_daemon::<B>),
@@ -227,6 +237,18 @@ async fn set_timeouts<B: Backend>(
 ) -> StatusCode {
     director.set_timeouts(change);
     StatusCode::NO_CONTENT
+}
+
+async fn settings<B: Backend>(State(director): Director<B>) -> Json<Vec<SettingStatus>> {
+    Json(director.settings())
+}
+
+async fn set<B: Backend>(
+    State(director): Director<B>,
+    Given(requests): Given<Vec<SettingRequest>>,
+) -> Result<StatusCode, Problem> {
+    director.set(&requests)?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn daemons<B: Backend>(State(director): Director<B>) -> Json<Vec<SyncDaemon>> {

@@ -10,8 +10,8 @@ use adm::{Director, DirectorError};
 use api::{Backend, Client, Problem, Status};
 use model::{
     Command, ConnectionEntry, ConnectionProtocol, DirectorInfo, Refusal, Service, ServiceKey,
-    ServiceRequest, ServiceStatus, SyncDaemon, SyncDaemonRequest, SyncRole, TimeoutChange,
-    Timeouts,
+    ServiceRequest, ServiceStatus, SettingRequest, SettingStatus, Settings, SyncDaemon,
+    SyncDaemonRequest, SyncRole, TimeoutChange, Timeouts,
 };
 use tempfile::TempDir;
 use tokio::net::UnixListener;
@@ -107,6 +107,17 @@ impl Backend for Fake {
 
     fn set_timeouts(&self, change: TimeoutChange) {
         self.note(format!("{change:?}"));
+    }
+
+    fn settings(&self) -> Vec<SettingStatus> {
+        SettingStatus::all(&Settings::default())
+    }
+
+    fn set(&self, requests: &[SettingRequest]) -> Result<(), Problem> {
+        let settings = Settings::default().with(requests);
+        let settings = settings.map_err(|error| Problem::new(error.to_string()))?;
+        self.note(format!("{:?}", settings.changed().collect::<Vec<_>>()));
+        Ok(())
     }
 
     fn daemons(&self) -> Vec<SyncDaemon> {
@@ -233,6 +244,26 @@ fn requests_arrive_as_they_were_meant() {
             "start master on eth0".into()
         ]
     );
+}
+
+#[test]
+fn settings_are_listed_and_set_and_what_is_refused_has_its_reason() {
+    let mut pair = pair(0, own_group());
+    let all = SettingStatus::all(&Settings::default());
+    assert_eq!(pair.client.settings().unwrap(), all);
+    let requests = ["sloppy_tcp=1", "drop_entry=3"].map(|request| request.parse().unwrap());
+    pair.client.set(&requests).unwrap();
+    let asked = pair.director.asked.lock().unwrap().clone();
+    assert_eq!(asked, ["[(DropEntry, 3), (SloppyTcp, 1)]"]);
+    let refused = pair.client.set(&["conntrack=1".parse().unwrap()]);
+    let Err(DirectorError::Unavailable(refused)) = refused else {
+        panic!("it is refused: {refused:?}");
+    };
+    assert!(
+        refused.reason.contains("connection tracking"),
+        "{refused:?}"
+    );
+    assert!(!refused.hint.is_empty());
 }
 
 #[test]

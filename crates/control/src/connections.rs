@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use abi::{HELD_SECONDS, Tick, View, hash_connection, hash_connection_v6};
 use conntable::{
-    BUCKET_SLOTS, Bucket, Died, Handle, Kind, Position, Slot, SlotV4, SlotV6, Table, Word,
+    BUCKET_SLOTS, Bucket, Died, Handle, Kind, Load, Position, Slot, SlotV4, SlotV6, Table, Word,
 };
 use model::{ConnectionEntry, ConnectionProtocol};
 
@@ -188,27 +188,59 @@ fn sweep_dead_of<S: Slot>(plane: &impl Plane, buckets: &[Bucket<S>]) {
     }
 }
 
-/// Ends the connections that `which` chooses by their destination's number.
-pub fn end_connections(plane: &impl Plane, which: impl Fn(u32) -> bool) {
-    end_connections_of(plane, plane.connections(), &which);
-    end_connections_of(plane, plane.connections_v6(), &which);
+/// An entry that may be ended.
+pub(crate) struct Entry {
+    /// What it counts for.
+    pub(crate) load: Load,
+    /// Its state's number.
+    pub(crate) state: u8,
+    /// Whether connections go by it.
+    pub(crate) is_held: bool,
 }
 
-fn end_connections_of<S: Slot>(
+/// Ends the connections that `which` chooses by their destination's number.
+pub fn end_connections(plane: &impl Plane, which: impl Fn(u32) -> bool) {
+    end_entries(plane, 0, buckets(plane), |entry| {
+        which(entry.load.destination)
+    });
+}
+
+/// Ends the entries that `which` chooses in the buckets from `first` on, `buckets` of them at most.
+pub(crate) fn end_entries(
+    plane: &impl Plane,
+    first: u32,
+    buckets: u32,
+    which: impl Fn(&Entry) -> bool,
+) {
+    let (v4, v6) = stretch(plane, first, buckets);
+    end_entries_of(plane, plane.connections(), v4, &which);
+    end_entries_of(plane, plane.connections_v6(), v6, &which);
+}
+
+fn end_entries_of<S: Slot>(
     plane: &impl Plane,
     buckets: &[Bucket<S>],
-    which: &impl Fn(u32) -> bool,
+    stretch: Range<usize>,
+    which: &impl Fn(&Entry) -> bool,
 ) {
     let view = plane.view();
     let table = table(buckets);
     let now = plane.now();
-    for (bucket, slots) in (0..).zip(buckets) {
-        for (slot, entry) in (0..).zip(&slots.0) {
+    for index in stretch {
+        for (slot, entry) in (0..).zip(&buckets[index].0) {
             let word = Word(entry.word().load());
-            if !word.is_live() || !which(entry.destination()) {
+            let seen = Entry {
+                load: entry.load(),
+                state: word.state(),
+                is_held: entry.is_held() != 0,
+            };
+            if !word.is_live() || !which(&seen) {
                 continue;
             }
-            let position = Position { bucket, slot };
+            let position = Position {
+                bucket: index as u32,
+                slot,
+            };
             if let Some(found) = table.at(Handle::new(position, word.epoch()), now)
                 && let Some(died) = table.end(&found)
             {
@@ -283,7 +315,7 @@ fn left(word: Word, now: Tick, longer: Tick) -> Tick {
 }
 
 /// State of a template of which a connection got past its handshake (`IP_VS_CTPL_S_ASSURED`).
-const TEMPLATE_ASSURED: u8 = 1;
+pub(crate) const TEMPLATE_ASSURED: u8 = 1;
 
 /// The name of a state, as `ipvsadm -lc` prints it.
 pub fn state_name(protocol: ConnectionProtocol, state: u8) -> &'static str {

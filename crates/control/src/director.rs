@@ -2,6 +2,7 @@
 
 mod adoption;
 mod listing;
+mod setting;
 mod touched;
 mod upkeep;
 
@@ -9,18 +10,20 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use model::{
-    Command, Destination, Forwarding, Refusal, Service, ServiceKey, SyncDaemon, SyncRole,
+    Command, Destination, Forwarding, Refusal, Service, ServiceKey, Settings, SyncDaemon, SyncRole,
     TimeoutChange, Timeouts,
 };
 use thiserror::Error;
 
 use crate::connections::{Census, Sweeper};
 use crate::counters::Counters;
+use crate::defence::Defence;
+use crate::director::setting::Guard;
 use crate::director::touched::Touched;
 use crate::nexthops::{HopState, Network, NextHops, Target, Towards};
 use crate::publish::{CapacityError, Change, Publisher, Surroundings};
 use crate::wanted::{Effect, Wanted, WantedService};
-use crate::{Plane, Sizes, timeouts};
+use crate::{Plane, Sizes, settings, timeouts};
 
 /// Why a command was not carried out. Nothing has changed then.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -44,6 +47,8 @@ pub struct Director<P> {
     plane: P,
     wanted: Wanted,
     timeouts: Timeouts,
+    settings: Settings,
+    guard: Guard,
     publisher: Publisher,
     hops: NextHops,
     counters: Counters,
@@ -72,11 +77,15 @@ impl<N: Network> Surroundings for Around<'_, N> {
 impl<P: Plane> Director<P> {
     /// A director without services, on empty tables.
     pub fn new(plane: P, sizes: Sizes) -> Self {
-        timeouts::write_timeouts(&plane.view(), &Timeouts::default());
+        let view = plane.view();
+        timeouts::write_timeouts(&view, &Timeouts::default());
+        settings::write(&view, &Settings::default(), Defence::default());
         Self {
             plane,
             wanted: Wanted::default(),
             timeouts: Timeouts::default(),
+            settings: Settings::default(),
+            guard: Guard::default(),
             publisher: Publisher::new(sizes),
             hops: NextHops::new(sizes.next_hops),
             counters: Counters::default(),
@@ -144,6 +153,9 @@ impl<P: Plane> Director<P> {
         let freed = self.publisher.publish(&self.plane, &changes, &around)?;
         self.counters.keep_freed(&self.plane.view(), &freed);
         self.count_anew(&touched);
+        if effects.iter().any(|effect| removes_destinations(effect)) {
+            self.forget_removed();
+        }
         if effects.iter().any(|effect| changes_way(effect)) {
             self.hops.retain(self.publisher.targets());
             self.free_hops();
@@ -266,6 +278,14 @@ fn changes_way(effect: &Effect) -> bool {
         Effect::DestinationEdited { before, after, .. } => target_of(before) != target_of(after),
         _ => false,
     }
+}
+
+/// Whether destinations are gone.
+fn removes_destinations(effect: &Effect) -> bool {
+    matches!(
+        effect,
+        Effect::DestinationRemoved { .. } | Effect::ServiceRemoved(_) | Effect::Flushed(_)
+    )
 }
 
 fn target_of(destination: &Destination) -> Target {

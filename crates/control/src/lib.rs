@@ -8,6 +8,7 @@
 
 pub mod connections;
 pub mod counters;
+mod defence;
 mod director;
 pub mod interfaces;
 pub mod loads;

@@ -4,8 +4,10 @@
 use std::io;
 
 use conntable::{Bucket, SlotV4, SlotV6};
+use model::Settings;
 use thiserror::Error;
 
+use crate::defence::Defence;
 use crate::{Sizes, settings};
 
 /// A data plane: the forwarding code's tables, wherever it runs.
@@ -107,6 +109,6 @@ pub fn initialise(view: &abi::View<'_>, sizes: &Sizes, ticks_per_second: u32, se
     globals.service_mask.store(sizes.service_cells() - 1);
     globals.hash_seed.store(seed);
     globals.destinations.store(sizes.destinations);
-    settings::write_defaults(view);
+    settings::write(view, &Settings::default(), Defence::default());
     globals.abi_version.publish(abi::ABI_VERSION);
 }

@@ -344,6 +344,14 @@ impl Publisher {
             .map(records::DestinationRecord::target)
     }
 
+    /// The numbers of the destinations that were removed, but live on.
+    pub(crate) fn removed(&self) -> impl Iterator<Item = u32> {
+        let records = self.records.values();
+        records
+            .flat_map(|record| &record.removed)
+            .map(|removed| removed.destination.number)
+    }
+
     /// The addresses of all destinations, those that were removed but live on included.
     pub fn destination_addresses(&self) -> impl Iterator<Item = IpAddr> {
         self.targets().map(|target| target.address)

@@ -1,6 +1,6 @@
 //! What outlives a daemon besides the tables: the wanted state, and what services had counted.
 
-use model::{Command, Destination, Service, ServiceRequest, Stats, SyncDaemon, Timeouts};
+use model::{Command, Destination, Service, ServiceRequest, Settings, Stats, SyncDaemon, Timeouts};
 use serde::{Deserialize, Serialize};
 
 /// The state of a director. Written whole after every transaction.
@@ -10,6 +10,9 @@ pub struct Saved {
     pub format: u32,
     /// The timeouts.
     pub timeouts: Timeouts,
+    /// The settings.
+    #[serde(default)]
+    pub settings: Settings,
     /// The services in list order.
     pub services: Vec<SavedService>,
     /// The sync daemons that should run.
@@ -33,16 +36,6 @@ pub struct SavedService {
 impl Saved {
     /// The format that this version writes and reads.
     pub const FORMAT: u32 = 1;
-
-    /// A state in the format of this version.
-    pub fn new(services: Vec<SavedService>, timeouts: Timeouts, daemons: Vec<SyncDaemon>) -> Self {
-        Self {
-            format: Self::FORMAT,
-            timeouts,
-            services,
-            daemons,
-        }
-    }
 
     /// The commands that make these services: the oldest first, as they were made.
     pub fn commands(&self) -> Vec<Command> {
@@ -69,6 +62,12 @@ impl Saved {
 impl Default for Saved {
     /// A director without services.
     fn default() -> Self {
-        Self::new(Vec::new(), Timeouts::default(), Vec::new())
+        Self {
+            format: Self::FORMAT,
+            timeouts: Timeouts::default(),
+            settings: Settings::default(),
+            services: Vec::new(),
+            daemons: Vec::new(),
+        }
     }
 }

@@ -1,30 +1,49 @@
-//! Settings that every packet reads and no command changes yet.
+//! How the settings reach packets.
 
 use abi::View;
+use cell::Cell32;
+use model::{Setting, Settings};
+
+use crate::defence::Defence;
+use crate::words;
 
 /// ICMP errors that the director may send: the kernel's own limits (`icmp_msgs_per_sec`,
 /// `icmp_msgs_burst`).
 const ICMP_PER_SECOND: u32 = 1000;
 const ICMP_BURST: u32 = 50;
 
-/// Writes the settings at IPVS's defaults (`ip_vs_control_net_init_sysctl`).
-pub(crate) fn write_defaults(view: &View<'_>) {
+/// Writes what packets go by.
+pub(crate) fn write(view: &View<'_>, settings: &Settings, defence: Defence) {
     let globals = view.globals;
-    let on = [&globals.conn_reuse_mode, &globals.pmtu_disc];
-    let off = [
-        &globals.expire_nodest_conn,
-        &globals.expire_quiescent_template,
-        &globals.nat_icmp_send,
-        &globals.schedule_icmp,
-        &globals.sloppy_tcp,
-        &globals.sloppy_sctp,
-        &globals.ignore_tunneled,
-        &globals.cache_bypass,
-        &globals.drop_packet,
-        &globals.tcp_table,
+    let switches: [(&Cell32, Setting); 4] = [
+        (&globals.expire_nodest_conn, Setting::ExpireNodestConn),
+        (
+            &globals.expire_quiescent_template,
+            Setting::ExpireQuiescentTemplate,
+        ),
+        (&globals.pmtu_disc, Setting::PmtuDisc),
+        (&globals.sloppy_tcp, Setting::SloppyTcp),
     ];
-    on.into_iter().for_each(|setting| setting.store(1));
-    off.into_iter().for_each(|setting| setting.store(0));
+    for (cell, setting) in switches {
+        cell.store(settings.is_on(setting).into());
+    }
+    // Its bits count.
+    let reuse = settings.get(Setting::ConnReuseMode).cast_unsigned();
+    globals.conn_reuse_mode.store(reuse);
+    let seconds = settings.get(Setting::LblcrExpiration).unsigned_abs();
+    let expiration = words::ticks(view, seconds);
+    globals.lblcr_expiration.store(expiration);
     globals.icmp_per_second.store(ICMP_PER_SECOND);
     globals.icmp_burst.store(ICMP_BURST);
+    write_defence(view, defence);
+}
+
+/// Writes what packets go by in defence.
+pub(crate) fn write_defence(view: &View<'_>, defence: Defence) {
+    let globals = view.globals;
+    if globals.drop_packet.load() == 0 {
+        view.runtime.drop_counter.store(0);
+    }
+    globals.drop_packet.store(defence.drop_rate);
+    globals.tcp_table.store(defence.is_secure.into());
 }

@@ -55,13 +55,17 @@ pub(crate) fn store(cells: &[Cell32; 4], address: Address) {
     }
 }
 
-/// Seconds in ticks, as many as can be told from the past: ticks are compared by their signed
-/// difference.
+/// The longest span in ticks that is told from the past: ticks are compared by their signed
+/// difference, and a processor's may be a little behind another's.
+const LONGEST: Tick = i32::MAX.unsigned_abs() - 0xffff;
+
+/// Seconds in ticks, or the longest span where that is shorter: 24 days at 1000 ticks a second.
 pub(crate) fn ticks(view: &View<'_>, seconds: u32) -> Tick {
-    const LONGEST: Tick = i32::MAX.unsigned_abs();
-    seconds
-        .saturating_mul(view.globals.ticks_per_second.load())
-        .min(LONGEST)
+    ticks_at(view.globals.ticks_per_second.load(), seconds)
+}
+
+fn ticks_at(ticks_per_second: u32, seconds: u32) -> Tick {
+    seconds.saturating_mul(ticks_per_second).min(LONGEST)
 }
 
 #[cfg(test)]
@@ -77,6 +81,25 @@ mod tests {
         assert_eq!(bytes("192.0.2.7")[..4], [192, 0, 2, 7]);
         let v6 = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9];
         assert_eq!(bytes("2001:db8::9"), v6);
+    }
+
+    /// The longest timeout that `ipvsadm --set` takes is 31 days.
+    #[test]
+    fn no_timeout_is_so_long_that_it_lies_in_the_past() {
+        const LONGEST_SECONDS: u32 = 31 * 24 * 60 * 60;
+        for (hz, seconds, expected) in [
+            (1000, 900, 900_000),
+            (250, LONGEST_SECONDS, 250 * LONGEST_SECONDS),
+            (1000, LONGEST_SECONDS, LONGEST),
+            (1000, u32::MAX, LONGEST),
+        ] {
+            let ticks = ticks_at(hz, seconds);
+            assert_eq!(ticks, expected);
+            for now in [0, 1, u32::MAX / 2, u32::MAX] {
+                let word = conntable::Word::default().moved(0, false, now.wrapping_add(ticks));
+                assert!(!word.is_past(now) && !word.is_past(now.wrapping_sub(100)));
+            }
+        }
     }
 
     #[test]

@@ -107,6 +107,9 @@ fn enquire<'t, F: Family, H: Host<'t>>(
     if query.protocol == ipv4::TCP && !opens(globals, ports.flags) {
         return Err(Reason::NotSyn);
     }
+    if is_shed(host, globals) {
+        return Err(Reason::Shed);
+    }
     let is_persistent = cell.persistence.load() != 0;
     let key = cell.key.load();
     let is_own_port = key as u16 == query.port || key & ServiceCell::MARK != 0;
@@ -208,6 +211,17 @@ fn opens(globals: &Globals, flags: u8) -> bool {
         return false;
     }
     flags & tcp::SYN != 0 || globals.sloppy_tcp.load() != 0
+}
+
+/// Whether this packet to a service is the one of so many that `drop_packet` drops (`ip_vs_todrop`).
+#[inline(always)]
+fn is_shed<'t, H: Host<'t>>(host: &H, globals: &Globals) -> bool {
+    let rate = globals.drop_packet.load();
+    let counter = host.tables().runtime().map(|runtime| &runtime.drop_counter);
+    match counter {
+        Some(counter) if rate != 0 => counter.fetch_add(1) % rate == 0,
+        _ => false,
+    }
 }
 
 /// The stage after the scheduler's: makes a connection to the destination that it chose.

@@ -415,7 +415,7 @@ fn by_locality_set<'t, T: Tables<'t>>(tables: T, service: &ServiceCell, processo
         return NONE;
     };
     let now = carry.now.load();
-    let expiration = locality::EXPIRATION * globals.ticks_per_second.load();
+    let expiration = globals.lblcr_expiration.load();
     let picked = tables.change_locality_set(&key, |set| {
         set.pick(
             now,

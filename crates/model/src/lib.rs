@@ -14,6 +14,7 @@ mod destination;
 mod names;
 mod scheduler;
 mod service;
+mod setting;
 mod stats;
 mod status;
 mod text;
@@ -27,6 +28,9 @@ pub use destination::{
 pub use names::UnknownName;
 pub use scheduler::{PersistenceEngine, Scheduler, SchedulerFlags};
 pub use service::{Family, Netmask, Persistence, Protocol, Service, ServiceKey, ServiceRequest};
+pub use setting::{
+    About, NotASetting, Setting, SettingError, SettingRequest, SettingStatus, Settings, Takes,
+};
 pub use stats::{Rates, Stats};
 pub use status::{DestinationStatus, DirectorInfo, ServiceStatus};
 pub use text::ParseKeyError;

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use crate::config::ConfigCommand;
 use crate::realserver::RealServerOptions;
 use crate::serve::options::ServeOptions;
+use crate::settings::SetOptions;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -34,6 +35,8 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Change settings, or list them: what the kernel has as sysctls under net.ipv4.vs
+    Set(SetOptions),
     /// Keep the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -59,6 +62,14 @@ pub struct AdmWords {
 /// Reads the command line. Prints help, or what is wrong with it, and ends the program then.
 pub fn parse(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Command {
     Cli::parse_from(args).command
+}
+
+/// Reads a command line that nobody typed.
+///
+/// # Errors
+/// When it is none.
+pub fn try_parse<'a>(args: impl IntoIterator<Item = &'a str>) -> Result<Command, clap::Error> {
+    Ok(Cli::try_parse_from(args)?.command)
 }
 
 #[cfg(test)]

@@ -1,45 +1,73 @@
 //! `xvs config`.
 
-use std::path::PathBuf;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use adm::Director;
-use anyhow::{Context, Result, anyhow};
+use adm::Director as _;
+use anyhow::{Context, Result};
 use clap::Subcommand;
 
 use crate::place;
+use crate::rules::Rules;
+use crate::serve::options::RULES;
+use crate::settings::explained;
 
 /// What to do with the configuration.
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
     /// Write the running configuration where the daemon finds it at boot. Other than ipvsadm-save
-    /// it keeps everything: thresholds and timeouts too
+    /// it keeps everything: thresholds, timeouts and settings too
     Save {
         /// Where to; `-' is the standard output
-        #[arg(default_value = crate::serve::options::RULES)]
+        #[arg(default_value = RULES)]
+        file: PathBuf,
+    },
+    /// Make the director be as a file says that `xvs config save' or ipvsadm-save wrote, in place of
+    /// what it is
+    Restore {
+        /// Where from; `-' is the standard input
+        #[arg(default_value = RULES)]
         file: PathBuf,
     },
 }
 
 /// Does it.
 pub fn main(command: &ConfigCommand) -> Result<ExitCode> {
-    let ConfigCommand::Save { file } = command;
     let mut director = place::client()?;
     director
         .connect()
-        .map_err(|error| anyhow!("{error}\nhint: {}", error.hint))?;
-    let services = director.services()?;
-    let timeouts = director.timeouts()?;
-    let text = adm::save_everything(&services, &timeouts);
+        .map_err(|error| explained(error.into()))?;
+    match command {
+        ConfigCommand::Save { file } => save(&mut director, file)?,
+        ConfigCommand::Restore { file } => restore(&mut director, file)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn save(director: &mut api::Client, file: &Path) -> Result<()> {
+    let text = Rules::text_of(director).map_err(explained)?;
     if file.as_os_str() == "-" {
         print!("{text}");
-        return Ok(ExitCode::SUCCESS);
+        return Ok(());
     }
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make {}", folder.display()))?;
     }
     crate::serve::state::write_atomically(file, text.as_bytes())
-        .with_context(|| format!("cannot write {}", file.display()))?;
-    Ok(ExitCode::SUCCESS)
+        .with_context(|| format!("cannot write {}", file.display()))
+}
+
+fn restore(director: &mut api::Client, file: &Path) -> Result<()> {
+    let name = || format!("cannot restore {}", file.display());
+    let mut text = String::new();
+    if file.as_os_str() == "-" {
+        std::io::stdin().read_to_string(&mut text)
+    } else {
+        std::fs::File::open(file).and_then(|mut file| file.read_to_string(&mut text))
+    }
+    .with_context(name)?;
+    let rules = Rules::read(&text).with_context(name)?;
+    rules.carry_out(director).with_context(name)
 }

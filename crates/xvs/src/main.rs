@@ -10,7 +10,9 @@ mod config;
 mod names;
 mod place;
 mod realserver;
+mod rules;
 mod serve;
+mod settings;
 mod status;
 
 use std::process::ExitCode;
@@ -41,6 +43,7 @@ fn run(command: cli::Command) -> Result<ExitCode> {
         cli::Command::Serve(options) => serve::main(*options),
         cli::Command::Adm(words) => Ok(adm::command(words)),
         cli::Command::Status { json } => status::main(json),
+        cli::Command::Set(options) => settings::main(&options),
         cli::Command::Config(command) => config::main(&command),
         cli::Command::Realserver(options) => realserver::main(&options),
         cli::Command::Lab(command) => Ok(lab::cli::main(command)?),

@@ -3,6 +3,7 @@
 mod backend;
 mod hook;
 mod kernel_ipvs;
+mod memory;
 mod metrics;
 mod network;
 mod notify;
@@ -91,6 +92,7 @@ async fn serve(options: ServeOptions, place: Place) -> Result<()> {
     tokio::spawn(begun.watch.run());
     tokio::spawn(sweep(shared.clone()));
     tokio::spawn(estimate(shared.clone()));
+    tokio::spawn(defend(shared.clone()));
     if begun.read_rules {
         start::restore_rules(&options.rules, shared.place()).await;
     }
@@ -146,6 +148,22 @@ async fn estimate(shared: Arc<Shared>) {
     loop {
         clock.tick().await;
         shared.lock().director.estimate();
+    }
+}
+
+/// Keeps the defence up to date with the memory that there is, every second as the kernel's IPVS does.
+async fn defend(shared: Arc<Shared>) {
+    let mut clock = interval(Duration::from_secs(1));
+    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        clock.tick().await;
+        match memory::free_pages() {
+            Ok(pages) => shared.lock().director.defend(pages),
+            Err(error) => {
+                error!(%error, "drop_entry, drop_packet and secure_tcp stay as they are");
+                return;
+            }
+        }
     }
 }
 

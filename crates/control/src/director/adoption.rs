@@ -80,6 +80,7 @@ impl<P: Plane> Director<P> {
             tcp_fin: Some(saved.timeouts.tcp_fin),
             udp: Some(saved.timeouts.udp),
         });
+        self.take_settings(saved.settings.clone());
         for daemon in &saved.daemons {
             // A daemon that was accepted before is accepted by a state without daemons.
             let _accepted = self.wanted.start_daemon(daemon.clone());

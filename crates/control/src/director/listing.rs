@@ -83,10 +83,12 @@ impl<P: Plane> Director<P> {
                 offset: offset_of(&service.key),
             }
         });
-        Saved::new(
-            services.collect(),
-            self.timeouts,
-            self.wanted.daemons().cloned().collect(),
-        )
+        Saved {
+            format: Saved::FORMAT,
+            timeouts: self.timeouts,
+            settings: self.settings.clone(),
+            services: services.collect(),
+            daemons: self.wanted.daemons().cloned().collect(),
+        }
     }
 }

@@ -1,13 +1,18 @@
 //! What has to be done from time to time, and when the network changes.
 
+use model::Setting;
+
 use crate::director::{Around, Director};
 use crate::nexthops::Network;
 use crate::publish::Freed;
 use crate::{Plane, PlaneError};
 
 impl<P: Plane> Director<P> {
-    /// Two seconds passed: takes all rates on.
+    /// Two seconds passed: takes all rates on, unless `run_estimation` keeps them as they are.
     pub fn estimate(&mut self) {
+        if !self.settings.is_on(Setting::RunEstimation) {
+            return;
+        }
         let view = self.plane.view();
         for wanted in self.wanted.services() {
             let key = wanted.service().key;

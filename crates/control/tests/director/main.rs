@@ -11,5 +11,6 @@ mod network;
 mod packets;
 mod publishing;
 mod scheduling;
+mod settings;
 mod traffic;
 mod ways;

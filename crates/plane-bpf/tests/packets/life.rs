@@ -115,3 +115,19 @@ fn a_full_table_refuses_and_counts() {
         Reason::Forwarded,
     );
 }
+
+/// What the kernel does at a rate of 3 (`ip_vs_todrop`).
+#[test]
+fn where_there_is_too_much_one_of_so_many_packets_opens_no_connection() {
+    let bed = Bed::new();
+    bed.change(|view| view.globals.drop_packet.store(3));
+    for (number, port) in (40001..40008).enumerate() {
+        let (action, reason) = match number % 3 {
+            0 => (Action::Drop, Reason::Shed),
+            _ => (SEND, Reason::Forwarded),
+        };
+        bed.must(&Packet::to_service(port, WEB, SYN).frame(), action, reason);
+    }
+    let data = Packet::to_service(40002, WEB, ACK).frame();
+    (0..6).for_each(|_| drop(bed.must(&data, SEND, Reason::Forwarded)));
+}

@@ -3,8 +3,8 @@
 use abi::Outcome;
 use control::{CommandError, Plane as _, connections};
 use model::{
-    Command, ConnectionEntry, DirectorInfo, Refusal, ServiceKey, ServiceStatus, SyncDaemon,
-    SyncDaemonRequest, SyncRole, TimeoutChange, Timeouts,
+    Command, ConnectionEntry, DirectorInfo, Refusal, ServiceKey, ServiceStatus, SettingRequest,
+    SettingStatus, SyncDaemon, SyncDaemonRequest, SyncRole, TimeoutChange, Timeouts,
 };
 use tracing::{info, warn};
 
@@ -68,6 +68,21 @@ impl api::Backend for Shared {
         state.director.set_timeouts(change);
         info!(timeouts = ?state.director.timeouts(), "the timeouts changed");
         self.save(&state);
+    }
+
+    fn settings(&self) -> Vec<SettingStatus> {
+        SettingStatus::all(self.lock().director.settings())
+    }
+
+    fn set(&self, requests: &[SettingRequest]) -> Result<(), api::Problem> {
+        let mut state = self.lock();
+        let set = state.director.set(requests);
+        set.map_err(|error| api::Problem::new(error.to_string()))?;
+        for SettingRequest { name, value } in requests {
+            info!(name, value, "a setting changed");
+        }
+        self.save(&state);
+        Ok(())
     }
 
     fn daemons(&self) -> Vec<SyncDaemon> {

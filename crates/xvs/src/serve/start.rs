@@ -5,7 +5,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use adm::{Program, Streams};
 use anyhow::{Context, Result, anyhow, bail};
 use control::{Director, Saved};
 use net::{Snapshot, Watcher};
@@ -15,6 +14,7 @@ use tokio::net::UnixListener;
 use tracing::{error, info, warn};
 
 use crate::place::Place;
+use crate::rules::Rules;
 use crate::serve::network::Kernel;
 use crate::serve::options::ServeOptions;
 use crate::serve::shared::Shared;
@@ -128,7 +128,7 @@ fn group_named(name: &str) -> Result<Gid> {
 /// Carries out the rules that were saved for boot, through the daemon's own socket. What is wrong
 /// with them is told in the log: a director without them is better than none.
 pub async fn restore_rules(rules: &Path, place: &Place) {
-    let text = match std::fs::read(rules) {
+    let text = match std::fs::read_to_string(rules) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return,
         Err(error) => {
@@ -137,23 +137,12 @@ pub async fn restore_rules(rules: &Path, place: &Place) {
         }
     };
     let mut client = api::Client::new(place.socket());
-    let restored = tokio::task::spawn_blocking(move || {
-        let mut errors = Vec::new();
-        let (mut input, mut output) = (io::Cursor::new(text), io::sink());
-        let streams = Streams {
-            input: &mut input,
-            output: &mut output,
-            errors: &mut errors,
-        };
-        let args = ["ipvsadm-restore".to_owned()];
-        let names = crate::names::SystemNames::new();
-        let code = adm::run(Program::Restore, &args, streams, &mut client, &names);
-        (code, String::from_utf8_lossy(&errors).into_owned())
-    });
-    match restored.await {
-        Ok((0, _)) => info!(file = %rules.display(), "the rules were restored"),
-        Ok((_, errors)) => {
-            error!(file = %rules.display(), errors, "not all rules were restored");
+    let carry_out = move || Rules::read(&text)?.carry_out(&mut client);
+    match tokio::task::spawn_blocking(carry_out).await {
+        Ok(Ok(())) => info!(file = %rules.display(), "the rules were restored"),
+        Ok(Err(error)) => {
+            let error = format!("{error:#}");
+            error!(file = %rules.display(), error, "not all rules were restored");
         }
         Err(error) => error!(%error, "the rules were not restored"),
     }

@@ -65,3 +65,51 @@ fn xvs_config_save_keeps_thresholds_too() {
         "Timeout (tcp tcpfin udp): 300 60 90\n"
     );
 }
+
+/// As `sysctl -w net.ipv4.vs.NAME=VALUE` does for the kernel's director.
+#[test]
+fn settings_are_set_listed_saved_and_restored() {
+    let network = Network::new(Hook::Tc);
+    let mut director = Director::start(&network, Hook::Tc);
+    director.set_up_web();
+    let set = director.xvs("set net.ipv4.vs.expire_nodest_conn=1 secure_tcp=3 drop_packet=2");
+    assert_eq!((set.code, set.err.as_str()), (Some(0), ""));
+    let value = |director: &Director, name: &str| {
+        let listed = director.xvs("set").out;
+        let mut lines = listed.lines().map(str::split_whitespace);
+        let mut words = lines.find_map(|mut words| (words.next() == Some(name)).then_some(words));
+        words.as_mut().and_then(Iterator::next).map(str::to_owned)
+    };
+    let is = |director: &Director, name: &str, expected: &str| {
+        assert_eq!(value(director, name).as_deref(), Some(expected), "{name}");
+    };
+    is(&director, "expire_nodest_conn", "1");
+    // Memory is not short.
+    is(&director, "drop_packet", "1");
+    let refused = director.xvs("set sloppy_tcp=1 conntrack=1");
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.err.contains("hint: "), "{}", refused.err);
+    is(&director, "sloppy_tcp", "0");
+
+    let saved = director.xvs("config save -").out;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rules");
+    std::fs::write(&file, &saved).unwrap();
+    director.end_daemon(nix::sys::signal::Signal::SIGKILL);
+    director.start_daemon();
+    is(&director, "secure_tcp", "3");
+    let changed = director.xvs("set secure_tcp=0 sloppy_tcp=1 expire_nodest_conn=0");
+    assert_eq!(changed.code, Some(0), "{}", changed.err);
+    director.set("-C");
+    let restored = director.xvs(&format!("config restore {}", file.display()));
+    assert_eq!((restored.code, restored.err.as_str()), (Some(0), ""));
+    assert_eq!(director.xvs("config save -").out, saved);
+    let json = director.xvs("set --json").out;
+    assert!(json.contains("\"name\": \"drop_entry\""), "{json}");
+
+    std::fs::write(&file, "xvs set secure_tcp=9\n").unwrap();
+    let refused = director.xvs(&format!("config restore {}", file.display()));
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.err.contains("Invalid argument"), "{}", refused.err);
+    assert_eq!(director.xvs("config save -").out, saved);
+}
