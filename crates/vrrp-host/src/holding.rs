@@ -7,14 +7,14 @@ use net::Link;
 use netlink_packet_route::address::{
     AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage, AddressScope, CacheInfo,
 };
-use netlink_packet_route::route::RouteMessage;
+use netlink_packet_route::route::{RouteMessage, RouteProtocol, RouteType};
 use rtnetlink::{Handle, RouteMessageBuilder};
 use tokio::sync::mpsc;
 use tracing::warn;
 
 use crate::error::Error;
 use crate::frames::Frames;
-use crate::plan::{VirtualAddress, VirtualRoute};
+use crate::plan::{RouteKind, VirtualAddress, VirtualRoute};
 
 /// An address and the interface that holds it.
 #[derive(Debug, Clone)]
@@ -207,7 +207,7 @@ fn described(route: &Route) -> RouteMessage {
             if let Some(IpAddr::V4(source)) = route.source {
                 builder = builder.pref_source(source);
             }
-            finish(builder.table_id(table), *ifindex, route.metric)
+            finish(builder.table_id(table), *ifindex, route)
         }
         (IpAddr::V6(destination), prefix) => {
             let mut builder = RouteMessageBuilder::<std::net::Ipv6Addr>::new()
@@ -218,7 +218,7 @@ fn described(route: &Route) -> RouteMessage {
             if let Some(IpAddr::V6(source)) = route.source {
                 builder = builder.pref_source(source);
             }
-            finish(builder.table_id(table), *ifindex, route.metric)
+            finish(builder.table_id(table), *ifindex, route)
         }
     }
 }
@@ -226,15 +226,28 @@ fn described(route: &Route) -> RouteMessage {
 fn finish<T>(
     mut builder: RouteMessageBuilder<T>,
     ifindex: Option<u32>,
-    metric: Option<u32>,
+    route: &VirtualRoute,
 ) -> RouteMessage {
     if let Some(ifindex) = ifindex {
         builder = builder.output_interface(ifindex);
     }
-    if let Some(metric) = metric {
+    if let Some(metric) = route.metric {
         builder = builder.priority(metric);
     }
-    builder.build()
+    builder
+        .kind(kind(route.kind))
+        .protocol(RouteProtocol::KeepAlived)
+        .build()
+}
+
+fn kind(kind: RouteKind) -> RouteType {
+    match kind {
+        RouteKind::Unicast => RouteType::Unicast,
+        RouteKind::Blackhole => RouteType::BlackHole,
+        RouteKind::Unreachable => RouteType::Unreachable,
+        RouteKind::Prohibit => RouteType::Prohibit,
+        RouteKind::Throw => RouteType::Throw,
+    }
 }
 
 fn shown(address: &VirtualAddress) -> String {

@@ -16,6 +16,7 @@ mod host;
 mod network;
 mod notify;
 mod plan;
+mod processes;
 mod reload;
 mod socket;
 mod tracking;
@@ -25,6 +26,6 @@ mod vmac;
 pub use daemon::Daemon;
 pub use error::Error;
 pub use plan::{
-    Command, Instance, Notify, Plan, SyncGroup, TrackFile, TrackInterface, TrackScript,
-    VirtualAddress, VirtualRoute, Vmac,
+    Command, Fifo, Instance, Notify, Plan, RouteKind, SyncGroup, TrackFile, TrackInterface,
+    TrackProcess, TrackScript, VirtualAddress, VirtualRoute, Vmac,
 };

@@ -8,13 +8,13 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use nix::sys::stat::Mode;
-use nix::unistd::mkfifo;
+use nix::unistd::{chown, mkfifo};
 use tokio::process::{self, Child};
 use tracing::warn;
 use vrrp::State;
 
 use crate::error::Error;
-use crate::plan::{Command, Notify};
+use crate::plan::{Command, Fifo, Notify};
 
 /// How long `notify_stop` may take: its host may be going down.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -37,21 +37,23 @@ impl About<'_> {
 
 /// Pipes, which whoever listens may open and close at any time.
 #[derive(Debug, Default)]
-pub(crate) struct Fifos(Vec<Fifo>);
+pub(crate) struct Fifos(Vec<Open>);
 
 #[derive(Debug)]
-struct Fifo {
+struct Open {
     path: PathBuf,
     pipe: File,
     made: bool,
+    /// Ends with the pipe.
+    _reader: Option<Child>,
 }
 
 impl Fifos {
     /// Opens pipes, and makes those that are not there.
-    pub fn open(paths: &[PathBuf]) -> Result<Self, Error> {
-        paths
+    pub fn open(fifos: &[Fifo]) -> Result<Self, Error> {
+        fifos
             .iter()
-            .map(Fifo::open)
+            .map(Open::new)
             .collect::<Result<_, _>>()
             .map(Self)
     }
@@ -66,33 +68,43 @@ impl Fifos {
     }
 }
 
-impl Fifo {
-    fn open(path: &PathBuf) -> Result<Self, Error> {
+impl Open {
+    fn new(fifo: &Fifo) -> Result<Self, Error> {
+        let path = &fifo.path;
+        let shown = path.display();
         let made = match mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR) {
             Ok(()) => true,
             Err(nix::errno::Errno::EEXIST) => false,
-            Err(errno) => {
-                return Err(Error::system(format!("make the pipe {}", path.display()))(
-                    errno,
-                ));
-            }
+            Err(errno) => return Err(Error::system(format!("make the pipe {shown}"))(errno)),
         };
+        if let Some((user, group)) = fifo.owner {
+            chown(path, Some(user.into()), Some(group.into()))
+                .map_err(Error::system(format!("give away the pipe {shown}")))?;
+        }
         // Opened for both, so that it stays open while nobody reads.
         let pipe = OpenOptions::new()
             .read(true)
             .write(true)
             .custom_flags(libc::O_NONBLOCK)
             .open(path);
-        let pipe = pipe.map_err(Error::system(format!("open the pipe {}", path.display())))?;
+        let pipe = pipe.map_err(Error::system(format!("open the pipe {shown}")))?;
+        let reader = fifo
+            .reader
+            .as_ref()
+            .map(|reader| prepared(reader, &[]).kill_on_drop(true).spawn());
+        let reader = reader
+            .transpose()
+            .map_err(Error::system(format!("start what reads {shown}")))?;
         Ok(Self {
             path: path.clone(),
             pipe,
             made,
+            _reader: reader,
         })
     }
 }
 
-impl Drop for Fifo {
+impl Drop for Open {
     fn drop(&mut self) {
         if self.made {
             let _already_gone = std::fs::remove_file(&self.path);

@@ -19,8 +19,10 @@ pub struct Plan {
     pub interfaces: Vec<TrackInterface>,
     /// Files whose number instances track.
     pub files: Vec<TrackFile>,
+    /// Processes that instances track.
+    pub processes: Vec<TrackProcess>,
     /// Pipes that are told of every change.
-    pub fifos: Vec<PathBuf>,
+    pub fifos: Vec<Fifo>,
 }
 
 impl Plan {
@@ -113,6 +115,8 @@ impl VirtualAddress {
 pub struct VirtualRoute {
     /// Where it leads.
     pub destination: (IpAddr, u8),
+    /// What becomes of packets.
+    pub kind: RouteKind,
     /// The router.
     pub gateway: Option<IpAddr>,
     /// The interface.
@@ -123,6 +127,32 @@ pub struct VirtualRoute {
     pub table: Option<u32>,
     /// Its metric.
     pub metric: Option<u32>,
+}
+
+/// What becomes of packets to a route's destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RouteKind {
+    /// They are forwarded.
+    Unicast,
+    /// They are dropped in silence.
+    Blackhole,
+    /// They are refused: host unreachable.
+    Unreachable,
+    /// They are refused: administratively prohibited.
+    Prohibit,
+    /// Another table decides.
+    Throw,
+}
+
+/// A pipe, and what reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fifo {
+    /// Where it is; it is made if it is not there.
+    pub path: PathBuf,
+    /// The user and group that it then belongs to; None: this process's.
+    pub owner: Option<(u32, u32)>,
+    /// Runs as long as the pipe is open.
+    pub reader: Option<Command>,
 }
 
 /// An interface with the virtual router's own MAC address (RFC 9568, section 7.3).
@@ -202,4 +232,25 @@ pub struct TrackFile {
     pub name: String,
     /// Where it is.
     pub path: PathBuf,
+    /// What is written into it at first, and whether over what is there.
+    pub initial: Option<(i64, bool)>,
+}
+
+/// Processes of which so many must run (`vrrp_track_process`).
+#[derive(Debug, Clone)]
+pub struct TrackProcess {
+    /// What instances call it.
+    pub name: String,
+    /// The program's name or path, and its arguments.
+    pub command: Vec<String>,
+    /// Whether the arguments must be equal too.
+    pub whole: bool,
+    /// How many there must be.
+    pub quorum: u32,
+    /// How many there may be.
+    pub most: Option<u32>,
+    /// How long there must be enough of them until that counts.
+    pub rise_delay: Duration,
+    /// How long there may be too few until that counts.
+    pub fall_delay: Duration,
 }

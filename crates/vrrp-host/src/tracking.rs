@@ -8,8 +8,8 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::warn;
 use vrrp::Reading;
 
-use crate::notify;
 use crate::plan::{Plan, TrackFile, TrackScript};
+use crate::{notify, processes};
 
 /// How often files are read.
 const FILE_PERIOD: Duration = Duration::from_millis(200);
@@ -30,10 +30,13 @@ impl Trackers {
         let (tell, found) = unbounded_channel();
         let scripts = plan.scripts.iter().cloned();
         let files = plan.files.iter().cloned();
+        let processes = plan.processes.iter().cloned();
+        let processes =
+            processes.map(|process| tokio::spawn(processes::follow(process, tell.clone())));
         let scripts = scripts.map(|script| tokio::spawn(follow_script(script, tell.clone())));
         let files = files.map(|file| tokio::spawn(follow_file(file, tell.clone())));
         Self {
-            tasks: scripts.chain(files).collect(),
+            tasks: scripts.chain(files).chain(processes).collect(),
             found,
         }
     }
@@ -68,6 +71,7 @@ async fn follow_script(script: TrackScript, found: UnboundedSender<Found>) {
 
 /// Reads a file again and again, and tells when its number changed.
 async fn follow_file(file: TrackFile, found: UnboundedSender<Found>) {
+    initialise(&file);
     let mut clock = interval(FILE_PERIOD);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut known = None;
@@ -86,6 +90,18 @@ async fn follow_file(file: TrackFile, found: UnboundedSender<Found>) {
         {
             return;
         }
+    }
+}
+
+/// Writes a file's first number.
+fn initialise(file: &TrackFile) {
+    let Some((value, overwrite)) = file.initial else {
+        return;
+    };
+    if (overwrite || !file.path.exists())
+        && let Err(error) = std::fs::write(&file.path, format!("{value}\n"))
+    {
+        warn!(%error, "{} cannot be written", file.path.display());
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use vrrp::{Settings, State, Version};
-use vrrp_host::{Instance, VirtualRoute, Vmac};
+use vrrp_host::{Instance, RouteKind, VirtualRoute, Vmac};
 
 use crate::support::{Ours, Segment, address, instance, until};
 
@@ -93,6 +93,7 @@ fn addresses_of_both_families_and_routes_come_and_go_together() {
     ));
     both.routes.push(VirtualRoute {
         destination: (address("203.0.113.0"), 24),
+        kind: RouteKind::Unicast,
         gateway: Some(address("10.9.0.7")),
         interface: Some("eth0".to_owned()),
         source: Some(address(VIP)),

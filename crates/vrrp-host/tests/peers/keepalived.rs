@@ -40,28 +40,49 @@ impl Keepalived {
     }
 
     /// Ends it as an administrator does.
-    pub fn stop(self) {}
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    pub fn end(&mut self) {
+        // Once waited for, its number may be another process's.
+        if let Ok(None) = self.child.try_wait() {
+            kill(self.parent(), Signal::SIGTERM).unwrap();
+            let _status = self.child.wait();
+        }
+    }
+
+    pub fn reload(&self) {
+        kill(self.parent(), Signal::SIGHUP).unwrap();
+    }
+
+    /// To both of its processes.
+    pub fn signal(&self, signal: Signal) {
+        kill(self.parent(), signal).unwrap();
+        kill(self.vrrp(), signal).unwrap();
+    }
 
     /// Ends it as a power failure does: nothing is said or tidied up.
     pub fn crash(&mut self) {
-        let vrrp = fs::read_to_string(self.folder.path().join("vrrp.pid")).unwrap();
-        let vrrp = Pid::from_raw(vrrp.trim().parse().unwrap());
         // The parent would start another child, and a child whose parent has gone says goodbye.
-        kill(
-            Pid::from_raw(self.child.id().cast_signed()),
-            Signal::SIGSTOP,
-        )
-        .unwrap();
-        kill(vrrp, Signal::SIGKILL).unwrap();
+        kill(self.parent(), Signal::SIGSTOP).unwrap();
+        kill(self.vrrp(), Signal::SIGKILL).unwrap();
         self.child.kill().unwrap();
+    }
+
+    fn parent(&self) -> Pid {
+        Pid::from_raw(self.child.id().cast_signed())
+    }
+
+    fn vrrp(&self) -> Pid {
+        let pid = fs::read_to_string(self.folder.path().join("vrrp.pid")).unwrap();
+        Pid::from_raw(pid.trim().parse().unwrap())
     }
 }
 
 impl Drop for Keepalived {
     fn drop(&mut self) {
-        let child = Pid::from_raw(self.child.id().cast_signed());
-        let _gone_already = kill(child, Signal::SIGTERM);
-        let _status = self.child.wait();
+        self.end();
         if std::thread::panicking() {
             println!("keepalived said:\n{}", self.log());
         }

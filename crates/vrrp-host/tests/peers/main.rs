@@ -4,7 +4,9 @@
 
 mod addresses;
 mod beside_keepalived;
+mod failures;
 mod keepalived;
 mod notifications;
+mod process;
 mod support;
 mod takeover;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use vrrp::{Group, Reading, Settings, State, Tracked, Version};
-use vrrp_host::{Command, Notify, Plan, SyncGroup, TrackScript};
+use vrrp_host::{Command, Fifo, Notify, Plan, SyncGroup, TrackScript};
 
 use crate::keepalived::Keepalived;
 use crate::support::{Ours, Segment, address, instance, until};
@@ -44,7 +44,7 @@ fn settings(name: &str, number: u8) -> Settings {
 }
 
 /// The lines that come out of a pipe, in a thread that ends with the pipe's last writer.
-fn listen(path: &Path, into: PathBuf) {
+pub fn listen(path: &Path, into: PathBuf) {
     let path = path.to_owned();
     std::thread::spawn(move || {
         let mut from = fs::File::open(path).unwrap();
@@ -78,7 +78,11 @@ fn scripts_and_pipes_are_told_what_keepalived_tells_them() {
             group,
             notify: Notify::default(),
         }],
-        fifos: vec![path("fifo")],
+        fifos: vec![Fifo {
+            path: path("fifo"),
+            owner: None,
+            reader: None,
+        }],
         ..Plan::default()
     };
     nix::unistd::mkfifo(&path("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
