@@ -6,13 +6,13 @@ use abi::{Address, Reason, Stage, tunnel};
 use aya_ebpf::bindings::{
     __sk_buff, BPF_F_ADJ_ROOM_ENCAP_L3_IPV4, BPF_F_ADJ_ROOM_ENCAP_L3_IPV6,
     BPF_F_ADJ_ROOM_ENCAP_L4_GRE, BPF_F_ADJ_ROOM_ENCAP_L4_UDP, BPF_F_ADJ_ROOM_FIXED_GSO,
-    BPF_F_MARK_MANGLED_0, BPF_F_PSEUDO_HDR, TC_ACT_OK, TC_ACT_SHOT,
+    BPF_F_MARK_MANGLED_0, BPF_F_PSEUDO_HDR, TC_ACT_OK, TC_ACT_SHOT, TC_ACT_STOLEN,
     bpf_adj_room_mode::BPF_ADJ_ROOM_MAC, bpf_redir_neigh, bpf_redir_neigh__bindgen_ty_1,
 };
 use aya_ebpf::helpers::{
-    bpf_get_smp_processor_id, bpf_l4_csum_replace, bpf_redirect, bpf_redirect_neigh,
-    bpf_skb_adjust_room, bpf_skb_change_tail, bpf_skb_pull_data, bpf_skb_vlan_pop,
-    bpf_skb_vlan_push,
+    bpf_clone_redirect, bpf_get_smp_processor_id, bpf_l4_csum_replace, bpf_redirect,
+    bpf_redirect_neigh, bpf_skb_adjust_room, bpf_skb_change_tail, bpf_skb_pull_data,
+    bpf_skb_vlan_pop, bpf_skb_vlan_push,
 };
 use aya_ebpf::macros::{classifier, map};
 use aya_ebpf::maps::ProgramArray;
@@ -90,18 +90,31 @@ stages! {
     xvs_tc_answer: Answer;
     /// A stage of `xvs_ingress`.
     xvs_tc_answer_v6: AnswerV6;
+    /// A stage of `xvs_ingress`.
+    xvs_tc_cut: Cut;
     /// A stage of `xvs_egress`.
     xvs_tc_depart_v6: DepartV6;
 }
 
-/// Egress: what this machine itself sends. What came in by an interface was looked at there.
+/// Egress: what this machine itself sends. What came in by an interface was looked at there, and is
+/// at most to be made a fragment.
 #[classifier]
 pub fn xvs_egress(context: TcContext) -> i32 {
     // SAFETY: a read of the context, which the verifier checks.
     if unsafe { (*context.skb.skb).ingress_ifindex } != 0 {
-        return TC_ACT_OK;
+        return pass_through(context);
     }
     run(context, Stage::Depart)
+}
+
+/// Lets a packet leave that came in by an interface.
+#[inline(always)]
+fn pass_through(context: TcContext) -> i32 {
+    let mut packet = Packet { context, exit: 0 };
+    match forward::piece(&mut packet) {
+        Some(()) => TC_ACT_OK,
+        None => TC_ACT_SHOT,
+    }
 }
 
 #[inline(always)]
@@ -112,6 +125,7 @@ fn run(context: TcContext, stage: Stage) -> i32 {
     match verdict.action() {
         Action::Pass => TC_ACT_OK,
         Action::Drop => TC_ACT_SHOT,
+        Action::Consume => TC_ACT_STOLEN,
         Action::Send if packet.exit == 0 => packet.redirect_to_neighbour(),
         // SAFETY: the helper only notes the interface for the return code that it gives.
         Action::Send => unsafe { bpf_redirect(packet.exit, 0) as i32 },
@@ -331,13 +345,27 @@ impl Host<'static> for Packet {
         Some(())
     }
     #[inline(always)]
+    fn truncate(&mut self, length: u32) -> Option<()> {
+        let skb = self.context.skb.skb;
+        // SAFETY: the context is the one that the kernel gave; the length is checked by the helper.
+        let refused = unsafe { bpf_skb_change_tail(skb, length, 0) };
+        (refused == 0).then_some(())
+    }
+    #[inline(always)]
+    fn send_copy(&mut self) -> Option<()> {
+        // SAFETY: the context is the one that the kernel gave.
+        let refused = unsafe { bpf_clone_redirect(self.context.skb.skb, self.exit, 0) };
+        (refused == 0).then_some(())
+    }
+    #[inline(always)]
     fn strip(&mut self, offset: u32, length: u32) -> Option<()> {
         let skb = self.context.skb.skb;
         // SAFETY: the context is the one that the kernel gave; lengths are checked by the helper.
         if unsafe { bpf_skb_adjust_room(skb, -(length as i32), BPF_ADJ_ROOM_MAC, 0) } != 0 {
             return None;
         }
-        self.pull(offset);
+        // What stood behind the bytes that are gone need not be in the first piece.
+        self.pull(HEADERS);
         Some(())
     }
     #[inline(always)]

@@ -65,7 +65,8 @@ fn run(context: XdpContext, stage: Stage) -> u32 {
     let verdict = forward::run(&mut frame, stage);
     match verdict.action() {
         Action::Pass => xdp_action::XDP_PASS,
-        Action::Drop => xdp_action::XDP_DROP,
+        // Only the complete path sends copies.
+        Action::Drop | Action::Consume => xdp_action::XDP_DROP,
         // SAFETY: the helper only notes the interface for the return code that it gives.
         Action::Send => unsafe { bpf_redirect(frame.exit, 0) as u32 },
         Action::GoOn => {
@@ -222,6 +223,14 @@ impl Host<'static> for Frame {
     }
     #[inline(always)]
     fn embed(&mut self, _offset: u32, _room: u32, _keep: u32) -> Option<()> {
+        None
+    }
+    #[inline(always)]
+    fn truncate(&mut self, _length: u32) -> Option<()> {
+        None
+    }
+    #[inline(always)]
+    fn send_copy(&mut self) -> Option<()> {
         None
     }
     #[inline(always)]

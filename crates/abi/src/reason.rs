@@ -95,7 +95,7 @@ reasons! {
     BadIcmp = 39, "bad_icmp", Drop, "An ICMP error whose embedded packet is cut off.";
     RewriteFailed = 40, "rewrite_failed", Drop, "The kernel refused room or access to rewrite the packet.";
     TableMissing = 41, "table_missing", Drop, "A table entry that must be there is not; restart the daemon to repair.";
-    CannotFragment = 42, "cannot_fragment", Drop, "The packet is too large for the next link, may be fragmented, and this is not built yet.";
+    CannotFragment = 42, "cannot_fragment", Drop, "The packet is too large for the next link and may be fragmented, but is in a tunnel, has IP options, or its checksum is left to a device.";
 
     LocalNat = 43, "local_nat", Drop, "VS/NAT to a loopback address cannot be: its replies would never leave; use -g.";
     TunnelChecksum = 44, "tunnel_checksum", Drop, "This tunnel's checksum cannot be made for a packet that the device will cut, and there is nothing that cuts it first (the daemon's log says why); switch generic receive offload off, or choose nocsum.";

@@ -50,6 +50,8 @@ pub enum Stage {
     PersistV6 = 21,
     /// Asks the scheduler, for either family.
     Schedule = 22,
+    /// Sends an IPv4 packet, the connection of which is left in [`crate::Carry`], in fragments.
+    Cut = 23,
 }
 
 impl Stage {
@@ -79,17 +81,19 @@ impl Stage {
             Self::Persist => "persist",
             Self::PersistV6 => "persist_v6",
             Self::Schedule => "schedule",
+            Self::Cut => "cut",
         }
     }
 
     /// Whether it is one of IPv6's.
     #[inline(always)]
     pub const fn is_v6(self) -> bool {
-        self as u32 & 1 == 1
+        let number = self as u32;
+        number & 1 == 1 && number < Self::Schedule as u32
     }
 
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Enter,
         Self::EnterV6,
         Self::Depart,
@@ -113,6 +117,7 @@ impl Stage {
         Self::Persist,
         Self::PersistV6,
         Self::Schedule,
+        Self::Cut,
     ];
 }
 

@@ -693,6 +693,10 @@ pub struct Carry {
     pub control: Cell32,
     /// How many members of the service have been compared, of more; 0 when a scheduler begins.
     pub compared: Cell32,
+    /// Which part of its payload the copy of a packet that is leaving now is to be, in bytes:
+    /// offset in the high half, length in the low one; 0 where there is none.
+    pub piece: Cell32,
+    reserved: [Cell32; 15],
 }
 
 /// A fragmented datagram: the key of the fragments' map.
@@ -763,9 +767,9 @@ mod tests {
         assert_eq!(size_of::<FragmentKey>(), 12);
         assert_eq!(size_of::<FragmentKeyV6>(), 36);
         assert_eq!(size_of::<FragmentValue>(), 16);
-        assert_eq!(size_of::<Carry>(), 128);
+        assert_eq!(size_of::<Carry>(), 192);
         assert_eq!(size_of::<LookupLine>(), 64);
         assert_eq!(size_of::<LocalityKey>(), 20);
-        assert_eq!(crate::ABI_VERSION, 3);
+        assert_eq!(crate::ABI_VERSION, 4);
     }
 }

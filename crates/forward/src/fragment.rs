@@ -6,6 +6,7 @@ use wire::ipv4;
 
 use crate::connection::{Chosen, find, query_of};
 use crate::counters;
+use crate::cut;
 use crate::family::{self, Family};
 use crate::host::{Host, connections};
 use crate::lookup::{self, Role};
@@ -146,10 +147,16 @@ fn follow<'t, F: Family, H: Host<'t>>(
     } else {
         0
     };
-    if let Some(reason) = route::obstacle(host, packet, &way, overhead) {
+    let obstacle = route::obstacle(host, packet, &way, overhead);
+    if let Some(reason) = obstacle
+        && (F::IS_V6 || reason != Reason::CannotFragment)
+    {
         return Err(reason);
     }
     counters::packet(host, globals, &chosen, packet, direction);
+    if obstacle.is_some() {
+        return cut::hand_over(host, Handle(first.connection), direction);
+    }
     if is_tunnelled {
         return tunnel::towards(host, packet, &NO_PORTS, &chosen);
     }

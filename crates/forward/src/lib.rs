@@ -18,6 +18,7 @@ mod answer;
 mod classify;
 mod connection;
 mod counters;
+mod cut;
 mod depart;
 mod family;
 mod fragment;
@@ -40,6 +41,7 @@ mod verdict;
 
 pub use classify::classify;
 pub use connection::assure;
+pub use cut::piece;
 pub use host::{Host, Tables};
 pub use open::{settle, settle_v6};
 pub use process::{process, process_departing, run};

@@ -6,6 +6,7 @@ use conntable::{Direction, End, Entry as _, Found, Handle, Kind, Slot as _};
 
 use crate::connection::{self, Chosen};
 use crate::counters;
+use crate::cut;
 use crate::family::{self, Family};
 use crate::fragment;
 use crate::host::{Host, connections};
@@ -102,7 +103,7 @@ fn to_server<'t, F: Family, H: Host<'t>>(
     };
     let obstacle = note(host, globals, passage, found, chosen, (&way, overhead))?;
     if obstacle != CLEAR {
-        return Ok(Verdict::stay_for(obstacle));
+        return stopped::<F, H>(host, obstacle, found, Direction::ToServer);
     }
     match method {
         method::MASQUERADE => {
@@ -140,7 +141,7 @@ fn to_client<'t, F: Family, H: Host<'t>>(
     let way = route::to_client::<F, H>(host, globals, found.entry);
     let obstacle = note(host, globals, passage, found, chosen, (&way, 0))?;
     if obstacle != CLEAR {
-        return Ok(Verdict::stay_for(obstacle));
+        return stopped::<F, H>(host, obstacle, found, Direction::ToClient);
     }
     let reason = if is_translated {
         let ends = (found.entry, chosen);
@@ -205,6 +206,20 @@ fn note<'t, F: Family, H: Host<'t>>(
     let obstacle = blurred(obstacle.map_or(CLEAR, |reason| reason as u32), unknown);
     count(host, globals, passage, found, chosen);
     Ok(obstacle)
+}
+
+/// A packet with something in its way. One that is only too large goes on in fragments.
+#[inline(always)]
+fn stopped<'t, F: Family, H: Host<'t>>(
+    host: &H,
+    obstacle: u32,
+    found: &Found<'t, F::Slot>,
+    direction: Direction,
+) -> Step<Verdict> {
+    if H::COMPLETE && !F::IS_V6 && obstacle == Reason::CannotFragment as u32 {
+        return cut::hand_over(host, found.handle(), direction);
+    }
+    Ok(Verdict::stay_for(obstacle))
 }
 
 /// No reason's number.

@@ -12,7 +12,7 @@ use crate::lookup::{self, Role};
 use crate::onward::{self, Passage, onward};
 use crate::packet::{Fragment, Link, Packet, Ports};
 use crate::verdict::{Action, Step, Verdict};
-use crate::{answer, fragment, open, persist, relay, schedule, sweep, tunnel};
+use crate::{answer, cut, fragment, open, persist, relay, schedule, sweep, tunnel};
 
 /// Decides over a packet that came in, and rewrites it accordingly.
 #[inline(always)]
@@ -55,6 +55,7 @@ pub fn run<'t, H: Host<'t>>(host: &mut H, stage: Stage) -> Verdict {
         Stage::Persist => persist::persist::<V4, H>(host),
         Stage::PersistV6 => persist::persist::<V6, H>(host),
         Stage::Schedule => schedule::schedule(host),
+        Stage::Cut => cut::cut(host),
         Stage::Onward => onward::found::<V4, H>(host),
         Stage::OnwardV6 => onward::found::<V6, H>(host),
         Stage::Translate => relay::translate::<V4, H>(host),
@@ -66,7 +67,7 @@ pub fn run<'t, H: Host<'t>>(host: &mut H, stage: Stage) -> Verdict {
     };
     let verdict = step.unwrap_or_else(Verdict::stay);
     let verdict = match stage {
-        Stage::Answer | Stage::AnswerV6 => verdict,
+        Stage::Answer | Stage::AnswerV6 | Stage::Cut => verdict,
         // Families come together here: the packet's own is left.
         Stage::Schedule => schedule::refused(host, verdict),
         stage if stage.is_v6() => answer::instead::<V6, H>(host, verdict),
@@ -82,7 +83,7 @@ fn count<'t, H: Host<'t>>(host: &H, verdict: Verdict) {
         Action::GoOn => false,
         // What a hook passes up, the complete one sees again and counts.
         Action::Pass => H::COMPLETE,
-        Action::Drop | Action::Send => true,
+        Action::Drop | Action::Send | Action::Consume => true,
     };
     if is_over {
         host.count_number(verdict.reason_number());

@@ -13,6 +13,8 @@ pub enum Action {
     Send,
     /// Goes on with the stage of [`Verdict::next`].
     GoOn,
+    /// Discards it, as copies of it were sent in its place.
+    Consume,
 }
 
 /// An action and why: one word, so that BPF functions can return it in a register.
@@ -24,6 +26,7 @@ pub struct Verdict {
 const SEND: u32 = 1 << 31;
 const PASS: u32 = 1 << 30;
 const GO_ON: u32 = 1 << 29;
+const CONSUME: u32 = 1 << 28;
 
 impl Verdict {
     /// The packet, or an answer in its place, leaves.
@@ -37,6 +40,14 @@ impl Verdict {
     pub(crate) const fn send_for(reason: u32) -> Self {
         Self {
             number: reason | SEND,
+        }
+    }
+
+    /// Copies of the packet have left already.
+    #[inline(always)]
+    pub(crate) const fn sent(reason: Reason) -> Self {
+        Self {
+            number: reason as u32 | CONSUME,
         }
     }
 
@@ -72,6 +83,8 @@ impl Verdict {
             Action::Pass
         } else if self.number & GO_ON != 0 {
             Action::GoOn
+        } else if self.number & CONSUME != 0 {
+            Action::Consume
         } else {
             Action::Drop
         }
@@ -86,7 +99,7 @@ impl Verdict {
     /// Number of the [`Reason`], which is counted once for every packet.
     #[inline(always)]
     pub const fn reason_number(self) -> u32 {
-        self.number & !(SEND | PASS | GO_ON)
+        self.number & !(SEND | PASS | GO_ON | CONSUME)
     }
 
     /// Why.

@@ -30,6 +30,7 @@ pub struct Frame<'t, const COMPLETE: bool> {
     /// For a frame that the device will cut: payload bytes in each segment, else 0.
     pub segment_size: u32,
     exit: Exit,
+    copies: Vec<Vec<u8>>,
 }
 
 /// Where a frame leaves.
@@ -59,6 +60,8 @@ pub struct Outcome {
     pub exit: Exit,
     /// Its bytes, rewritten.
     pub bytes: Vec<u8>,
+    /// What left of it before: the fragments that it was cut into.
+    pub copies: Vec<Vec<u8>>,
     /// A VLAN tag's priority and identifier beside it, 0 for none.
     pub tag_beside: u16,
 }
@@ -74,6 +77,7 @@ impl<'t, const COMPLETE: bool> Frame<'t, COMPLETE> {
             mark: 0,
             segment_size: 0,
             exit: Exit::default(),
+            copies: Vec::new(),
         }
     }
 
@@ -93,6 +97,7 @@ impl<'t, const COMPLETE: bool> Frame<'t, COMPLETE> {
             verdict,
             exit: self.exit,
             bytes: self.bytes,
+            copies: self.copies,
             tag_beside: self.tag_beside,
         }
     }
@@ -241,6 +246,18 @@ impl<'t, const COMPLETE: bool> Host<'t> for Frame<'t, COMPLETE> {
         let offset = offset as usize;
         self.bytes.truncate(offset + keep as usize);
         self.open_room(offset, room);
+        Some(())
+    }
+
+    fn truncate(&mut self, length: u32) -> Option<()> {
+        self.bytes.truncate(length as usize);
+        Some(())
+    }
+
+    fn send_copy(&mut self) -> Option<()> {
+        let mut copy = Self::new(self.memory, self.ifindex, &self.bytes);
+        forward::piece(&mut copy)?;
+        self.copies.push(copy.bytes);
         Some(())
     }
 

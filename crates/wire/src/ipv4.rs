@@ -117,6 +117,42 @@ impl Header {
         self.fragment_word() & FRAGMENT_OFFSET != 0
     }
 
+    /// Where in a larger datagram's payload it belongs, in bytes; 0 unless it is a part of one.
+    #[inline(always)]
+    pub const fn fragment_offset(&self) -> u32 {
+        (self.fragment_word() & FRAGMENT_OFFSET) as u32 * 8
+    }
+
+    /// The header of the fragment (RFC 791, section 3.2) that has `length` bytes of this packet's
+    /// payload from `offset` on, a multiple of 8. The packet may be a fragment itself; it must have
+    /// no options and not be too long to be numbered.
+    #[inline(always)]
+    pub fn fragment(&self, offset: u32, length: u32) -> Self {
+        let is_last = HEADER + offset + length == self.total_length();
+        let more = if is_last {
+            self.fragment_word() & MORE_FRAGMENTS
+        } else {
+            MORE_FRAGMENTS
+        };
+        let place = (self.fragment_word() & FRAGMENT_OFFSET).wrapping_add((offset / 8) as u16);
+        let total = ((HEADER + length) as u16).to_be_bytes();
+        let word = (more | place & FRAGMENT_OFFSET).to_be_bytes();
+        let mut header = *self;
+        header.0[2] = total[0];
+        header.0[3] = total[1];
+        header.0[6] = word[0];
+        header.0[7] = word[1];
+        let lengths = Delta::of_u16(self.word(2), header.word(2));
+        header.change_checksum(lengths.and(Delta::of_u16(self.word(6), header.word(6))));
+        header
+    }
+
+    /// The 16 bits at an offset, as they stand in memory.
+    #[inline(always)]
+    const fn word(&self, offset: usize) -> u16 {
+        u16::from_ne_bytes([self.0[offset], self.0[offset + 1]])
+    }
+
     /// Time to live.
     #[inline(always)]
     pub const fn ttl(&self) -> u8 {
@@ -229,6 +265,27 @@ mod tests {
         let header = Header::new(0xc0, 88, 7, 64, ICMP, 0x0100_007f, 0x0200_007f);
         assert_eq!(checksum::of(&header.0), 0);
         assert_eq!(header.total_length(), 88);
+    }
+
+    /// RFC 791, appendix A, example 2: a datagram with 452 bytes of data becomes one with 256 and
+    /// one with 196 bytes, the second at fragment offset 32.
+    #[test]
+    fn a_datagram_becomes_the_fragments_of_rfc_791() {
+        let whole = Header::new(0, 472, 111, 123, TCP, 0x0100_007f, 0x0200_007f);
+        let first = whole.fragment(0, 256);
+        let second = whole.fragment(256, 196);
+        for (fragment, total, word) in [(first, 276, 0x2000), (second, 216, 32)] {
+            assert_eq!(fragment.total_length(), total);
+            assert_eq!(fragment.fragment_word(), word);
+            assert_eq!(checksum::of(&fragment.0), 0);
+        }
+        assert_eq!(
+            (first.fragment_offset(), second.fragment_offset()),
+            (0, 256)
+        );
+        // The last of a fragment's fragments has more behind it, as that has.
+        let again = first.fragment(64, 192);
+        assert_eq!((again.fragment_word(), checksum::of(&again.0)), (0x2008, 0));
     }
 
     #[test]

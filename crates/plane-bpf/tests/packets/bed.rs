@@ -42,7 +42,11 @@ trait Hooks: control::Plane {
 impl Hooks for Memory {
     fn at_tc(&self, frame: &[u8]) -> Option<(Action, Vec<u8>)> {
         let outcome = Frame::<true>::new(self, IFINDEX, frame).process();
-        Some((outcome.verdict.action(), outcome.bytes))
+        let bytes = match outcome.verdict.action() {
+            Action::Consume => outcome.copies.concat(),
+            _ => outcome.bytes,
+        };
+        Some((outcome.verdict.action(), bytes))
     }
 
     fn at_xdp(&self, frame: &[u8]) -> Option<(Action, Vec<u8>)> {
@@ -69,6 +73,7 @@ impl Hooks for Plane {
         let action = match ran.code {
             0 => Action::Pass,
             2 => Action::Drop,
+            4 => Action::Consume,
             7 => Action::Send,
             code => panic!("the TC program returned {code}"),
         };

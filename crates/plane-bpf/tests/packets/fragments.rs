@@ -2,11 +2,12 @@
 
 use abi::Reason;
 use etherparse::Ipv4HeaderSlice;
+use etherparse::checksum::Sum16BitWords;
 use forward::Action;
 
 use crate::bed::Bed;
 use crate::frames::Packet;
-use crate::lan::{DNS, OWN_MAC, SERVER, VIRTUAL, mac_of};
+use crate::lan::{CLIENT, DNS, NARROW, OWN_MAC, SERVER, SERVER_PORT, TO_NARROW, VIRTUAL, mac_of};
 
 const MORE: u16 = 0x2000;
 
@@ -76,6 +77,70 @@ fn fragments_of_a_reply_go_back_to_the_client() {
     let reasons = [Reason::Replied, Reason::FragmentForwarded];
     for ((sent, expected), reason) in sent.iter().zip(&expected).zip(reasons) {
         assert_eq!(&bed.must(sent, Action::Send, reason), expected);
+    }
+}
+
+/// Only where they really leave can the kernel cut copies: see `forward::piece`.
+#[test]
+fn a_datagram_that_is_too_large_leaves_in_fragments() {
+    let bed = Bed::native();
+    let packet = Packet {
+        flags: None,
+        ..Packet::to_service(40011, TO_NARROW, 0).payload(1400)
+    };
+    // 600 bytes hold 580 of payload, 576 in units of eight; a UDP header belongs to the payload.
+    let sent = cut(
+        &packet.clone().sent_to(NARROW, SERVER_PORT).frame(),
+        &[576, 1152],
+    );
+    let left = bed.must(&packet.frame(), Action::Consume, Reason::Forwarded);
+    assert_eq!(left, sent.concat());
+}
+
+#[test]
+fn a_fragment_that_is_too_large_leaves_in_fragments() {
+    let bed = Bed::native();
+    let packet = Packet {
+        flags: None,
+        ..Packet::to_service(40012, TO_NARROW, 0).payload(2400)
+    };
+    let expected = packet.clone().sent_to(NARROW, SERVER_PORT).frame();
+    let pieces = cut(&packet.frame(), &[800, 1600]);
+    let reasons = [
+        Reason::Forwarded,
+        Reason::FragmentForwarded,
+        Reason::FragmentForwarded,
+    ];
+    let ends = [576, 800, 1376, 1600, 2176];
+    let expected = cut(&expected, &ends);
+    for ((piece, expected), reason) in pieces.iter().zip(expected.chunks(2)).zip(reasons) {
+        let left = bed.must(piece, Action::Consume, reason);
+        assert_eq!(left, expected.concat());
+    }
+}
+
+#[test]
+fn what_cannot_be_cut_is_dropped() {
+    let bed = Bed::native();
+    let packet = Packet {
+        flags: None,
+        ..Packet::to_service(40013, TO_NARROW, 0).payload(1400)
+    };
+    let with_options = Packet {
+        options: vec![1; 4],
+        ..packet.clone()
+    };
+    // A device is to complete it: so far it is the sum of the pseudo-header.
+    let mut without_checksum = packet.frame();
+    let words = [CLIENT, VIRTUAL, [0, 17, 0, 0]];
+    let mut sum = Sum16BitWords::new();
+    for word in words {
+        sum = sum.add_4bytes(word);
+    }
+    let sum = sum.add_2bytes(1408u16.to_be_bytes());
+    without_checksum[40..42].copy_from_slice(&(!sum.ones_complement()).to_ne_bytes());
+    for frame in [with_options.frame(), without_checksum] {
+        bed.must(&frame, Action::Drop, Reason::CannotFragment);
     }
 }
 

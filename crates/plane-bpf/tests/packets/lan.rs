@@ -118,6 +118,7 @@ pub fn services() -> Vec<Command> {
         ("TCP 10.0.0.1:82", "192.168.0.3:8080", Forwarding::Masq),
         ("TCP 10.0.0.1:83", "192.168.0.4:8080", Forwarding::Masq),
         ("TCP 10.0.0.1:84", "192.168.0.5:8080", Forwarding::Masq),
+        ("UDP 10.0.0.1:84", "192.168.0.5:8080", Forwarding::Masq),
         ("TCP 10.0.0.1:85", "192.168.0.6:8080", Forwarding::Masq),
         ("TCP 10.0.0.1:86", "192.168.0.2:86", Forwarding::Route),
         ("TCP 10.0.0.2:80", "192.168.0.2:8081", Forwarding::Masq),

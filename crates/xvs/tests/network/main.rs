@@ -7,6 +7,7 @@
 
 mod balancing;
 mod configuration;
+mod datagrams;
 mod endings;
 mod methods;
 mod next_hops;

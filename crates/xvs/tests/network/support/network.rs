@@ -148,6 +148,16 @@ impl Network {
         }
     }
 
+    /// Lets the links of a segment carry packets of so many bytes.
+    pub fn set_mtu(&self, segment: &str, bytes: u32) {
+        for (host, interface, port, of, _) in self.plugs() {
+            if of == segment {
+                host.ip(&format!("link set {interface} mtu {bytes}"));
+                self.switch.ip(&format!("link set {port} mtu {bytes}"));
+            }
+        }
+    }
+
     /// No host puts segments together or leaves them to be cut: every packet is as on a wire.
     pub fn packets_as_on_a_wire(&self) {
         for (host, interface, ..) in self.plugs() {
