@@ -1,0 +1,519 @@
+//! `virtual_server` and `real_server`.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+
+use model::{
+    Destination, DestinationKey, Family, Forwarding, Netmask, Persistence, Protocol, Scheduler,
+    SchedulerFlags, ServiceKey, Tunnel, TunnelChecksum, TunnelKind,
+};
+
+use super::checks::{self, Defaults};
+use super::fields::Fields;
+use super::groups;
+use crate::diagnostic::Diagnostic;
+use crate::model::{
+    Globals, RealServer, SorryServer, TrackFile, VirtualServer, VirtualServerGroup,
+    VirtualServerName,
+};
+use crate::nearest::nearest;
+use crate::source::Span;
+use crate::tree::{Statement, Word};
+
+/// `persistence_timeout` without a number, in seconds (keepalived.conf(5): 6 minutes).
+const PERSISTENCE: u32 = 360;
+
+/// What virtual servers may refer to.
+pub(super) struct Servers<'a> {
+    pub globals: &'a Globals,
+    pub groups: &'a [VirtualServerGroup],
+    pub track_files: &'a [TrackFile],
+    pub diagnostics: &'a mut Vec<Diagnostic>,
+}
+
+/// How packets get to a real server.
+type Method = (Forwarding, Tunnel);
+
+impl Servers<'_> {
+    pub(super) fn build(mut self, file: Fields<'_>) -> Vec<VirtualServer> {
+        let mut servers = Vec::new();
+        let mut places: HashMap<ServiceKey, Span> = HashMap::new();
+        for statement in file.all(&["virtual_server"]) {
+            let Some(server) = self.virtual_server(statement) else {
+                continue;
+            };
+            let span = statement.span();
+            for &key in &server.keys {
+                match places.get(&key) {
+                    Some(&first) => self.diagnostics.push(
+                        Diagnostic::error(
+                            span,
+                            format!("a second virtual server for {key}"),
+                            "clients of this address are served already",
+                            "make one virtual server of both, or correct one's address, port or protocol",
+                        )
+                        .beside(first, "here is the first"),
+                    ),
+                    None => drop(places.insert(key, span)),
+                }
+            }
+            servers.push(server);
+        }
+        servers
+    }
+
+    fn virtual_server(&mut self, statement: &Statement) -> Option<VirtualServer> {
+        let given = Fields(statement.inner());
+        let name = self.name(statement, given)?;
+        let protocol = self.protocol(&name, statement, given);
+        let method = self.method(given, &["lvs_method", "lb_kind"]);
+        let keys = self.keys(&name, protocol, statement);
+        let family = keys.first().map_or(Family::Ipv4, ServiceKey::family);
+        let port = match name {
+            VirtualServerName::Address { port, .. } => port,
+            _ => 0,
+        };
+        let default_method = method.unwrap_or((Forwarding::Masq, Tunnel::default()));
+        let defaults = Defaults::of_virtual_server(given, self.globals);
+        let context = Context {
+            family,
+            port,
+            method: default_method,
+            defaults: &defaults,
+        };
+        let real_servers = self.real_servers(given, &context);
+        let sorry_server = self.sorry_server(given, &context);
+        if real_servers.is_empty() && sorry_server.is_none() {
+            self.diagnostics.push(Diagnostic::warning(
+                statement.span(),
+                "a virtual server without real servers is not made",
+                "no real server that can be used stands in it",
+                "add a real_server, or remove the virtual server",
+            ));
+            return None;
+        }
+        let number = |names| given.number(names);
+        Some(VirtualServer {
+            protocol,
+            scheduler: scheduler(given),
+            scheduler_flags: flags(given),
+            one_packet: given.has(&["ops"]),
+            persistence: self.persistence(&name, statement, given, family),
+            persistence_engine: given.number(&["persistence_engine"]),
+            quorum: number(&["quorum"]).unwrap_or(1),
+            hysteresis: self.hysteresis(given),
+            quorum_up: given.script(&["quorum_up"]),
+            quorum_down: given.script(&["quorum_down"]),
+            omega: given.switch(&["omega"]).unwrap_or(false),
+            ha_suspend: given.has(&["ha_suspend"]),
+            sorry_server,
+            real_servers,
+            name,
+            keys,
+        })
+    }
+
+    fn name(&mut self, statement: &Statement, given: Fields<'_>) -> Option<VirtualServerName> {
+        let first = statement.arguments.first()?;
+        let second = statement.arguments.get(1);
+        match (first.text.as_str(), second) {
+            ("group", Some(name)) => self.group_name(name),
+            ("fwmark", Some(word)) => match word.text.parse() {
+                Ok(mark) if mark != 0 => Some(VirtualServerName::Mark {
+                    mark,
+                    family: self.mark_family(given),
+                }),
+                _ => {
+                    self.wrong(
+                        word,
+                        "is no firewall mark",
+                        "write a number from 1 to 4294967295",
+                    );
+                    None
+                }
+            },
+            (address, port) => {
+                let Ok(address) = address.parse() else {
+                    self.wrong(
+                        first,
+                        "is no IP address",
+                        "write `virtual_server ADDRESS PORT', `fwmark NUMBER' or `group NAME'",
+                    );
+                    return None;
+                };
+                let port = match port.map(groups::port) {
+                    None => 0,
+                    Some(Ok(port)) => port,
+                    Some(Err(diagnostic)) => {
+                        self.diagnostics.push(*diagnostic);
+                        return None;
+                    }
+                };
+                Some(VirtualServerName::Address { address, port })
+            }
+        }
+    }
+
+    fn wrong(&mut self, word: &Word, what: &str, help: &str) {
+        self.diagnostics.push(Diagnostic::error(
+            word.span,
+            format!("`{}' {what}", word.text),
+            "this cannot be",
+            help,
+        ));
+    }
+
+    fn group_name(&mut self, name: &Word) -> Option<VirtualServerName> {
+        if self.groups.iter().any(|group| group.name == name.text) {
+            return Some(VirtualServerName::Group(name.text.clone()));
+        }
+        let known = self.groups.iter().map(|group| group.name.as_str());
+        let help = match nearest(&name.text, known) {
+            Some(near) => format!("a group of a similar name is `{near}'"),
+            None => format!("add `virtual_server_group {} {{ ... }}'", name.text),
+        };
+        self.diagnostics.push(Diagnostic::error(
+            name.span,
+            format!("there is no virtual_server_group `{}'", name.text),
+            "no group of this name is in the file",
+            help,
+        ));
+        None
+    }
+
+    /// The family of a mark's packets: as said, else that of the first real server that is not
+    /// behind a tunnel.
+    fn mark_family(&self, given: Fields<'_>) -> Family {
+        match given.text(&["ip_family"]).as_deref() {
+            Some("inet6") => return Family::Ipv6,
+            Some("inet") => return Family::Ipv4,
+            _ => {}
+        }
+        given
+            .all(&["real_server"])
+            .filter_map(|server| server.arguments.first()?.text.parse().ok())
+            .next()
+            .map_or(Family::Ipv4, Family::of)
+    }
+
+    fn protocol(
+        &mut self,
+        name: &VirtualServerName,
+        statement: &Statement,
+        given: Fields<'_>,
+    ) -> Protocol {
+        let by_mark = matches!(name, VirtualServerName::Mark { .. });
+        if !given.has(&["protocol"]) && !by_mark {
+            self.diagnostics.push(Diagnostic::warning(
+                statement.span(),
+                "a virtual server without protocol is of UDP",
+                "keepalived takes UDP where nothing is said",
+                "add `protocol TCP' or `protocol UDP'",
+            ));
+        }
+        given.number(&["protocol"]).unwrap_or(Protocol::Udp)
+    }
+
+    fn keys(
+        &mut self,
+        name: &VirtualServerName,
+        protocol: Protocol,
+        statement: &Statement,
+    ) -> Vec<ServiceKey> {
+        let at = |address, port| ServiceKey::Address {
+            protocol,
+            address,
+            port,
+        };
+        match name {
+            VirtualServerName::Address { address, port } => vec![at(*address, *port)],
+            VirtualServerName::Mark { mark, family } => vec![ServiceKey::Mark {
+                mark: *mark,
+                family: *family,
+            }],
+            VirtualServerName::Group(name) => {
+                let group = self.groups.iter().find(|group| group.name == *name);
+                let Some(group) = group else {
+                    return Vec::new();
+                };
+                let family = group.addresses.first().map_or_else(
+                    || self.mark_family(Fields(statement.inner())),
+                    |(address, _)| Family::of(*address),
+                );
+                let addresses = group
+                    .addresses
+                    .iter()
+                    .map(|&(address, port)| at(address, port));
+                let marks = group.marks.iter().map(|&(mark, said)| ServiceKey::Mark {
+                    mark,
+                    family: said.unwrap_or(family),
+                });
+                addresses.chain(marks).collect()
+            }
+        }
+    }
+
+    fn persistence(
+        &mut self,
+        name: &VirtualServerName,
+        statement: &Statement,
+        given: Fields<'_>,
+        family: Family,
+    ) -> Option<Persistence> {
+        let all_ports = matches!(name, VirtualServerName::Address { port: 0, .. });
+        let timeout = match given.get(&["persistence_timeout"]) {
+            Some(_) => given
+                .number(&["persistence_timeout"])
+                .unwrap_or(PERSISTENCE),
+            None if all_ports => {
+                self.diagnostics.push(Diagnostic::warning(
+                    statement.span(),
+                    "a virtual server for all ports is persistent",
+                    "IPVS knows services without a port only with persistence: 360 s",
+                    "add a port, or `persistence_timeout SECONDS'",
+                ));
+                PERSISTENCE
+            }
+            None => return None,
+        };
+        let netmask = match given.word(&["persistence_granularity"]) {
+            None => Netmask::full(family),
+            Some(word) => self.granularity(word, family),
+        };
+        Some(Persistence { timeout, netmask })
+    }
+
+    fn granularity(&mut self, word: &Word, family: Family) -> Netmask {
+        let mask = match family {
+            Family::Ipv4 => word.text.parse::<Ipv4Addr>().ok().map(Netmask::V4),
+            Family::Ipv6 => word
+                .text
+                .parse()
+                .ok()
+                .filter(|length| (1..=128).contains(length))
+                .map(Netmask::V6),
+        };
+        mask.unwrap_or_else(|| {
+            self.wrong(
+                word,
+                "is no mask of the virtual server's family",
+                "write 255.255.255.0 for IPv4, a length such as 64 for IPv6",
+            );
+            Netmask::full(family)
+        })
+    }
+
+    fn hysteresis(&mut self, given: Fields<'_>) -> u32 {
+        let quorum: u32 = given.number(&["quorum"]).unwrap_or(1);
+        let hysteresis: u32 = given.number(&["hysteresis"]).unwrap_or(0);
+        if hysteresis < quorum {
+            return hysteresis;
+        }
+        if let Some(word) = given.word(&["hysteresis"]) {
+            self.diagnostics.push(Diagnostic::warning(
+                word.span,
+                "hysteresis is not less than quorum",
+                format!(
+                    "quorum is {quorum}: it could never be lost; {} is used",
+                    quorum - 1
+                ),
+                format!("write `hysteresis {}' or less", quorum - 1),
+            ));
+        }
+        quorum - 1
+    }
+
+    /// `NAT`, `DR`, or `TUN [type {ipip|gue port NUM|gre} [nocsum|csum|remcsum]]`.
+    fn method(&mut self, given: Fields<'_>, names: &'static [&'static str]) -> Option<Method> {
+        let statement = given.get(names)?;
+        let first = statement.arguments.first()?;
+        let forwarding = match first.text.as_str() {
+            "NAT" => Forwarding::Masq,
+            "DR" => Forwarding::Route,
+            "TUN" => Forwarding::Tunnel,
+            "FNAT" | "FULLNAT" => {
+                self.diagnostics.push(Diagnostic::error(
+                    first.span,
+                    "FULLNAT is no forwarding method of this director yet",
+                    "connections would need a source address of the director",
+                    "use NAT with the director as the real servers' gateway, DR or TUN",
+                ));
+                return None;
+            }
+            _ => {
+                self.wrong(
+                    first,
+                    "is no forwarding method",
+                    "choose one of NAT, DR, TUN",
+                );
+                return None;
+            }
+        };
+        let tunnel = self.tunnel(&statement.arguments[1..])?;
+        Some((forwarding, tunnel))
+    }
+
+    fn tunnel(&mut self, words: &[Word]) -> Option<Tunnel> {
+        let mut tunnel = Tunnel::default();
+        let mut rest = words.iter();
+        while let Some(word) = rest.next() {
+            match word.text.as_str() {
+                "type" => match rest.next().map(|kind| kind.text.parse::<TunnelKind>()) {
+                    Some(Ok(kind)) => tunnel.kind = kind,
+                    _ => {
+                        self.wrong(word, "without a kind of tunnel", "choose ipip, gue or gre");
+                        return None;
+                    }
+                },
+                "port" => tunnel.port = rest.next().and_then(|port| port.text.parse().ok())?,
+                "nocsum" => tunnel.checksum = TunnelChecksum::None,
+                "csum" => tunnel.checksum = TunnelChecksum::Full,
+                "remcsum" => tunnel.checksum = TunnelChecksum::Remote,
+                _ => self.wrong(
+                    word,
+                    "belongs to no tunnel",
+                    "write `TUN type {ipip | gue port NUMBER | gre} [nocsum | csum | remcsum]'",
+                ),
+            }
+        }
+        if tunnel.kind == TunnelKind::Gue
+            && tunnel.port == 0
+            && let Some(word) = words.first()
+        {
+            self.wrong(word, "gue has no port", "write `TUN type gue port NUMBER'");
+            return None;
+        }
+        Some(tunnel)
+    }
+
+    fn real_servers(&mut self, given: Fields<'_>, context: &Context<'_>) -> Vec<RealServer> {
+        let mut servers = Vec::new();
+        let mut places: HashMap<DestinationKey, Span> = HashMap::new();
+        for statement in given.all(&["real_server"]) {
+            let Some(server) = self.real_server(statement, context) else {
+                continue;
+            };
+            let key = server.destination.key;
+            if let Some(&first) = places.get(&key) {
+                self.diagnostics.push(
+                    Diagnostic::warning(
+                        statement.span(),
+                        "a real server that is there already is left out",
+                        "the same address and port",
+                        "remove one of them",
+                    )
+                    .beside(first, "here is the first"),
+                );
+                continue;
+            }
+            places.insert(key, statement.span());
+            servers.push(server);
+        }
+        servers
+    }
+
+    fn real_server(&mut self, statement: &Statement, context: &Context<'_>) -> Option<RealServer> {
+        let given = Fields(statement.inner());
+        let method = self.method(given, &["lvs_method", "lb_kind"]);
+        let mut destination = self.destination(
+            &statement.arguments,
+            method.unwrap_or(context.method),
+            context,
+        )?;
+        destination.weight = given
+            .number(&["weight"])
+            .or(context.defaults.weight)
+            .unwrap_or(1);
+        destination.upper_threshold = given.number(&["uthreshold"]).unwrap_or(0);
+        destination.lower_threshold = given.number(&["lthreshold"]).unwrap_or(0);
+        let defaults = context.defaults.of_real_server(given);
+        let checks = checks::Checks {
+            defaults: &defaults,
+            key: destination.key,
+            track_files: self.track_files,
+            diagnostics: self.diagnostics,
+        };
+        Some(RealServer {
+            inhibit_on_failure: defaults.inhibit,
+            notify_up: given.script(&["notify_up"]),
+            notify_down: given.script(&["notify_down"]),
+            checks: checks.build(given),
+            destination,
+        })
+    }
+
+    fn sorry_server(&mut self, given: Fields<'_>, context: &Context<'_>) -> Option<SorryServer> {
+        let statement = given.get(&["sorry_server"])?;
+        let method = self.method(given, &["sorry_server_lvs_method"]);
+        let destination = self.destination(
+            &statement.arguments,
+            method.unwrap_or(context.method),
+            context,
+        )?;
+        Some(SorryServer {
+            destination,
+            inhibit: given.switch(&["sorry_server_inhibit"]).unwrap_or(false),
+        })
+    }
+
+    /// `ADDRESS [PORT]`; without a port it is the virtual server's.
+    fn destination(
+        &mut self,
+        words: &[Word],
+        (forwarding, tunnel): Method,
+        context: &Context<'_>,
+    ) -> Option<Destination> {
+        let first = words.first()?;
+        let Ok(address) = first.text.parse::<IpAddr>() else {
+            self.wrong(
+                first,
+                "is no IP address",
+                "write the real server's address, then its port",
+            );
+            return None;
+        };
+        let port = match words.get(1).map(groups::port) {
+            None => context.port,
+            Some(Ok(port)) => port,
+            Some(Err(diagnostic)) => {
+                self.diagnostics.push(*diagnostic);
+                return None;
+            }
+        };
+        if Family::of(address) != context.family && forwarding != Forwarding::Tunnel {
+            self.diagnostics.push(Diagnostic::error(
+                first.span,
+                "a real server of another family than its virtual server",
+                format!("the virtual server is of {}", context.family),
+                "only TUN carries packets to servers of the other family: `lvs_method TUN'",
+            ));
+            return None;
+        }
+        let key = DestinationKey { address, port };
+        let mut destination = Destination::new(key, forwarding);
+        destination.tunnel = tunnel;
+        Some(destination)
+    }
+}
+
+/// What a virtual server means for its real servers.
+struct Context<'a> {
+    family: Family,
+    port: u16,
+    method: Method,
+    defaults: &'a Defaults,
+}
+
+fn scheduler(given: Fields<'_>) -> Scheduler {
+    given
+        .number(&["lvs_sched", "lb_algo"])
+        .unwrap_or(Scheduler::DEFAULT)
+}
+
+fn flags(given: Fields<'_>) -> SchedulerFlags {
+    SchedulerFlags {
+        first: given.has(&["flag-1", "sh-fallback", "mh-fallback"]),
+        second: given.has(&["flag-2", "sh-port", "mh-port"]),
+        third: given.has(&["flag-3"]),
+    }
+}

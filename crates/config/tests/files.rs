@@ -1,0 +1,244 @@
+//! Whole files: keepalived's own samples, and broken ones with what is said about them.
+//!
+//! `UPDATE_GOLDEN=1` writes the diagnostics anew.
+
+use std::path::{Path, PathBuf};
+
+use config::{Environment, Files, Reading, Severity};
+
+/// The tests' files: what is included is looked for under its full name, without wildcards.
+struct Golden;
+
+impl Files for Golden {
+    fn read(&self, path: &Path) -> Result<String, String> {
+        let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    fn matching(&self, pattern: &Path) -> Vec<PathBuf> {
+        let found = pattern.exists().then(|| pattern.to_owned());
+        found.into_iter().collect()
+    }
+}
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(name)
+}
+
+fn read_as(path: &Path, config_id: &str) -> Reading {
+    let environment = Environment {
+        config_id: config_id.to_owned(),
+        random_seed: 1,
+    };
+    config::read(path, &Golden, &environment).expect("the file can be read")
+}
+
+fn conf_files(name: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder(name)).expect("the folder is there");
+    let mut files: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("it can be read").path())
+        .filter(|path| path.extension().is_none_or(|extension| extension != "txt"))
+        .collect();
+    files.sort();
+    files
+}
+
+/// What is said, with the files' names alone.
+fn said(reading: &Reading) -> String {
+    let root = format!("{}/", folder("broken").display());
+    reading.rendered(false).replace(&root, "")
+}
+
+#[test]
+fn every_sample_of_keepalived_is_accepted() {
+    let samples = conf_files("samples");
+    assert_eq!(samples.len(), 25);
+    for sample in samples {
+        for id in ["high", "low"] {
+            let reading = read_as(&sample, id);
+            assert!(
+                !reading.has_errors(),
+                "{}:\n{}",
+                sample.display(),
+                reading.rendered(false)
+            );
+        }
+    }
+}
+
+#[test]
+fn every_broken_file_is_refused_with_a_place_and_a_remedy() {
+    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    for file in conf_files("broken") {
+        let reading = read_as(&file, "host");
+        assert!(reading.has_errors(), "{} is accepted", file.display());
+        for diagnostic in &reading.diagnostics {
+            assert!(reading.sources.line(diagnostic.span).is_some());
+            assert!(!diagnostic.help.is_empty() && !diagnostic.label.is_empty());
+        }
+        let golden = file.with_extension("txt");
+        let text = said(&reading);
+        if update {
+            std::fs::write(&golden, &text).unwrap();
+        }
+        assert_eq!(
+            text,
+            std::fs::read_to_string(&golden).unwrap(),
+            "{}",
+            file.display()
+        );
+    }
+}
+
+#[test]
+fn the_configuration_of_the_nat_gateway_is_accepted_as_it_is() {
+    let reading = read_as(&folder("good").join("nat-gateway.conf"), "host");
+    assert!(!reading.has_errors(), "{}", reading.rendered(false));
+    let [server] = &reading.config.virtual_servers[..] else {
+        panic!("one virtual server");
+    };
+    assert_eq!(server.keys[0].to_string(), "TCP 192.168.2.180:80");
+    assert_eq!(server.scheduler, model::Scheduler::Rr);
+    assert_eq!(server.persistence.map(|p| p.timeout), Some(5));
+    let weights: Vec<i32> = server
+        .real_servers
+        .iter()
+        .map(|real| real.destination.weight)
+        .collect();
+    assert_eq!(weights, [1, 10]);
+    let timing = server.real_servers[0].checks[0].timing;
+    assert_eq!(
+        (
+            timing.delay_loop,
+            timing.timeout,
+            timing.retry,
+            timing.delay_before_retry
+        ),
+        (seconds(6), seconds(3), 3, seconds(3))
+    );
+    let instance = &reading.config.vrrp_instances[0];
+    assert!(instance.begins_as_master);
+    assert_eq!((instance.virtual_router_id, instance.priority), (51, 100));
+}
+
+fn seconds(seconds: u64) -> std::time::Duration {
+    std::time::Duration::from_secs(seconds)
+}
+
+/// The expectations are those of the examples in keepalived.conf(5).
+#[test]
+fn variables_conditions_sequences_and_lists_are_replaced() {
+    let file = folder("good").join("language.conf");
+    let main = read_as(&file, "main");
+    assert!(!main.has_errors(), "{}", main.rendered(false));
+    assert_eq!(main.config.globals.router_id.as_deref(), Some("a b_c"));
+    let addresses = |servers: &[config::model::VirtualServer]| -> Vec<String> {
+        let real = servers.iter().flat_map(|server| &server.real_servers);
+        real.map(|real| real.destination.key.address.to_string())
+            .collect()
+    };
+    assert_eq!(
+        addresses(&main.config.virtual_servers),
+        ["192.168.0.1", "192.168.0.2", "192.168.1.1", "192.168.1.2"]
+    );
+    let real = &main.config.virtual_servers[1].real_servers[0];
+    let config::model::CheckKind::Misc { script, .. } = &real.checks[0].kind else {
+        panic!("a MISC_CHECK");
+    };
+    let expected = format!("{}/check", folder("good").display());
+    assert_eq!(script.command, [expected.as_str(), "10.0.1.4 x", "#1"]);
+    let instance = &main.config.vrrp_instances[0];
+    assert_eq!((instance.priority, instance.no_preempt), (240, false));
+    let held: Vec<String> = instance
+        .addresses
+        .iter()
+        .chain(&instance.excluded_addresses)
+        .map(|address| address.address.to_string())
+        .collect();
+    assert_eq!(
+        held,
+        [
+            "10.2.0.100",
+            "10.2.10.100",
+            "10.9.1.1",
+            "10.9.2.1",
+            "10.9.3.1",
+            "192.168.10.1",
+            "192.168.20.4",
+            "fe80::8",
+            "fe80::9",
+            "fe80::a",
+            "fe80::b",
+        ]
+    );
+    let backup = read_as(&file, "backup");
+    let instance = &backup.config.vrrp_instances[0];
+    assert_eq!((instance.priority, instance.no_preempt), (200, true));
+}
+
+#[test]
+fn what_is_shown_means_the_same_when_it_is_read() {
+    let shown = tempfile("shown.conf");
+    for sample in conf_files("samples").into_iter().chain(conf_files("good")) {
+        let config = read_as(&sample, "main").config;
+        std::fs::write(&shown, config.to_string()).unwrap();
+        let again = read_as(&shown, "main");
+        assert!(
+            !again.has_errors(),
+            "{}:\n{}",
+            sample.display(),
+            again.rendered(false)
+        );
+        assert_eq!(
+            again.config.virtual_servers,
+            config.virtual_servers,
+            "{}",
+            sample.display()
+        );
+    }
+}
+
+fn tempfile(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
+#[test]
+fn what_has_no_effect_is_told_once_with_a_reason() {
+    let reading = read_as(&folder("good").join("nat-gateway.conf"), "host");
+    let told: Vec<(Severity, &str)> = reading
+        .diagnostics
+        .iter()
+        .map(|diagnostic| (diagnostic.severity, diagnostic.message.as_str()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (
+                Severity::Warning,
+                "`notification_email', `notification_email_from' have no effect"
+            ),
+            (Severity::Warning, "`nat_mask' has no effect"),
+        ]
+    );
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_the_reader_panic(text in "([a-z$@~\\\\\"'{}()#,= \n]|virtual_server|real_server|10\\.0\\.0\\.1|~SEQ|~LST|TCP_CHECK|vrrp_instance|é){0,60}") {
+        struct One(String);
+        impl Files for One {
+            fn read(&self, _: &Path) -> Result<String, String> {
+                Ok(self.0.clone())
+            }
+            fn matching(&self, _: &Path) -> Vec<PathBuf> {
+                Vec::new()
+            }
+        }
+        let environment = Environment { config_id: "a".to_owned(), random_seed: 0 };
+        let reading = config::read(Path::new("/x"), &One(text), &environment).unwrap();
+        let _ = reading.rendered(false);
+        let _ = reading.config.to_string();
+    }
+}

@@ -1,0 +1,201 @@
+//! All checks and all servers.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use config::model::{Check, VirtualServer};
+use model::{Destination, Service as ServiceSettings};
+
+use crate::check::{Checking, Next, Outcome};
+use crate::server::{Member, Serving};
+
+/// Names a check for as long as a configuration has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CheckId(pub u64);
+
+pub(crate) type Checks = BTreeMap<CheckId, Checking>;
+
+/// What has happened. Servers are named by their place in [`Monitor::virtual_server`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A real server came or went.
+    RealServer {
+        /// Its virtual server.
+        virtual_server: usize,
+        /// The real server in it.
+        real_server: usize,
+        /// It came.
+        is_up: bool,
+    },
+    /// Quorum was won or lost.
+    Quorum {
+        /// The virtual server.
+        virtual_server: usize,
+        /// It was won.
+        is_up: bool,
+        /// The weight of living servers.
+        weight: i64,
+    },
+}
+
+/// A service as it should be now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// Its settings.
+    pub settings: ServiceSettings,
+    /// Its destinations, in the order of the file.
+    pub destinations: Vec<Destination>,
+}
+
+/// All checks and servers of a configuration.
+#[derive(Debug, Default)]
+pub struct Monitor {
+    checks: Checks,
+    /// Which servers have a check.
+    users: HashMap<CheckId, BTreeSet<usize>>,
+    servers: Vec<Serving>,
+    /// When checks run next, those that do not run now.
+    queue: BTreeSet<(Duration, CheckId)>,
+    events: Vec<Event>,
+    /// How many checks there ever were.
+    numbered: u64,
+}
+
+impl Monitor {
+    /// Takes a configuration in. What is in it and in the one before goes on: its checks keep their
+    /// state and their schedule, its servers are as they were. `random` scatters the first runs of
+    /// new checks.
+    pub fn configure(
+        &mut self,
+        servers: &[VirtualServer],
+        now: Duration,
+        mut random: impl FnMut() -> u64,
+    ) {
+        let before = std::mem::take(&mut self.checks);
+        let mut known: HashMap<Check, (CheckId, Checking)> = before
+            .into_iter()
+            .map(|(id, checking)| (checking.check.clone(), (id, checking)))
+            .collect();
+        let mut ids: HashMap<Check, CheckId> = HashMap::new();
+        let mut serving = Vec::new();
+        self.users.clear();
+        for (index, server) in servers.iter().enumerate() {
+            let mut members = Vec::new();
+            for real in &server.real_servers {
+                let mut own = Vec::new();
+                for check in &real.checks {
+                    let id = *ids.entry(check.clone()).or_insert_with(|| {
+                        let (id, checking) = known.remove(check).unwrap_or_else(|| {
+                            self.numbered += 1;
+                            let id = CheckId(self.numbered);
+                            (id, Checking::new(check.clone(), now, random()))
+                        });
+                        self.checks.insert(id, checking);
+                        id
+                    });
+                    self.users.entry(id).or_default().insert(index);
+                    own.push(id);
+                }
+                members.push(Member::new(real, own, &self.checks));
+            }
+            serving.push(Serving::new(server, members, &self.checks));
+        }
+        self.keep_quorum(&mut serving);
+        self.servers = serving;
+        self.events.clear();
+        self.queue = self
+            .checks
+            .iter()
+            .filter_map(|(&id, checking)| match checking.next {
+                Next::At(at) => Some((at, id)),
+                Next::Running(_) => None,
+            })
+            .collect();
+    }
+
+    /// Within the hysteresis a server that stays keeps the quorum it had.
+    fn keep_quorum(&self, serving: &mut [Serving]) {
+        let before: HashMap<_, bool> = self
+            .servers
+            .iter()
+            .map(|old| ((&old.server.name, old.server.protocol), old.has_quorum))
+            .collect();
+        for (index, new) in serving.iter_mut().enumerate() {
+            let name = new.server.name.clone();
+            if let Some(&had) = before.get(&(&name, new.server.protocol)) {
+                new.has_quorum = had;
+                // Nothing is told: whoever configures sees the outcome.
+                new.follow(index, &self.checks, &mut Vec::new());
+            }
+        }
+    }
+
+    /// The next check that is to run now.
+    pub fn poll_start(&mut self, now: Duration) -> Option<(CheckId, &Check)> {
+        let &(at, id) = self.queue.first()?;
+        if at > now {
+            return None;
+        }
+        self.queue.pop_first();
+        let checking = self.checks.get_mut(&id)?;
+        checking.next = Next::Running(now);
+        Some((id, &checking.check))
+    }
+
+    /// When a check is to run next, since the beginning; None while none waits.
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        self.queue.first().map(|&(at, _)| at)
+    }
+
+    /// Takes the end of a run in. A check that no configuration has any more is passed over.
+    pub fn finished(&mut self, id: CheckId, outcome: &Outcome, now: Duration) {
+        let Some(checking) = self.checks.get_mut(&id) else {
+            return;
+        };
+        checking.finished(outcome, now);
+        if let Next::At(at) = checking.next {
+            self.queue.insert((at, id));
+        }
+        for &index in self.users.get(&id).into_iter().flatten() {
+            if let Some(serving) = self.servers.get_mut(index) {
+                serving.follow(index, &self.checks, &mut self.events);
+            }
+        }
+    }
+
+    /// The next thing that has happened.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        (!self.events.is_empty()).then(|| self.events.remove(0))
+    }
+
+    /// All services as they should be now.
+    pub fn services(&self) -> Vec<Service> {
+        let mut services = Vec::new();
+        for serving in &self.servers {
+            let destinations = serving.destinations(&self.checks);
+            services.extend(serving.services().map(|settings| Service {
+                settings,
+                destinations: destinations.clone(),
+            }));
+        }
+        services
+    }
+
+    /// A virtual server of the configuration, by its place.
+    pub fn virtual_server(&self, index: usize) -> Option<&VirtualServer> {
+        self.servers.get(index).map(|serving| &serving.server)
+    }
+
+    /// A check.
+    pub fn check(&self, id: CheckId) -> Option<&Check> {
+        self.checks.get(&id).map(|checking| &checking.check)
+    }
+
+    pub(crate) fn checks(&self) -> &Checks {
+        &self.checks
+    }
+
+    pub(crate) fn servers(&self) -> &[Serving] {
+        &self.servers
+    }
+}
