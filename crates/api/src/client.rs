@@ -11,8 +11,9 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::{Method, Request, Response, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use model::{
-    Command, ConnectionEntry, DirectorInfo, Refusal, ServiceKey, ServiceStatus, SettingRequest,
-    SettingStatus, SyncDaemon, SyncDaemonRequest, SyncRole, TimeoutChange, Timeouts,
+    Command, ConnectionEntry, DirectorInfo, MarkChange, MarkRules, Refusal, ServiceKey,
+    ServiceStatus, SettingRequest, SettingStatus, SyncDaemon, SyncDaemonRequest, SyncRole,
+    TimeoutChange, Timeouts,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -76,6 +77,22 @@ impl Client {
     pub fn set(&mut self, requests: &[SettingRequest]) -> Result<(), DirectorError> {
         self.send(Method::PATCH, "/v1/settings", &requests)
             .map(drop)
+    }
+
+    /// The rules that give packets marks.
+    ///
+    /// # Errors
+    /// When the daemon cannot be reached.
+    pub fn marks(&mut self) -> Result<MarkRules, DirectorError> {
+        self.get("/v1/marks")
+    }
+
+    /// Changes them.
+    ///
+    /// # Errors
+    /// When they cannot be so.
+    pub fn mark(&mut self, change: &MarkChange) -> Result<(), DirectorError> {
+        self.send(Method::POST, "/v1/marks", change).map(drop)
     }
 
     fn get<T: DeserializeOwned>(&mut self, path: &str) -> Result<T, DirectorError> {

@@ -10,6 +10,7 @@
 //! | `GET /v1/connections` | [`model::ConnectionEntry`], one JSON object a line |
 //! | `GET`, `PATCH /v1/timeouts` | [`model::Timeouts`]; takes [`model::TimeoutChange`] |
 //! | `GET`, `PATCH /v1/settings` | list of [`model::SettingStatus`]; takes a list of [`model::SettingRequest`], all made or none |
+//! | `GET`, `POST /v1/marks` | [`model::MarkRules`]; takes a [`model::MarkChange`] |
 //! | `GET`, `POST /v1/sync-daemons` | list of [`model::SyncDaemon`]; takes [`model::SyncDaemonRequest`] |
 //! | `DELETE /v1/sync-daemons/master` | nothing |
 //! | `GET /v1/status` | [`Status`] |

@@ -14,8 +14,9 @@ use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use futures::stream;
 use model::{
-    Command, ConnectionEntry, DirectorInfo, Refusal, ServiceKey, ServiceStatus, SettingRequest,
-    SettingStatus, SyncDaemon, SyncDaemonRequest, SyncRole, TimeoutChange, Timeouts,
+    Command, ConnectionEntry, DirectorInfo, MarkChange, MarkRules, Refusal, ServiceKey,
+    ServiceStatus, SettingRequest, SettingStatus, SyncDaemon, SyncDaemonRequest, SyncRole,
+    TimeoutChange, Timeouts,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -64,6 +65,15 @@ pub trait Backend: Send + Sync + 'static {
     /// # Errors
     /// When one of them cannot be as it is asked for.
     fn set(&self, requests: &[SettingRequest]) -> Result<(), Problem>;
+
+    /// The rules that give packets marks.
+    fn marks(&self) -> MarkRules;
+
+    /// Changes them.
+    ///
+    /// # Errors
+    /// When they cannot be so.
+    fn mark(&self, change: &MarkChange) -> Result<(), Problem>;
 
     /// The sync daemons.
     fn daemons(&self) -> Vec<SyncDaemon>;
@@ -130,6 +140,7 @@ fn routes<B: Backend>(backend: Arc<B>) -> Router {
         .route("/v1/connections", get(connections::<B>))
         .route("/v1/timeouts", get(timeouts::<B>).patch(set_timeouts::<B>))
         .route("/v1/settings", get(settings::<B>).patch(set::<B>))
+        .route("/v1/marks", get(marks::<B>).post(mark::<B>))
         .route(
             "/v1/sync-daemons",
             get(daemons::<B>).post(start_daemon::<B>),
@@ -248,6 +259,18 @@ async fn set<B: Backend>(
     Given(requests): Given<Vec<SettingRequest>>,
 ) -> Result<StatusCode, Problem> {
     director.set(&requests)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn marks<B: Backend>(State(director): Director<B>) -> Json<MarkRules> {
+    Json(director.marks())
+}
+
+async fn mark<B: Backend>(
+    State(director): Director<B>,
+    Given(change): Given<MarkChange>,
+) -> Result<StatusCode, Problem> {
+    director.mark(&change)?;
     Ok(StatusCode::NO_CONTENT)
 }
 

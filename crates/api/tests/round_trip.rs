@@ -9,9 +9,9 @@ use std::thread;
 use adm::{Director, DirectorError};
 use api::{Backend, Client, Problem, Status};
 use model::{
-    Command, ConnectionEntry, ConnectionProtocol, DirectorInfo, Refusal, Service, ServiceKey,
-    ServiceRequest, ServiceStatus, SettingRequest, SettingStatus, Settings, SyncDaemon,
-    SyncDaemonRequest, SyncRole, TimeoutChange, Timeouts,
+    Command, ConnectionEntry, ConnectionProtocol, DirectorInfo, MarkChange, MarkRule, MarkRules,
+    Refusal, Service, ServiceKey, ServiceRequest, ServiceStatus, SettingRequest, SettingStatus,
+    Settings, SyncDaemon, SyncDaemonRequest, SyncRole, TimeoutChange, Timeouts,
 };
 use tempfile::TempDir;
 use tokio::net::UnixListener;
@@ -117,6 +117,18 @@ impl Backend for Fake {
         let settings = Settings::default().with(requests);
         let settings = settings.map_err(|error| Problem::new(error.to_string()))?;
         self.note(format!("{:?}", settings.changed().collect::<Vec<_>>()));
+        Ok(())
+    }
+
+    fn marks(&self) -> MarkRules {
+        let change = MarkChange::Replace { rules: rules() };
+        MarkRules::default().changed(&change, 9).unwrap()
+    }
+
+    fn mark(&self, change: &MarkChange) -> Result<(), Problem> {
+        let rules = self.marks().changed(change, 3);
+        let rules = rules.map_err(|error| Problem::new(error.to_string()))?;
+        self.note(format!("{} rules", rules.iter().len()));
         Ok(())
     }
 
@@ -264,6 +276,35 @@ fn settings_are_listed_and_set_and_what_is_refused_has_its_reason() {
         "{refused:?}"
     );
     assert!(!refused.hint.is_empty());
+}
+
+/// Two rules that give packets marks.
+fn rules() -> Vec<MarkRule> {
+    let rule = |mark, to: &str| MarkRule {
+        mark,
+        to: Some(to.parse().unwrap()),
+        ..MarkRule::default()
+    };
+    vec![rule(1, "192.0.2.0/24"), rule(2, "2001:db8::/32")]
+}
+
+#[test]
+fn rules_for_marks_are_listed_and_changed_and_what_is_refused_has_its_reason() {
+    let mut pair = pair(0, own_group());
+    assert!(pair.client.marks().unwrap().iter().eq(&rules()));
+    let remove = |at| MarkChange::Remove { at };
+    pair.client.mark(&remove(2)).unwrap();
+    let insert = MarkChange::Insert {
+        at: None,
+        rules: rules(),
+    };
+    for refused in [remove(3), insert] {
+        let Err(DirectorError::Unavailable(refused)) = pair.client.mark(&refused) else {
+            panic!("it is refused: {refused:?}");
+        };
+        assert!(!refused.hint.is_empty(), "{refused:?}");
+    }
+    assert_eq!(*pair.director.asked.lock().unwrap(), ["1 rules"]);
 }
 
 #[test]

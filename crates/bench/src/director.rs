@@ -46,6 +46,10 @@ impl Network for Surroundings {
         self.to_servers
     }
 
+    fn ifindex(&self, _name: &str) -> Option<u32> {
+        None
+    }
+
     fn source_towards(&self, _address: IpAddr) -> Option<IpAddr> {
         Some(VIRTUAL.0.into())
     }

@@ -2,6 +2,7 @@
 
 mod adoption;
 mod listing;
+mod marking;
 mod setting;
 mod touched;
 mod upkeep;
@@ -10,8 +11,8 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use model::{
-    Command, Destination, Forwarding, Refusal, Service, ServiceKey, Settings, SyncDaemon, SyncRole,
-    TimeoutChange, Timeouts,
+    Command, Destination, Forwarding, MarkRules, Refusal, Service, ServiceKey, Settings,
+    SyncDaemon, SyncRole, TimeoutChange, Timeouts,
 };
 use thiserror::Error;
 
@@ -23,7 +24,7 @@ use crate::director::touched::Touched;
 use crate::nexthops::{HopState, Network, NextHops, Target, Towards};
 use crate::publish::{CapacityError, Change, Publisher, Surroundings};
 use crate::wanted::{Effect, Wanted, WantedService};
-use crate::{Plane, Sizes, settings, timeouts};
+use crate::{Plane, Sizes, marks, settings, timeouts};
 
 /// Why a command was not carried out. Nothing has changed then.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -49,6 +50,9 @@ pub struct Director<P> {
     timeouts: Timeouts,
     settings: Settings,
     guard: Guard,
+    marks: MarkRules,
+    /// The rules that packets go by; `None` where that is not known.
+    marked: Option<Vec<marks::Values>>,
     publisher: Publisher,
     hops: NextHops,
     counters: Counters,
@@ -86,6 +90,8 @@ impl<P: Plane> Director<P> {
             timeouts: Timeouts::default(),
             settings: Settings::default(),
             guard: Guard::default(),
+            marks: MarkRules::default(),
+            marked: Some(Vec::new()),
             publisher: Publisher::new(sizes),
             hops: NextHops::new(sizes.next_hops),
             counters: Counters::default(),

@@ -12,6 +12,8 @@ mod defence;
 mod director;
 pub mod interfaces;
 pub mod loads;
+mod marks;
+pub mod netfilter;
 pub mod nexthops;
 pub mod not_built;
 mod numbers;

@@ -1,6 +1,8 @@
 //! What outlives a daemon besides the tables: the wanted state, and what services had counted.
 
-use model::{Command, Destination, Service, ServiceRequest, Settings, Stats, SyncDaemon, Timeouts};
+use model::{
+    Command, Destination, MarkRules, Service, ServiceRequest, Settings, Stats, SyncDaemon, Timeouts,
+};
 use serde::{Deserialize, Serialize};
 
 /// The state of a director. Written whole after every transaction.
@@ -13,6 +15,9 @@ pub struct Saved {
     /// The settings.
     #[serde(default)]
     pub settings: Settings,
+    /// The rules that give packets marks.
+    #[serde(default)]
+    pub marks: MarkRules,
     /// The services in list order.
     pub services: Vec<SavedService>,
     /// The sync daemons that should run.
@@ -66,6 +71,7 @@ impl Default for Saved {
             format: Self::FORMAT,
             timeouts: Timeouts::default(),
             settings: Settings::default(),
+            marks: MarkRules::default(),
             services: Vec::new(),
             daemons: Vec::new(),
         }

@@ -11,7 +11,9 @@ mod command;
 mod connection;
 mod daemon;
 mod destination;
+mod mark;
 mod names;
+mod prefix;
 mod scheduler;
 mod service;
 mod setting;
@@ -25,7 +27,9 @@ pub use daemon::{SyncDaemon, SyncDaemonRequest, SyncRole, TimeoutChange, Timeout
 pub use destination::{
     Destination, DestinationKey, Forwarding, Tunnel, TunnelChecksum, TunnelKind,
 };
+pub use mark::{MarkChange, MarkError, MarkRule, MarkRules, NotPorts, PortRange};
 pub use names::UnknownName;
+pub use prefix::Prefix;
 pub use scheduler::{PersistenceEngine, Scheduler, SchedulerFlags};
 pub use service::{Family, Netmask, Persistence, Protocol, Service, ServiceKey, ServiceRequest};
 pub use setting::{

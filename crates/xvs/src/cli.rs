@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use clap::{Parser, Subcommand};
 
 use crate::config::ConfigCommand;
+use crate::mark::MarkCommand;
 use crate::realserver::RealServerOptions;
 use crate::serve::options::ServeOptions;
 use crate::settings::SetOptions;
@@ -37,6 +38,9 @@ pub enum Command {
     },
     /// Change settings, or list them: what the kernel has as sysctls under net.ipv4.vs
     Set(SetOptions),
+    /// Give packets firewall marks, which services can go by, without netfilter
+    #[command(subcommand)]
+    Mark(MarkCommand),
     /// Keep the configuration
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -7,6 +7,7 @@
 mod adm;
 mod cli;
 mod config;
+mod mark;
 mod names;
 mod place;
 mod realserver;
@@ -44,6 +45,7 @@ fn run(command: cli::Command) -> Result<ExitCode> {
         cli::Command::Adm(words) => Ok(adm::command(words)),
         cli::Command::Status { json } => status::main(json),
         cli::Command::Set(options) => settings::main(&options),
+        cli::Command::Mark(command) => mark::main(command),
         cli::Command::Config(command) => config::main(&command),
         cli::Command::Realserver(options) => realserver::main(&options),
         cli::Command::Lab(command) => Ok(lab::cli::main(command)?),

@@ -1,14 +1,16 @@
-//! The configuration as a file: what `ipvsadm-save` prints, and beside it lines of `xvs set`.
+//! The configuration as a file: what `ipvsadm-save` prints, and beside it lines of `xvs set` and `xvs mark
+//! add`.
 
 use std::fmt::Write as _;
 use std::io::{self, Cursor};
 
 use adm::{Director as _, DirectorError, Program, Streams};
 use anyhow::{Result, bail};
-use model::{SettingRequest, SettingStatus};
+use model::{MarkChange, MarkRule, SettingRequest, SettingStatus};
 use thiserror::Error;
 
 use crate::cli::{self, Command};
+use crate::mark::MarkCommand;
 use crate::names::SystemNames;
 use crate::settings;
 
@@ -16,6 +18,7 @@ use crate::settings;
 #[derive(Debug, Default)]
 pub struct Rules {
     settings: Vec<SettingRequest>,
+    marks: Vec<MarkRule>,
     /// Lines for `ipvsadm-restore`.
     services: String,
 }
@@ -55,8 +58,12 @@ impl Rules {
                 self.settings.extend(options.settings);
                 Ok(())
             }
+            Ok(Command::Mark(MarkCommand::Add(options))) if options.at.is_none() => {
+                self.marks.push(options.rule());
+                Ok(())
+            }
             Ok(_) => Err(format!(
-                "`{line}' configures nothing\nhint: `xvs set NAME=VALUE' does"
+                "`{line}' configures nothing\nhint: `xvs set NAME=VALUE' and `xvs mark add' without --at do"
             )),
             Err(error) => Err(error.to_string().trim_end().to_owned()),
         }
@@ -80,12 +87,15 @@ impl Rules {
                 let _ = writeln!(text, "xvs set {name}={value}");
             }
         }
+        for rule in director.marks()?.iter() {
+            let _ = writeln!(text, "xvs mark add {rule}");
+        }
         let (services, timeouts) = (director.services()?, director.timeouts()?);
         Ok(text + &adm::save_everything(&services, &timeouts))
     }
 
     /// Makes a director be as the configuration says, in place of what it was. Settings are
-    /// changed first, all or none of them.
+    /// changed first, then rules for marks; all or none of either.
     ///
     /// # Errors
     /// When a part is refused, with what was said about it.
@@ -93,6 +103,9 @@ impl Rules {
         let now = director.settings().map_err(settings::explained)?;
         let requests = settings::only(&self.settings, &now);
         director.set(&requests).map_err(settings::explained)?;
+        let rules = self.marks;
+        let replaced = director.mark(&MarkChange::Replace { rules });
+        replaced.map_err(settings::explained)?;
         let mut errors = Vec::new();
         let (mut input, mut output) = (Cursor::new(self.services), io::sink());
         let streams = Streams {
@@ -122,10 +135,11 @@ mod tests {
     #[test]
     fn own_lines_are_told_from_those_for_ipvsadm() {
         let text = "xvs set drop_entry=3 sloppy_tcp=1\n--set 900 120 300\n-A -t 192.0.2.1:80\n\
-            xvs set pmtu_disc=0\n";
+            xvs set pmtu_disc=0\nxvs mark add --mark 7 --to 192.0.2.0/24\n";
         let rules = Rules::read(text).unwrap();
         let names: Vec<&str> = rules.settings.iter().map(|s| s.name.as_str()).collect();
         assert_eq!(names, ["drop_entry", "sloppy_tcp", "pmtu_disc"]);
+        assert_eq!(rules.marks[0].to_string(), "--mark 7 --to 192.0.2.0/24");
         assert_eq!(rules.services, "--set 900 120 300\n-A -t 192.0.2.1:80\n");
     }
 
@@ -134,6 +148,9 @@ mod tests {
         for (line, what) in [
             ("xvs set", "configures nothing"),
             ("xvs status", "configures nothing"),
+            ("xvs mark del --all", "configures nothing"),
+            ("xvs mark add --mark 1 --at 1", "configures nothing"),
+            ("xvs mark add --mark 1 --port x", "8000-8080"),
             ("xvs set drop_entry", "NAME=VALUE"),
             ("xvs sett drop_entry=1", "unrecognized subcommand"),
         ] {

@@ -5,6 +5,7 @@ mod hook;
 mod kernel_ipvs;
 mod memory;
 mod metrics;
+mod netfilter;
 mod network;
 mod notify;
 pub mod options;
@@ -74,6 +75,7 @@ async fn serve(options: ServeOptions, place: Place) -> Result<()> {
         Err(held) => return Err(held.explained()),
     };
     kernel_ipvs::check()?;
+    tokio::task::spawn_blocking(netfilter::check);
     let options = Arc::new(options);
     let begun = start::begin(&options, place).await?;
     let shared = begun.shared;

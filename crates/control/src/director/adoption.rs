@@ -39,6 +39,7 @@ impl<P: Plane> Director<P> {
             publisher,
             hops,
             adopted,
+            marked: None,
             ..Self::new(plane, sizes)
         };
         director.take_up_hops(network);
@@ -81,6 +82,8 @@ impl<P: Plane> Director<P> {
             udp: Some(saved.timeouts.udp),
         });
         self.take_settings(saved.settings.clone());
+        self.marks = saved.marks.clone();
+        self.follow_marks(network);
         for daemon in &saved.daemons {
             // A daemon that was accepted before is accepted by a state without daemons.
             let _accepted = self.wanted.start_daemon(daemon.clone());

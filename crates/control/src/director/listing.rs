@@ -87,6 +87,7 @@ impl<P: Plane> Director<P> {
             format: Saved::FORMAT,
             timeouts: self.timeouts,
             settings: self.settings.clone(),
+            marks: self.marks.clone(),
             services: services.collect(),
             daemons: self.wanted.daemons().cloned().collect(),
         }

@@ -58,6 +58,7 @@ impl<P: Plane> Director<P> {
             self.forget_cached_hops();
         }
         self.free_hops();
+        self.follow_marks(network);
         self.publisher.localise(
             &self.plane,
             &Around {

@@ -70,6 +70,8 @@ pub struct OwnAddresses {
 pub trait Network {
     /// The way to a destination.
     fn hop_towards(&self, address: IpAddr) -> Hop;
+    /// The index of an interface, by its name.
+    fn ifindex(&self, name: &str) -> Option<u32>;
     /// The source address of packets that this machine itself sends to an address: outer headers
     /// of tunnels. None where there is no route, or no address that may be used.
     fn source_towards(&self, address: IpAddr) -> Option<IpAddr>;

@@ -19,6 +19,7 @@ pub struct Lan {
     pub moved: BTreeSet<IpAddr>,
     pub routes: BTreeMap<Prefix, Way>,
     pub neighbours: BTreeSet<IpAddr>,
+    pub interfaces: BTreeMap<String, u32>,
 }
 
 pub const IFINDEX: u32 = 7;
@@ -38,6 +39,10 @@ impl Network for Lan {
             destination_mac: [vendor, 0, a, b, c, d],
             source_mac: [2, 0, 0, 0, 0, 1],
         }
+    }
+
+    fn ifindex(&self, name: &str) -> Option<u32> {
+        self.interfaces.get(name).copied()
     }
 
     fn source_towards(&self, address: IpAddr) -> Option<IpAddr> {

@@ -66,6 +66,10 @@ impl Network for Lan {
         }
     }
 
+    fn ifindex(&self, _name: &str) -> Option<u32> {
+        None
+    }
+
     fn source_towards(&self, _address: IpAddr) -> Option<IpAddr> {
         Some(VIRTUAL.into())
     }

@@ -3,12 +3,14 @@
 use abi::Outcome;
 use control::{CommandError, Plane as _, connections};
 use model::{
-    Command, ConnectionEntry, DirectorInfo, Refusal, ServiceKey, ServiceStatus, SettingRequest,
-    SettingStatus, SyncDaemon, SyncDaemonRequest, SyncRole, TimeoutChange, Timeouts,
+    Command, ConnectionEntry, DirectorInfo, MarkChange, MarkRules, Refusal, ServiceKey,
+    ServiceStatus, SettingRequest, SettingStatus, SyncDaemon, SyncDaemonRequest, SyncRole,
+    TimeoutChange, Timeouts,
 };
 use tracing::{info, warn};
 
 use crate::serve::metrics;
+use crate::serve::network::Kernel;
 use crate::serve::shared::{Shared, State};
 
 /// The version of IPVS whose behaviour is offered.
@@ -82,6 +84,38 @@ impl api::Backend for Shared {
             info!(name, value, "a setting changed");
         }
         self.save(&state);
+        Ok(())
+    }
+
+    fn marks(&self) -> MarkRules {
+        self.lock().director.marks().clone()
+    }
+
+    fn mark(&self, change: &MarkChange) -> Result<(), api::Problem> {
+        let mut state = self.lock();
+        let State {
+            director, snapshot, ..
+        } = &mut *state;
+        let marked = director.mark(change, &Kernel(snapshot));
+        marked.map_err(|error| api::Problem::new(error.to_string()))?;
+        info!(
+            rules = director.marks().iter().len(),
+            "the rules for marks changed"
+        );
+        for name in director
+            .marks()
+            .iter()
+            .filter_map(|rule| rule.interface.as_ref())
+        {
+            if snapshot.link_named(name).is_none() {
+                warn!(
+                    name,
+                    "a rule for marks names an interface that is not there yet"
+                );
+            }
+        }
+        self.save(&state);
+        self.tell_changed();
         Ok(())
     }
 

@@ -101,6 +101,10 @@ impl Network for Kernel<'_> {
         hop(&self.0.next_hop(address))
     }
 
+    fn ifindex(&self, name: &str) -> Option<u32> {
+        Some(self.0.link_named(name)?.ifindex)
+    }
+
     fn source_towards(&self, address: IpAddr) -> Option<IpAddr> {
         self.0.source_towards(address)
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use control::nexthops::HopState;
 use control::wanted::{Effect, WantedService};
 use control::{Director, Outcomes, not_built};
-use model::{Command, Forwarding, ServiceKey, TunnelChecksum};
+use model::{Command, Forwarding, Prefix, ServiceKey, TunnelChecksum};
 use net::Snapshot;
 use plane_bpf::Plane;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -60,13 +60,15 @@ pub struct Taken {
 
 impl State {
     /// The addresses that lead to the interfaces to take packets on: virtual services',
-    /// destinations', and that of no host, which stands for the clients behind default routes.
+    /// destinations', those that rules give marks to, and that of no host, which stands for the clients behind default routes.
     pub fn addresses(&self) -> Vec<IpAddr> {
         let publisher = self.director.publisher();
         let known = publisher
             .addresses()
             .chain(publisher.destination_addresses());
-        let known: BTreeSet<IpAddr> = known.collect();
+        let marked = self.director.marks().iter().filter_map(|rule| rule.to);
+        let marked = marked.map(Prefix::address);
+        let known: BTreeSet<IpAddr> = known.chain(marked).collect();
         let unspecified: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
         let clients = unspecified
             .into_iter()
@@ -192,6 +194,12 @@ impl Shared {
             self.save(&state);
         }
         outcomes
+    }
+
+    /// Lets the task that looks after the network look whether it concerns other interfaces now.
+    pub fn tell_changed(&self) {
+        // An error means that the daemon is about to end.
+        let _ended = self.changed.send(oneshot::channel().0);
     }
 
     /// Until the task that looks after the network has taken a change in.

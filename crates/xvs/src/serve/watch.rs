@@ -180,10 +180,10 @@ impl Watch {
     fn wanted(&self, state: &State) -> Vec<Link> {
         let snapshot = &self.snapshot;
         let indices: BTreeSet<u32> = if self.options.interfaces.is_empty() {
-            snapshot
-                .interfaces_towards(&state.addresses())
-                .into_iter()
-                .collect()
+            let marked = state.director.marks().iter();
+            let named = marked.filter_map(|rule| snapshot.link_named(rule.interface.as_ref()?));
+            let towards = snapshot.interfaces_towards(&state.addresses());
+            named.map(|link| link.ifindex).chain(towards).collect()
         } else {
             let named = self.options.interfaces.iter();
             named

@@ -9,6 +9,7 @@ mod balancing;
 mod configuration;
 mod datagrams;
 mod endings;
+mod marks;
 mod methods;
 mod next_hops;
 mod restarts;
