@@ -4,11 +4,23 @@
 //! host is a packet at the XDP or the TC hook, and natively, where it is a buffer of bytes. It
 //! decides everything; hosts only carry out.
 //!
-//! The way of a packet: [`packet`] parses it; [`lookup`] says whether it concerns the director;
-//! [`connection`] finds its connection or [`opening`] makes one, for which [`schedule`] chooses
-//! the destination; [`state`] moves the connection's state and time of death; [`nat`] rewrites;
-//! [`route`] finds the way out. Beside the way: [`fragment`], [`relay`] (ICMP errors of others),
-//! [`answer`] (ICMP errors of our own), [`sweep`].
+//! A packet's way is in stages ([`abi::Stage`]): each is a BPF program of its own, since the
+//! kernel's verifier takes only so much at once, and calls the next one as its last act; natively
+//! they follow each other in a loop. What a stage leaves for the next is in [`abi::Carry`]. IPv4
+//! and IPv6 are one code, over a family.
+//!
+//! ```text
+//!  enter ──known──────────────────────────► onward ──► out, here, or tunnel ──► out
+//!    ├─new──► open ─► persist ─► schedule ─► make ─┘        └─► cut ──► out in fragments
+//!    ├─part─► fragment ──► out, or open
+//!    └─ICMP─► relay ──► translate ──► out              any ──refused──► answer ──► out
+//!  depart (what this machine sends itself): replies of a local real server
+//! ```
+//!
+//! The stages' files have their names, but for `enter`, which is in `process`, and `make`, in
+//! `open`. What they share: `packet` (parsing), `lookup` (is it ours?), `connection`, `state` (the
+//! states and timeouts), `nat` and `tunnel` (rewriting), `route` (the way out), `counters`,
+//! `sweep`.
 //!
 //! No packet makes this code panic or read outside its frame.
 #![no_std]

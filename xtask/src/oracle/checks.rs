@@ -18,8 +18,9 @@ use crate::oracle::machine::{self, Init, Job, Output};
 
 /// What the static program is built for.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
-/// How long a check may take.
-const PATIENCE: Duration = Duration::from_secs(600);
+/// How long a check may take. Where the processor is emulated, the kernel takes minutes to verify the
+/// programs, and some checks load them several times.
+const PATIENCE: Duration = Duration::from_secs(3600);
 /// A line of a check that wants systemd as the machine's first process.
 const BY_SYSTEMD: &str = "# init: systemd";
 
