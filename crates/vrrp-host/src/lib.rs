@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod alarm;
+mod configured;
 mod daemon;
 mod error;
 mod frames;
@@ -20,12 +21,15 @@ mod processes;
 mod reload;
 mod socket;
 mod tracking;
+mod users;
 mod view;
 mod vmac;
 
+pub use configured::Unfit;
 pub use daemon::Daemon;
 pub use error::Error;
 pub use plan::{
     Command, Fifo, Instance, Notify, Plan, RouteKind, SyncGroup, TrackFile, TrackInterface,
     TrackProcess, TrackScript, VirtualAddress, VirtualRoute, Vmac,
 };
+pub use users::NoSuchUser;

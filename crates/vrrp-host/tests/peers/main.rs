@@ -7,6 +7,7 @@ mod beside_keepalived;
 mod failures;
 mod keepalived;
 mod notifications;
+mod one_configuration;
 mod process;
 mod support;
 mod takeover;

@@ -1,0 +1,202 @@
+//! One keepalived.conf for both: what a host looks like to `ip`, and what the pipe says, must be equal.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use config::{Environment, Files};
+use tempfile::TempDir;
+use vrrp::State;
+use vrrp_host::Plan;
+
+use crate::keepalived::Keepalived;
+use crate::support::{Host, Ours, Segment, until};
+
+/// The files of this machine.
+struct Disk;
+
+impl Files for Disk {
+    fn read(&self, path: &Path) -> Result<String, String> {
+        fs::read_to_string(path).map_err(|error| error.to_string())
+    }
+
+    fn matching(&self, _: &Path) -> Vec<PathBuf> {
+        Vec::new()
+    }
+}
+
+/// What ours makes of a configuration.
+fn plan(text: &str) -> Plan {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("keepalived.conf");
+    fs::write(&path, text).unwrap();
+    let environment = Environment {
+        config_id: "test".to_owned(),
+        random_seed: 1,
+    };
+    let reading = config::read(&path, &Disk, &environment).unwrap();
+    assert!(!reading.has_errors(), "{}", reading.rendered(false));
+    Plan::of(&reading.config).unwrap()
+}
+
+fn run(ours: bool, host: &Host, text: &str, meanwhile: impl FnOnce()) {
+    if ours {
+        let ours = Ours::start_plan(host, plan(text));
+        meanwhile();
+        ours.stop();
+    } else {
+        let theirs = Keepalived::start(host, text);
+        meanwhile();
+        theirs.stop();
+    }
+}
+
+/// What `ip` shows of a host, without numbers that differ from host to host.
+fn shown(host: &Host) -> Vec<String> {
+    let addresses = host.ip("-o address show");
+    let routes = host.ip("route show table all") + &host.ip("-6 route show table all");
+    let mut lines: Vec<String> = addresses
+        .lines()
+        .chain(routes.lines())
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .filter(|line| !line.contains("multicast"))
+        .collect();
+    lines.sort();
+    lines
+}
+
+const RICH: &str = "
+global_defs {
+  router_id TEST
+  script_user root
+  vrrp_notify_fifo FIFO
+  vrrp_garp_master_delay 1
+}
+vrrp_sync_group VG_1 {
+  group {
+    OUTER
+    INNER
+  }
+}
+vrrp_script always {
+  script \"/bin/true\"
+  interval 1
+  weight 20
+}
+vrrp_instance OUTER {
+  state BACKUP
+  interface eth0
+  virtual_router_id 51
+  priority 100
+  advert_int 0.1
+  version 3
+  track_interface {
+    eth0
+  }
+  virtual_ipaddress {
+    10.9.0.100/24 dev eth0 label eth0:1
+    10.9.0.101
+    10.8.0.102/24 brd + scope link
+  }
+  virtual_ipaddress_excluded {
+    2001:db8::100/64
+    2001:db8::101
+  }
+  virtual_routes {
+    203.0.113.0/24 via 10.9.0.7 dev eth0
+    198.51.100.0/24 dev eth0 metric 7
+    blackhole 192.0.2.0/24
+  }
+}
+vrrp_instance INNER {
+  interface eth0
+  virtual_router_id 52
+  priority 100
+  advert_int 0.1
+  version 3
+  virtual_ipaddress {
+    fe80::100/64
+    2001:db8::102/64
+  }
+}
+";
+
+#[test]
+fn a_rich_configuration_gives_the_same_addresses_routes_and_words() {
+    let folder = TempDir::new().unwrap();
+    let seen = [true, false].map(|ours| {
+        let segment = Segment::new(1);
+        let host = &segment.hosts[0];
+        let before = shown(host);
+        let (fifo, said) = (
+            folder.path().join(format!("{ours}")),
+            folder.path().join(format!("{ours}.said")),
+        );
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        crate::notifications::listen(&fifo, said.clone());
+        let mut master = Vec::new();
+        let text = RICH.replace("FIFO", &fifo.display().to_string());
+        run(ours, host, &text, || {
+            until("it holds everything", || {
+                host.holds("10.8.0.102") && host.holds("2001:db8::102")
+            });
+            std::thread::sleep(std::time::Duration::from_millis(300));
+            master = shown(host);
+        });
+        assert_eq!(shown(host), before, "all is as before");
+        let mut lines: Vec<String> = fs::read_to_string(said)
+            .unwrap()
+            .lines()
+            .map(str::to_owned)
+            .collect();
+        lines.sort();
+        (master, lines)
+    });
+    assert_eq!(seen[0].0, seen[1].0);
+    assert_eq!(seen[0].1, seen[1].1);
+}
+
+/// As it stands in many an old directory, with the virtual servers left out.
+const OLD: &str = "
+! Configuration File for keepalived
+global_defs {
+   notification_email {
+     root@localhost
+   }
+   notification_email_from keepalived@localhost
+   router_id LVS_DEVEL
+}
+vrrp_instance VI_1 {
+    state MASTER
+    interface eth0
+    virtual_router_id 51
+    priority 100
+    advert_int 1
+    authentication {
+        auth_type PASS
+        auth_pass 1111
+    }
+    virtual_ipaddress {
+        10.9.0.100
+    }
+}
+";
+
+#[test]
+fn two_directors_share_an_old_configuration_one_of_them_keepalived() {
+    let segment = Segment::new(2);
+    let [here, there] = &segment.hosts[..] else {
+        panic!("two hosts")
+    };
+    let ours = Ours::start_plan(here, plan(OLD));
+    ours.until(State::Master);
+    let backup = OLD
+        .replace("state MASTER", "state BACKUP")
+        .replace("priority 100", "priority 90");
+    let theirs = Keepalived::start(there, &backup);
+    std::thread::sleep(std::time::Duration::from_secs(5));
+    assert!(here.holds("10.9.0.100") && !there.holds("10.9.0.100"));
+    ours.stop();
+    until("keepalived took over", || there.holds("10.9.0.100"));
+    assert!(!here.holds("10.9.0.100"));
+    drop(theirs);
+}
