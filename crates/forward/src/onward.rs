@@ -25,6 +25,10 @@ pub(crate) struct Passage<'p, F: Family> {
     pub now: Tick,
 }
 
+/// Marks the handle of a connection that was just made, which other processors may have made too:
+/// it is to be settled. Not at once, as BPF's stack is too small for both.
+pub(crate) const UNSETTLED: u64 = 1 << 63;
+
 /// Leaves a packet to the stage that sends it on, with its connection's handle's number.
 #[inline(always)]
 pub(crate) fn hand_over<'t, F: Family, H: Host<'t>>(
@@ -47,8 +51,13 @@ pub(crate) fn found<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
     packet.check(host)?;
     let ports = packet.ports(host)?;
     let carry = host.carry().ok_or(Reason::TableMissing)?;
+    let mut handle = carry.connection.load();
+    if handle & UNSETTLED != 0 {
+        let own = Handle(handle & !UNSETTLED);
+        handle = F::settle(host.tables(), own, now, host.processor());
+    }
     let found = connections::<F, _>(host.tables(), globals)
-        .at(Handle(carry.connection.load()), now)
+        .at(Handle(handle), now)
         .ok_or(Reason::NoConnection)?;
     let passage = Passage {
         packet: &packet,

@@ -15,7 +15,7 @@ use crate::family::{self, Family, Header as _, V4, V6};
 use crate::fragment;
 use crate::host::{Host, Tables, connections};
 use crate::lookup::{self, TO_SERVICE};
-use crate::onward::hand_over;
+use crate::onward::{UNSETTLED, hand_over};
 use crate::packet::{Fragment, Packet, Ports};
 use crate::persist;
 use crate::state::{after_packet, is_active, is_reusable};
@@ -288,7 +288,8 @@ fn kind(service: &ServiceCell, protocol: u8) -> Kind {
     }
 }
 
-/// Makes the connection's entry and gives its handle's number.
+/// Makes the connection's entry and gives its handle's number, [`UNSETTLED`] where others may have
+/// made the same connection.
 #[inline(always)]
 fn entry<'t, F: Family, H: Host<'t>>(
     host: &H,
@@ -329,7 +330,7 @@ fn entry<'t, F: Family, H: Host<'t>>(
     }
     let active = is_active(new.protocol, first.state());
     counters::connection_made(chosen.cell, chosen.load, active);
-    Ok(F::settle(tables, own, now, processor))
+    Ok(own.0 | UNSETTLED)
 }
 
 #[inline(always)]
