@@ -79,7 +79,7 @@ fn settings_reach_packets_and_outlive_a_daemon() {
     }
 }
 
-/// The kernel counts down from the rate, and drops the first packet that finds the count run out.
+/// Linux 6.1 at `am_droprate=4`: of datagrams from 13 ports it dropped the 1st, 5th, 9th and 13th.
 #[test]
 fn drop_packet_drops_one_of_so_many_that_would_open_a_connection() {
     let mut director = balancing("rr", &[ONE]);
@@ -149,6 +149,7 @@ fn sloppy_tcp_lets_any_segment_but_a_reset_open_a_connection() {
     assert_eq!(client(&director, 40002, Flag::Rst), Reason::NotSyn);
 }
 
+/// Linux 6.1 with `expire_nodest_conn=1`: nothing was listed after `-d`, nor after `-D` or `-C`.
 #[test]
 fn connections_of_removed_destinations_end_where_expire_nodest_conn_says_so() {
     for (value, left) in [(0, vec![40001, 40002]), (1, vec![40001])] {
