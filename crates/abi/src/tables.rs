@@ -696,7 +696,10 @@ pub struct Carry {
     /// Which part of its payload the copy of a packet that is leaving now is to be, in bytes:
     /// offset in the high half, length in the low one; 0 where there is none.
     pub piece: Cell32,
-    reserved: [Cell32; 15],
+    /// Whether the time to live of a packet that is too big counts as taken from before its size was
+    /// looked at: 1 or 0.
+    pub counted_down: Cell32,
+    reserved: [Cell32; 14],
 }
 
 /// A fragmented datagram: the key of the fragments' map.

@@ -51,19 +51,23 @@ pub(crate) fn answer<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> 
         0 => F::icmp_error_for(reason),
         icmp => ((icmp >> 8) as u8, icmp as u8),
     };
-    let mtu = if F::is_too_big(kind, code) {
-        carry.mtu.load()
+    let size = if F::is_too_big(kind, code) {
+        (carry.mtu.load(), carry.counted_down.load() != 0)
     } else {
-        0
+        (0, false)
     };
-    Ok(match error::<F, H>(host, (kind, code), mtu) {
+    Ok(match error::<F, H>(host, (kind, code), size) {
         Some(()) => Verdict::send_for(reason),
         None => Verdict::stay_for(reason),
     })
 }
 
 #[inline(always)]
-fn error<'t, F: Family, H: Host<'t>>(host: &mut H, (kind, code): (u8, u8), mtu: u32) -> Option<()> {
+fn error<'t, F: Family, H: Host<'t>>(
+    host: &mut H,
+    (kind, code): (u8, u8),
+    (mtu, counted_down): (u32, bool),
+) -> Option<()> {
     let mut packet = Packet::<F>::read(host).ok()?;
     // What a router complains of may be cut off.
     let available = host.frame_length().wrapping_sub(packet.l3());
@@ -97,8 +101,12 @@ fn error<'t, F: Family, H: Host<'t>>(host: &mut H, (kind, code): (u8, u8), mtu: 
         most
     };
     let l3 = packet.l3();
+    if counted_down {
+        F::count_down(host, l3, &packet.ip)?;
+    }
     host.embed(l3, room, kept)?;
-    F::write_icmp_header(host, l3, icmp::HEADER + kept, (from, to))?;
+    let size = (icmp::HEADER + kept, packet.ip.tos());
+    F::write_icmp_header(host, l3, size, (from, to))?;
     // Unused in all errors but those about size (RFC 792, RFC 1191, RFC 4443).
     let mtu = mtu.to_be_bytes();
     let message = [kind, code, 0, 0, mtu[0], mtu[1], mtu[2], mtu[3]];

@@ -140,11 +140,12 @@ pub(crate) trait Family: Copy + 'static {
     const MAX_ERROR: u32;
     /// Whether ICMP's checksum covers a pseudo-header.
     const ICMP_HAS_PSEUDO_HEADER: bool;
-    /// Writes the header of an ICMP error of the director's own, `length` bytes behind it, to `l3`.
+    /// Writes the header of an ICMP error of the director's own to `l3`. `size`: the bytes behind
+    /// it, and the type of service of the packet that it is about.
     fn write_icmp_header<'t, H: Host<'t>>(
         host: &mut H,
         l3: u32,
-        length: u32,
+        size: (u32, u8),
         ends: (Self::Address, Self::Address),
     ) -> Option<()>;
     /// The pseudo-header's sum of such a message.

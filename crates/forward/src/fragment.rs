@@ -147,7 +147,7 @@ fn follow<'t, F: Family, H: Host<'t>>(
     } else {
         0
     };
-    let obstacle = route::obstacle(host, packet, &way, overhead);
+    let obstacle = route::obstacle(host, packet, &way, (direction, overhead));
     if let Some(reason) = obstacle
         && (F::IS_V6 || reason != Reason::CannotFragment)
     {

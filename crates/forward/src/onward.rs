@@ -206,7 +206,12 @@ fn note<'t, F: Family, H: Host<'t>>(
     chosen: &Chosen<'t>,
     (way, overhead): (&Way<'t>, u32),
 ) -> Step<u32> {
-    let obstacle = route::obstacle(host, passage.packet, way, overhead);
+    let obstacle = route::obstacle(
+        host,
+        passage.packet,
+        way,
+        (passage.role.direction, overhead),
+    );
     if obstacle.is_some() && !H::COMPLETE {
         return Err(Reason::ToStack);
     }

@@ -103,6 +103,7 @@ fn hand_over<'t, F: Family, H: Host<'t>>(
     let carry = host.carry().ok_or(Reason::TableMissing)?;
     let is_same_family = complaint.is_v6 == F::IS_V6;
     carry.mtu.store(complaint.mtu);
+    carry.counted_down.store(0);
     carry.reason.store(if complaint.is_too_big {
         Reason::TooBig as u32
     } else {

@@ -169,7 +169,7 @@ pub(crate) fn translate<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdic
         Direction::ToServer => route::by_index(tables, chosen.cell.next_hop.load()),
         Direction::ToClient => route::to_client::<F, H>(host, globals, slot),
     };
-    if let Some(reason) = route::obstacle(host, packet, &way, overhead) {
+    if let Some(reason) = route::obstacle(host, packet, &way, (direction, overhead)) {
         return Err(reason);
     }
     counters::packet(host, globals, &chosen, packet, direction);

@@ -1,7 +1,7 @@
 //! The way out.
 
 use abi::{Address, Globals, NeighbourKey, NextHopCell, Reason, hop_state};
-use conntable::Slot as _;
+use conntable::{Direction, Slot as _};
 use wire::ethernet;
 
 use crate::family::{Family, Header as _};
@@ -154,13 +154,14 @@ pub fn seek<'t, T: Tables<'t>>(tables: T, address: Address, is_v6: bool, process
 }
 
 /// What keeps a packet from going a way, if anything does. `overhead` bytes will be put before it.
-/// Where it is too large, what would have fitted is left for the answer.
+/// Where it is too large, what would have fitted is left for the answer, and whether the answer
+/// quotes it as it goes on: IPVS counts a client's packet down before it looks at the size.
 #[inline(always)]
 pub(crate) fn obstacle<'t, F: Family, H: Host<'t>>(
     host: &mut H,
     packet: &Packet<F>,
     way: &Way<'t>,
-    overhead: u32,
+    (direction, overhead): (Direction, u32),
 ) -> Option<Reason> {
     if packet.ip.ttl() <= 1 {
         return Some(Reason::TimeToLive);
@@ -180,7 +181,9 @@ pub(crate) fn obstacle<'t, F: Family, H: Host<'t>>(
         return None;
     }
     if let Some(carry) = host.carry() {
+        let is_client_s = direction == Direction::ToServer;
         carry.mtu.store(mtu);
+        carry.counted_down.store(is_client_s as u32);
     }
     Some(if packet.ip.dont_fragment() {
         Reason::TooBig

@@ -19,6 +19,9 @@ pub(crate) struct V4;
 
 /// Precedence of ICMP errors: internetwork control (RFC 1812, section 4.3.2.5).
 const ICMP_TOS: u8 = 0xc0;
+/// What else of the type of service it takes from the packet that it is about (RFC 1349; linux/ip.h,
+/// `IPTOS_TOS_MASK`).
+const TOS_MASK: u8 = 0x1e;
 const ICMP_TTL: u8 = 64;
 
 impl Header for ipv4::Header {
@@ -228,14 +231,14 @@ impl Family for V4 {
     fn write_icmp_header<'t, H: Host<'t>>(
         host: &mut H,
         l3: u32,
-        length: u32,
+        (length, tos): (u32, u8),
         (from, to): (u32, u32),
     ) -> Option<()> {
         let identification = host.tables().runtime()?.identification.fetch_add(1) as u16;
         let total = (ipv4::HEADER + length) as u16;
         let protocol = ipv4::ICMP;
         let header = ipv4::Header::new(
-            ICMP_TOS,
+            ICMP_TOS | tos & TOS_MASK,
             total,
             identification,
             ICMP_TTL,

@@ -259,7 +259,7 @@ impl Family for V6 {
     fn write_icmp_header<'t, H: Host<'t>>(
         host: &mut H,
         l3: u32,
-        length: u32,
+        (length, _): (u32, u8),
         (from, to): (Address, Address),
     ) -> Option<()> {
         let length = length as u16;

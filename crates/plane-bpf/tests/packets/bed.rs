@@ -7,6 +7,7 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use abi::{Outcome, REASONS, Reason};
 use control::interfaces::Interface;
+use control::nexthops::Network;
 use control::{Director, Sizes};
 use forward::Action;
 use model::Command;
@@ -14,7 +15,7 @@ use plane_bpf::{Hook, Plane, Ran};
 use plane_user::{Frame, Memory};
 
 use crate::frames::without_tag;
-use crate::lan::{IFINDEX, Lan, OWN_MAC, VIRTUAL, services};
+use crate::lan::{IFINDEX, Lan};
 
 const SEED: u32 = 42;
 /// ICMP errors a second, and at once.
@@ -93,9 +94,18 @@ impl Hooks for Plane {
     }
 }
 
-struct World<P> {
+/// Where the directors stand: the network that they believe in. Clones share what changes.
+pub trait Site: Network + Clone + Send + 'static {
+    /// What they are told at first.
+    fn commands(&self) -> Vec<Command>;
+    /// The interface that every frame comes in by.
+    fn interface(&self) -> Interface;
+}
+
+struct World<P, S> {
     name: &'static str,
     director: Director<P>,
+    site: S,
     xdp_first: bool,
 }
 
@@ -104,6 +114,8 @@ trait Side {
     fn name(&self) -> &'static str;
     fn send(&self, frame: &[u8]) -> Option<Seen>;
     fn apply(&mut self, commands: &[Command]);
+    /// Takes in what has changed in the network.
+    fn follow(&mut self);
     fn view(&self) -> abi::View<'_>;
     /// Frees what has died.
     fn sweep(&self);
@@ -111,33 +123,26 @@ trait Side {
     fn state(&self, port: u16) -> String;
 }
 
-impl<P: Hooks> World<P> {
-    fn new(name: &'static str, plane: P, sizes: Sizes, xdp_first: bool) -> Self {
+impl<P: Hooks, S: Site> World<P, S> {
+    fn new(name: &'static str, plane: P, sizes: Sizes, site: &S) -> Self {
         plane.view().globals.hash_seed.store(SEED);
         let mut director = Director::new(plane, sizes);
-        for outcome in director.apply(&services(), &Lan) {
+        for outcome in director.apply(&site.commands(), site) {
             outcome.unwrap();
         }
-        director.follow(&Lan).unwrap();
         // Time stands still on the heap, and goes on in the kernel.
         let globals = director.plane().view().globals;
         globals.icmp_burst.store(UNLIMITED);
         globals.icmp_per_second.store(UNLIMITED);
-        let interface = Interface {
-            ifindex: IFINDEX,
-            xdp: xdp_first,
-            mac: Some(OWN_MAC),
-            address: Some(VIRTUAL.into()),
-            address_v6: None,
-            mtu: 1500,
-        };
-        let left_out = control::interfaces::publish(&director.plane().view(), &[interface]);
-        assert_eq!(left_out, 0);
-        Self {
+        let xdp_first = name.contains("XDP");
+        let mut world = Self {
             name,
             director,
+            site: site.clone(),
             xdp_first,
-        }
+        };
+        world.follow();
+        world
     }
 
     fn counters(&self) -> [u64; REASONS] {
@@ -185,7 +190,7 @@ fn is_verdict(reason: Reason) -> bool {
     reason.outcome() != Outcome::Note
 }
 
-impl<P: Hooks> Side for World<P> {
+impl<P: Hooks, S: Site> Side for World<P, S> {
     fn name(&self) -> &'static str {
         self.name
     }
@@ -229,9 +234,19 @@ impl<P: Hooks> Side for World<P> {
     }
 
     fn apply(&mut self, commands: &[Command]) {
-        for outcome in self.director.apply(commands, &Lan) {
+        for outcome in self.director.apply(commands, &self.site) {
             outcome.unwrap();
         }
+    }
+
+    fn follow(&mut self) {
+        self.director.follow(&self.site).unwrap();
+        let interface = Interface {
+            xdp: self.xdp_first,
+            ..self.site.interface()
+        };
+        let left_out = control::interfaces::publish(&self.view(), &[interface]);
+        assert_eq!(left_out, 0);
     }
 
     fn view(&self) -> abi::View<'_> {
@@ -256,7 +271,7 @@ pub struct Bed {
     sides: Vec<Box<dyn Side + Send>>,
 }
 
-fn kernel(name: &'static str, sizes: Sizes, xdp_first: bool) -> World<Plane> {
+fn kernel<S: Site>(name: &'static str, sizes: Sizes, site: &S) -> World<Plane, S> {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::SeqCst);
     // A name by which the tests of the kernel's side find what a killed run left.
@@ -266,13 +281,13 @@ fn kernel(name: &'static str, sizes: Sizes, xdp_first: bool) -> World<Plane> {
     // It lives on by what this process holds of it, and ends with it, however that ends.
     plane_bpf::remove(&state).expect("what was just pinned can be removed");
     fs::remove_dir(root).expect("the file system of the pins was all that was in it");
-    World::new(name, plane, sizes, xdp_first)
+    World::new(name, plane, sizes, site)
 }
 
-fn native(name: &'static str, sizes: Sizes, xdp_first: bool) -> World<Memory> {
+fn native<S: Site>(name: &'static str, sizes: Sizes, site: &S) -> World<Memory, S> {
     let memory = Memory::new(&sizes, SEED);
     memory.set_tick(1_000_000);
-    World::new(name, memory, sizes, xdp_first)
+    World::new(name, memory, sizes, site)
 }
 
 impl Bed {
@@ -304,13 +319,18 @@ impl Bed {
 
     /// All four, with tables as small as they get.
     pub fn new() -> Self {
+        Self::at(&Lan)
+    }
+
+    /// All four, somewhere else.
+    pub fn at<S: Site>(site: &S) -> Self {
         let sizes = Self::sizes();
         Self {
             sides: vec![
-                Box::new(native("native TC", sizes, false)),
-                Box::new(native("native XDP", sizes, true)),
-                Box::new(kernel("TC in the kernel", sizes, false)),
-                Box::new(kernel("XDP in the kernel", sizes, true)),
+                Box::new(native("native TC", sizes, site)),
+                Box::new(native("native XDP", sizes, site)),
+                Box::new(kernel("TC in the kernel", sizes, site)),
+                Box::new(kernel("XDP in the kernel", sizes, site)),
             ],
         }
     }
@@ -320,8 +340,8 @@ impl Bed {
         let sizes = Self::sizes();
         Self {
             sides: vec![
-                Box::new(native("native TC", sizes, false)),
-                Box::new(native("native XDP", sizes, true)),
+                Box::new(native("native TC", sizes, &Lan)),
+                Box::new(native("native XDP", sizes, &Lan)),
             ],
         }
     }
@@ -372,6 +392,11 @@ impl Bed {
     /// Carries out commands everywhere.
     pub fn apply(&mut self, commands: &[Command]) {
         self.sides.iter_mut().for_each(|side| side.apply(commands));
+    }
+
+    /// Takes in everywhere what has changed in the network.
+    pub fn follow(&mut self) {
+        self.sides.iter_mut().for_each(|side| side.follow());
     }
 
     /// Changes tables everywhere.

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use control::interfaces::Interface;
 use control::nexthops::{Hop, HopState, Neighbour, Network, OwnAddresses, Prefix, Way};
 use model::{Command, Destination, Forwarding, ServiceRequest};
+
+use crate::bed::Site;
 
 /// The loopback interface, by which frames that are run by hand come in.
 pub const IFINDEX: u32 = 1;
@@ -43,7 +46,25 @@ pub const fn mac_of(address: [u8; 4]) -> [u8; 6] {
     [2, 0, a, b, c, d]
 }
 
+#[derive(Clone, Copy)]
 pub struct Lan;
+
+impl Site for Lan {
+    fn commands(&self) -> Vec<Command> {
+        services()
+    }
+
+    fn interface(&self) -> Interface {
+        Interface {
+            ifindex: IFINDEX,
+            xdp: false,
+            mac: Some(OWN_MAC),
+            address: Some(VIRTUAL.into()),
+            address_v6: None,
+            mtu: 1500,
+        }
+    }
+}
 
 impl Network for Lan {
     fn hop_towards(&self, address: IpAddr) -> Hop {
