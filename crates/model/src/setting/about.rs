@@ -178,7 +178,7 @@ const fn others(setting: Setting) -> (Takes, &'static str) {
             fixed(
                 "0",
                 "packets are forwarded before netfilter's connection tracking could see them",
-                "write rules for the real servers' replies or for virtual addresses where the packets do pass",
+                "filter on the real servers, or on the routers before the director",
             ),
             "1: netfilter tracks the connections too",
         ),
