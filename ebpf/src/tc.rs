@@ -358,7 +358,7 @@ impl Host<'static> for Packet {
         (refused == 0).then_some(())
     }
     #[inline(always)]
-    fn strip(&mut self, offset: u32, length: u32) -> Option<()> {
+    fn strip(&mut self, _offset: u32, length: u32) -> Option<()> {
         let skb = self.context.skb.skb;
         // SAFETY: the context is the one that the kernel gave; lengths are checked by the helper.
         if unsafe { bpf_skb_adjust_room(skb, -(length as i32), BPF_ADJ_ROOM_MAC, 0) } != 0 {
