@@ -7,6 +7,7 @@
 #![feature(asm_experimental_arch)]
 
 mod clock;
+mod connect;
 mod frame;
 mod maps;
 mod tc;

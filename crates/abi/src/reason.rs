@@ -109,6 +109,7 @@ reasons! {
     SecondBucket = 52, "second_bucket", Note, "A connection went to its second bucket, as the first was full.";
     Expired = 53, "expired", Note, "A connection was removed at the end of its time.";
     LostRace = 54, "lost_race", Note, "Two processors made the same connection at once; one gave way.";
+    ConnectedFromHere = 55, "connected_from_here", Note, "A client on the director itself was connected to a real server of the virtual service that it asked for.";
 }
 
 #[cfg(test)]

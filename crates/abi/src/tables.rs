@@ -95,7 +95,9 @@ pub struct Globals {
     /// IPVS's lblcr_expiration in ticks: after so long an unchanged set loses its most loaded
     /// destination.
     pub lblcr_expiration: Cell32,
-    reserved: [Cell32; 2],
+    /// Cookie of the network namespace that the tables are for, low half first: programs for sockets
+    /// see those of all namespaces.
+    pub namespace: [Cell32; 2],
     /// Timeouts in ticks by [`timeout_index`].
     pub timeouts: Timeouts,
 }

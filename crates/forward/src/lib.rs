@@ -28,6 +28,7 @@
 
 mod answer;
 mod classify;
+pub mod connect;
 mod connection;
 mod counters;
 mod cut;

@@ -84,7 +84,7 @@ pub(crate) fn refused<'t, H: Host<'t>>(host: &H, verdict: Verdict) -> Verdict {
 /// Asks a service's scheduler: a destination's number, or [`NONE`] where nobody may take a
 /// connection. `service` is the index of the service's cell.
 #[inline(always)]
-fn pick<'t, T: Tables<'t>>(tables: T, index: u32, processor: u32) -> u32 {
+pub(crate) fn pick<'t, T: Tables<'t>>(tables: T, index: u32, processor: u32) -> u32 {
     const SEQUENCE: u32 = Scheduling::Sequence as u32;
     const LOTTERY: u32 = Scheduling::Lottery as u32;
     const DESTINATION_HASH: u32 = Scheduling::DestinationHash as u32;

@@ -12,6 +12,7 @@ use crate::filter;
 use crate::links::Link;
 use crate::object::{Program, Programs};
 use crate::pins::Pins;
+use crate::sockets;
 use crate::sys::Place;
 
 /// Where packets are taken.
@@ -106,6 +107,7 @@ pub fn detach_all(pins: &Pins) -> Result<(), Error> {
     for link in Link::all(pins) {
         link.remove(pins)?;
     }
+    sockets::detach(pins)?;
     filter::detach_all(pins)
 }
 
@@ -154,7 +156,7 @@ pub fn renew(pins: &Pins, programs: &Programs) -> Result<(), Error> {
     for ifindex in filter::interfaces(pins) {
         filter::attach(pins, programs, ifindex)?;
     }
-    Ok(())
+    sockets::renew(pins, programs)
 }
 
 /// The error when the kernel refuses something on an interface.

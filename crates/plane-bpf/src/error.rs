@@ -133,6 +133,11 @@ pub enum Error {
         /// What the kernel said.
         cause: io::Error,
     },
+    /// Sockets do not meet the programs.
+    #[error(
+        "clients on this machine itself cannot reach its virtual services: the kernel's control groups take no program: {0}"
+    )]
+    Sockets(io::Error),
     /// An interface does not take the program.
     #[error("interface {interface}: {refusal}")]
     Attach {

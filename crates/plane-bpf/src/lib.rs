@@ -52,6 +52,7 @@ mod plane;
 mod probe;
 mod readers;
 mod run;
+mod sockets;
 mod stale;
 mod sys;
 mod table;

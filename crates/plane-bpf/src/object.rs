@@ -9,21 +9,23 @@ use std::thread;
 
 use abi::Stage;
 use aya::maps::{Map, MapData, ProgramArray};
-use aya::programs::{ProgramError, SchedClassifier, Xdp};
+use aya::programs::{CgroupSockAddr, ProgramError, SchedClassifier, Xdp};
 use aya::{Ebpf, EbpfLoader};
-use aya_obj::programs::XdpAttachType;
+use aya_obj::programs::{CgroupSockAddrAttachType, XdpAttachType};
 use control::Sizes;
 
 use crate::error::Error;
 use crate::pins::Pins;
-use crate::sys::Place;
+use crate::sys::{Place, SocketPlace};
 
 const INGRESS: &str = "xvs_ingress";
 const EGRESS: &str = "xvs_egress";
 const XDP: &str = "xvs_xdp";
 const CLOCK: &str = "xvs_clock";
+const CONNECT4: &str = "xvs_connect4";
+const CONNECT6: &str = "xvs_connect6";
 /// What is attached, or run by hand: these programs are pinned.
-const PROGRAMS: [&str; 4] = [INGRESS, EGRESS, XDP, CLOCK];
+const PROGRAMS: [&str; 6] = [INGRESS, EGRESS, XDP, CLOCK, CONNECT4, CONNECT6];
 
 /// The stages behind an entry point: the map that holds their programs, what the programs' names
 /// begin with, and which stages there are.
@@ -109,6 +111,8 @@ pub struct Programs {
     egress: SchedClassifier,
     xdp: Xdp,
     clock: Xdp,
+    connect4: CgroupSockAddr,
+    connect6: CgroupSockAddr,
     ids: Ids,
     /// The stages' arrays: the kernel empties one that no process and no pin refers to.
     _stages: Vec<MapData>,
@@ -166,6 +170,12 @@ impl Programs {
         let tc = |name| SchedClassifier::from_pin(pins.path(pin(name))).map_err(failed(name));
         let (ingress, egress) = (tc(INGRESS)?, tc(EGRESS)?);
         let (xdp, clock) = (xdp(XDP)?, xdp(CLOCK)?);
+        let socket = |name, kind| {
+            let found = CgroupSockAddr::from_pin(pins.path(pin(name)), kind);
+            found.map_err(failed(name))
+        };
+        let connect4 = socket(CONNECT4, CgroupSockAddrAttachType::Connect4)?;
+        let connect6 = socket(CONNECT6, CgroupSockAddrAttachType::Connect6)?;
         let stages = STAGES.iter().map(|stages| map(pins, stages.map));
         let ids = Ids {
             ingress: ingress.info().map_err(failed(INGRESS))?.id(),
@@ -177,6 +187,8 @@ impl Programs {
             egress,
             xdp,
             clock,
+            connect4,
+            connect6,
             ids,
             _stages: stages.collect::<Result<_, _>>()?,
         })
@@ -200,6 +212,15 @@ impl Programs {
     /// Reads the kernel's tick.
     pub fn clock(&self) -> &Xdp {
         &self.clock
+    }
+
+    /// The program that sockets meet at a place.
+    pub fn for_sockets(&self, place: SocketPlace) -> BorrowedFd<'_> {
+        let file = match place {
+            SocketPlace::Connect4 => self.connect4.fd(),
+            SocketPlace::Connect6 => self.connect6.fd(),
+        };
+        file.expect(OPEN).as_fd()
     }
 
     /// The program for a place, to attach it there.
@@ -321,6 +342,7 @@ fn load_program(program: &mut aya::programs::Program) -> Result<(), ProgramError
     match program {
         aya::programs::Program::Xdp(program) => program.load(),
         aya::programs::Program::SchedClassifier(program) => program.load(),
+        aya::programs::Program::CgroupSockAddr(program) => program.load(),
         _ => Err(ProgramError::UnexpectedProgramType),
     }
 }

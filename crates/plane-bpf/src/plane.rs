@@ -17,6 +17,7 @@ use crate::pins::Pins;
 use crate::probe;
 use crate::readers::Readers;
 use crate::run::{self, Hook, Ran};
+use crate::sockets;
 use crate::tables::{self, Tables};
 
 /// ICMP errors a second, and at once: the kernel's `icmp_msgs_per_sec` and `icmp_msgs_burst`.
@@ -156,6 +157,19 @@ impl Plane {
     /// As for [`Self::attach`].
     pub fn attach_by(&self, ifindex: u32, mode: Mode, means: TcMeans) -> Result<(), Error> {
         attach::attach(&self.pins, &self.programs, ifindex, mode, means)
+    }
+
+    /// Lets clients on the director itself reach its virtual services: programs that this network
+    /// namespace's sockets meet when they connect.
+    ///
+    /// # Errors
+    /// When the kernel refuses: it has no control groups of version 2.
+    pub fn attach_clients(&self) -> Result<(), Error> {
+        let cookie = crate::netns_cookie()?;
+        let namespace = &self.tables.view().globals.namespace;
+        namespace[0].store(cookie as u32);
+        namespace[1].store((cookie >> 32) as u32);
+        sockets::attach(&self.pins, &self.programs)
     }
 
     /// Leaves an interface. One that is gone is left already.

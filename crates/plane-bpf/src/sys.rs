@@ -19,6 +19,8 @@ const BPF_LINK_DETACH: libc::c_int = 34;
 const BPF_MAP_TYPE_ARRAY: u32 = 2;
 const BPF_MAP_TYPE_ARRAY_OF_MAPS: u32 = 12;
 
+const BPF_CGROUP_INET4_CONNECT: u32 = 10;
+const BPF_CGROUP_INET6_CONNECT: u32 = 11;
 const BPF_XDP: u32 = 37;
 const BPF_TCX_INGRESS: u32 = 46;
 const BPF_TCX_EGRESS: u32 = 47;
@@ -40,6 +42,15 @@ pub enum Place {
     TcIngress,
     /// TC's egress, after other programs there.
     TcEgress,
+}
+
+/// Where a program meets sockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SocketPlace {
+    /// IPv4 sockets about to connect.
+    Connect4,
+    /// IPv6 sockets about to connect.
+    Connect6,
 }
 
 /// What the kernel says about a link: the beginning of its `struct bpf_link_info`.
@@ -79,6 +90,59 @@ pub fn create_link(program: BorrowedFd<'_>, ifindex: u32, place: Place) -> io::R
     };
     // SAFETY: numbers only.
     unsafe { call_for_file(BPF_LINK_CREATE, &mut attributes) }
+}
+
+/// Attaches a program to all sockets of this machine's control groups, as far as this process sees
+/// them, for as long as the link is pinned or open.
+pub fn create_socket_link(program: BorrowedFd<'_>, place: SocketPlace) -> io::Result<OwnedFd> {
+    #[repr(C)]
+    struct Attributes {
+        program: i32,
+        cgroup: i32,
+        attach_type: u32,
+        flags: u32,
+    }
+    let cgroup = root_cgroup()?;
+    let mut attributes = Attributes {
+        program: program.as_raw_fd(),
+        cgroup: cgroup.as_raw_fd(),
+        attach_type: match place {
+            SocketPlace::Connect4 => BPF_CGROUP_INET4_CONNECT,
+            SocketPlace::Connect6 => BPF_CGROUP_INET6_CONNECT,
+        },
+        flags: 0,
+    };
+    // SAFETY: numbers only.
+    unsafe { call_for_file(BPF_LINK_CREATE, &mut attributes) }
+}
+
+/// The root of the control groups (version 2), wherever it is mounted, or nowhere.
+fn root_cgroup() -> io::Result<OwnedFd> {
+    const FSCONFIG_CMD_CREATE: libc::c_uint = 6;
+    let none: *const libc::c_char = std::ptr::null();
+    // SAFETY: the string has a zero at its end and outlives the call; the other calls take numbers and
+    // null pointers. Each descriptor was just made for us.
+    unsafe {
+        let context = file(libc::syscall(libc::SYS_fsopen, c"cgroup2".as_ptr(), 0))?;
+        let (number, command) = (context.as_raw_fd(), FSCONFIG_CMD_CREATE);
+        let made = libc::syscall(libc::SYS_fsconfig, number, command, none, none, 0);
+        if made < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        file(libc::syscall(libc::SYS_fsmount, number, 0, 0))
+    }
+}
+
+/// The file that a system call returns, or its error.
+///
+/// # Safety
+/// What it returns, if it is no error, is a descriptor that nobody else owns.
+unsafe fn file(returned: libc::c_long) -> io::Result<OwnedFd> {
+    match returned {
+        // SAFETY: the caller answers for it.
+        0.. => Ok(unsafe { OwnedFd::from_raw_fd(returned as i32) }),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// Puts another program in a link's program's place; no packet passes between the two.

@@ -42,6 +42,9 @@ pub async fn begin(options: &Arc<ServeOptions>, place: Place) -> Result<Begun> {
     shared.save(&shared.lock());
     let mut watch = Watch::new(shared.clone(), options.clone(), snapshot, changes, requests)?;
     watch.begin().await;
+    if let Err(error) = shared.lock().director.plane().attach_clients() {
+        warn!("{error}");
+    }
     Ok(Begun {
         shared,
         watch,

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod balancing;
+mod clients;
 mod configuration;
 mod datagrams;
 mod endings;

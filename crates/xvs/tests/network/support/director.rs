@@ -4,17 +4,20 @@ use std::fs::File;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
+use super::eventually;
 use super::namespace::Namespace;
 use super::network::{Hook, Network};
 use super::process::{Process, Said, said};
-use super::{SOON, eventually};
 
 /// The program.
 pub const XVS: &str = env!("CARGO_BIN_EXE_xvs");
+/// How long a start may take: on a busy machine the kernel's verifier takes its time.
+const READY: Duration = Duration::from_secs(90);
 /// What the program is called as, too.
 const PROGRAMS: [&str; 4] = ["xvs", "ipvsadm", "ipvsadm-save", "ipvsadm-restore"];
 
@@ -74,7 +77,7 @@ impl<'a> Director<'a> {
     pub fn start_daemon(&mut self) {
         assert!(self.daemon.is_none());
         let mut daemon = Process::start(&mut self.serve());
-        eventually("the daemon answers", SOON, || {
+        eventually("the daemon answers", READY, || {
             assert!(daemon.runs(), "the daemon ended: {}", self.log());
             (self.ipvsadm("-ln").code == Some(0)).then_some(())
         });
