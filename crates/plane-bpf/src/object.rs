@@ -25,7 +25,9 @@ const CLOCK: &str = "xvs_clock";
 const CONNECT4: &str = "xvs_connect4";
 const CONNECT6: &str = "xvs_connect6";
 /// What is attached, or run by hand: these programs are pinned.
-const PROGRAMS: [&str; 6] = [INGRESS, EGRESS, XDP, CLOCK, CONNECT4, CONNECT6];
+const PROGRAMS: [&str; 4] = [INGRESS, EGRESS, XDP, CLOCK];
+/// What sockets meet, pinned where the kernel takes it: forwarding goes without.
+const SOCKET_PROGRAMS: [&str; 2] = [CONNECT4, CONNECT6];
 
 /// The stages behind an entry point: the map that holds their programs, what the programs' names
 /// begin with, and which stages there are.
@@ -111,8 +113,8 @@ pub struct Programs {
     egress: SchedClassifier,
     xdp: Xdp,
     clock: Xdp,
-    connect4: CgroupSockAddr,
-    connect6: CgroupSockAddr,
+    connect4: Option<CgroupSockAddr>,
+    connect6: Option<CgroupSockAddr>,
     ids: Ids,
     /// The stages' arrays: the kernel empties one that no process and no pin refers to.
     _stages: Vec<MapData>,
@@ -158,6 +160,11 @@ impl Programs {
         for name in PROGRAMS {
             pin_program(&mut ebpf, pins, name).map_err(failed(name))?;
         }
+        for name in SOCKET_PROGRAMS {
+            if let Err(error) = pin_program(&mut ebpf, pins, name) {
+                tracing::debug!(name, %error, "a program for sockets is left out");
+            }
+        }
         pins.make_folder(mark)?;
         Self::open(pins)
     }
@@ -170,12 +177,9 @@ impl Programs {
         let tc = |name| SchedClassifier::from_pin(pins.path(pin(name))).map_err(failed(name));
         let (ingress, egress) = (tc(INGRESS)?, tc(EGRESS)?);
         let (xdp, clock) = (xdp(XDP)?, xdp(CLOCK)?);
-        let socket = |name, kind| {
-            let found = CgroupSockAddr::from_pin(pins.path(pin(name)), kind);
-            found.map_err(failed(name))
-        };
-        let connect4 = socket(CONNECT4, CgroupSockAddrAttachType::Connect4)?;
-        let connect6 = socket(CONNECT6, CgroupSockAddrAttachType::Connect6)?;
+        let socket = |name, kind| CgroupSockAddr::from_pin(pins.path(pin(name)), kind).ok();
+        let connect4 = socket(CONNECT4, CgroupSockAddrAttachType::Connect4);
+        let connect6 = socket(CONNECT6, CgroupSockAddrAttachType::Connect6);
         let stages = STAGES.iter().map(|stages| map(pins, stages.map));
         let ids = Ids {
             ingress: ingress.info().map_err(failed(INGRESS))?.id(),
@@ -214,13 +218,13 @@ impl Programs {
         &self.clock
     }
 
-    /// The program that sockets meet at a place.
-    pub fn for_sockets(&self, place: SocketPlace) -> BorrowedFd<'_> {
-        let file = match place {
-            SocketPlace::Connect4 => self.connect4.fd(),
-            SocketPlace::Connect6 => self.connect6.fd(),
+    /// The program that sockets meet at a place, if the kernel took it.
+    pub fn for_sockets(&self, place: SocketPlace) -> Option<BorrowedFd<'_>> {
+        let program = match place {
+            SocketPlace::Connect4 => &self.connect4,
+            SocketPlace::Connect6 => &self.connect6,
         };
-        file.expect(OPEN).as_fd()
+        Some(program.as_ref()?.fd().expect(OPEN).as_fd())
     }
 
     /// The program for a place, to attach it there.
@@ -325,7 +329,12 @@ fn load_programs(ebpf: &mut Ebpf) -> Result<(), Error> {
             let Some((name, program)) = next else {
                 return Ok(());
             };
-            load_program(program).map_err(|cause| Error::program(name.to_owned(), cause))?;
+            match load_program(program) {
+                Err(error) if SOCKET_PROGRAMS.contains(&name) => {
+                    tracing::warn!(name, %error, "the kernel refuses a program for sockets");
+                }
+                loaded => loaded.map_err(|cause| Error::program(name.to_owned(), cause))?,
+            }
         }
     };
     let processors = thread::available_parallelism().map_or(1, NonZero::get);

@@ -2,6 +2,7 @@
 //!
 //! They are attached to the root of the control groups by links, which are pinned.
 
+use std::io;
 use std::os::fd::AsFd;
 
 use crate::error::Error;
@@ -20,6 +21,7 @@ const PLACES: [(SocketPlace, &str); 2] = [
 pub fn attach(pins: &Pins, programs: &Programs) -> Result<(), Error> {
     for (place, name) in PLACES {
         let program = programs.for_sockets(place);
+        let program = program.ok_or_else(|| Error::Sockets(io::ErrorKind::Unsupported.into()))?;
         let path = pins.path(pin(name));
         let attached = match sys::open_pin(&path) {
             Ok(link) => sys::update_link(link.as_fd(), program),
