@@ -150,6 +150,7 @@ impl<P: Plane> Director<P> {
                 wanted: wanted
                     .as_ref()
                     .map(|(service, list)| (service, list.as_slice())),
+                is_told: touched.told.contains(key),
             })
             .collect();
         let around = Around {

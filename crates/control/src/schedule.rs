@@ -103,6 +103,11 @@ impl Schedule {
         &self.slots
     }
 
+    /// Whether it begins a round over whenever a destination is told its settings.
+    pub(crate) fn begins_over(&self) -> bool {
+        self.plan.as_ref().is_some_and(Plan::is_weighted)
+    }
+
     /// The position at which this schedule goes on after `before` had come to `position`. The
     /// lists hold the destinations' numbers.
     pub(crate) fn resume(

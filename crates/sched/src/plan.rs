@@ -173,6 +173,11 @@ impl Plan {
         }
     }
 
+    /// Whether it is wrr's.
+    pub fn is_weighted(&self) -> bool {
+        matches!(self.rule, Rule::Weighted { .. })
+    }
+
     /// The index into the list of weights that the pick at `position` goes to; positions beyond the
     /// sequence's end begin it anew. `None` where nobody may be picked.
     ///

@@ -105,7 +105,11 @@ impl<P: Plane> Director<P> {
             .collect();
         let changes: Vec<Change<'_>> = unwanted
             .iter()
-            .map(|&key| Change { key, wanted: None })
+            .map(|&key| Change {
+                key,
+                wanted: None,
+                is_told: false,
+            })
             .collect();
         let around = Around {
             hops: &self.hops,

@@ -13,6 +13,8 @@ pub(crate) struct Touched {
     pub(crate) keys: Vec<ServiceKey>,
     /// Those that were made in it.
     pub(crate) made: HashSet<ServiceKey>,
+    /// Those of which a destination was told its settings.
+    pub(crate) told: HashSet<ServiceKey>,
 }
 
 impl Touched {
@@ -32,8 +34,11 @@ impl Touched {
                 }
                 Effect::ServiceEdited { after, .. } => touch(after.key),
                 Effect::ServiceRemoved(removed) => touch(removed.service.key),
+                Effect::DestinationEdited { service, .. } => {
+                    touch(*service);
+                    touched.told.insert(*service);
+                }
                 Effect::DestinationAdded { service, .. }
-                | Effect::DestinationEdited { service, .. }
                 | Effect::DestinationRemoved { service, .. } => touch(*service),
                 Effect::Flushed(removed) => {
                     removed

@@ -12,13 +12,20 @@ use crate::runs::Run;
 use crate::schedule::Schedule;
 use crate::side::ServiceCellKey;
 
+/// How a service shall choose.
+pub(crate) struct Told {
+    pub(crate) schedule: Schedule,
+    /// Whether a destination was told its settings, which begins a round over.
+    pub(crate) is_told: bool,
+}
+
 impl Publisher {
     /// Lays out the list and the schedule anew where they changed.
     pub(crate) fn plan_lists(
         &mut self,
         view: &View<'_>,
         (cell_key, service): (ServiceCellKey, &Service),
-        mut schedule: Schedule,
+        told: Told,
         record: &mut ServiceRecord,
         plan: &mut Plan,
     ) -> Result<(), CapacityError> {
@@ -26,19 +33,32 @@ impl Publisher {
         let cursor = view.service_runtime[record.number as usize].cursor.load();
         let traits = Traits::of(view, service, &record.destinations);
         let before = record.placed.take();
-        if let Some(placed) = &before
-            && placed.schedule.as_ref() == Some(&schedule)
-            && placed.traits == traits
-            && same_members(view, placed, &numbers)
+        let Told {
+            mut schedule,
+            is_told,
+        } = told;
+        let is_same = before.as_ref().is_some_and(|placed| {
+            placed.schedule.as_ref() == Some(&schedule) && same_members(view, placed, &numbers)
+        });
+        let goes_on = is_same && !(is_told && schedule.begins_over());
+        if goes_on
+            && before
+                .as_ref()
+                .is_some_and(|placed| placed.traits == traits)
         {
             record.placed = before;
             return Ok(());
         }
         let position = before.as_ref().map_or(0, |placed| {
             let done = cursor.wrapping_sub(placed.cursor_base);
-            placed.schedule.as_ref().map_or(0, |followed| {
-                schedule.resume(&numbers, followed, &list_of(view, placed), done)
-            })
+            match &placed.schedule {
+                Some(followed) if goes_on => {
+                    schedule.clone_from(followed);
+                    done
+                }
+                Some(followed) => schedule.resume(&numbers, followed, &list_of(view, placed), done),
+                None => 0,
+            }
         });
         let cursor_base = cursor.wrapping_sub(position);
         let (placed, values) =

@@ -109,4 +109,7 @@ pub struct Change<'a> {
     pub key: ServiceKey,
     /// How it shall be; `None` removes it.
     pub wanted: Option<(&'a Service, &'a [Destination])>,
+    /// Whether one of its destinations was told its settings, be they the ones that it had: wrr
+    /// begins a round of its sequence over then (`ip_vs_wrr_dest_changed`).
+    pub is_told: bool,
 }

@@ -9,6 +9,7 @@ use crate::nexthops::{Target, Towards};
 use crate::publish::Publisher;
 use crate::publish::addresses::{Uses, note};
 use crate::publish::cells::{DestinationValues, is_held, method_number, service_cell_key};
+use crate::publish::lists::Told;
 use crate::publish::plan::{CapacityError, Change, DestinationWrite, Edit, Plan};
 use crate::publish::records::{DestinationRecord, Removed, ServiceRecord};
 use crate::schedule::{Schedule, Scheduled};
@@ -41,7 +42,8 @@ impl Publisher {
         let old = self.records.get(&change.key).cloned();
         match (change.wanted, old) {
             (Some((service, destinations)), old) => {
-                self.plan_present(view, cell_key, service, destinations, old, towards, plan)
+                let wanted = (service, destinations, change.is_told);
+                self.plan_present(view, cell_key, wanted, old, towards, plan)
             }
             (None, Some(old)) if old.placed.is_some() => {
                 self.plan_removal(view, cell_key, change.key, old, plan);
@@ -99,13 +101,11 @@ impl Publisher {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one call, which names them all")]
     fn plan_present(
         &mut self,
         view: &View<'_>,
         cell_key: ServiceCellKey,
-        service: &Service,
-        wanted: &[Destination],
+        (service, wanted, is_told): (&Service, &[Destination], bool),
         old: Option<ServiceRecord>,
         towards: &dyn Fn(Target) -> Towards,
         plan: &mut Plan,
@@ -134,7 +134,8 @@ impl Publisher {
                 service: service.key,
                 source,
             })?;
-        self.plan_lists(view, (cell_key, service), schedule, &mut record, plan)?;
+        let told = Told { schedule, is_told };
+        self.plan_lists(view, (cell_key, service), told, &mut record, plan)?;
         plan.records.push((service.key, Some(record)));
         Ok(())
     }
