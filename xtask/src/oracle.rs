@@ -11,15 +11,23 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
+use crate::command::cargo;
+use crate::oracle::accelerator::Accelerator;
 use crate::oracle::image::Image;
 use crate::oracle::machine::Output;
 use crate::oracle::options::Options;
 
-/// Builds the machine, runs a script in it, or runs the checks.
+/// Builds the machine, runs a script in it, runs the checks, or plays random cases to both directors.
 pub fn main(words: &[String]) -> Result<ExitCode> {
     let (verb, words) = words
         .split_first()
         .map_or(("", words), |(verb, rest)| (verb.as_str(), rest));
+    if verb == "diff" {
+        cargo("run --quiet --package xvs-differential --")
+            .args(words)
+            .run()?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let options = Options::parse(words)?;
     match verb {
         "build" => {
@@ -30,12 +38,12 @@ pub fn main(words: &[String]) -> Result<ExitCode> {
         }
         "run" => {
             let image = Image::build(&options.kernel, false)?;
-            let code = machine::run(
-                &image,
-                accelerator::choose(&image)?,
-                &options.job()?,
-                Output::Ours,
-            )?;
+            let accelerator = if options.sleepless {
+                Accelerator::Sleepless
+            } else {
+                accelerator::choose(&image)?
+            };
+            let code = machine::run(&image, accelerator, &options.job()?, Output::Ours)?;
             Ok(ExitCode::from(code))
         }
         "check" => {
@@ -43,7 +51,7 @@ pub fn main(words: &[String]) -> Result<ExitCode> {
             checks::run(&image, accelerator::choose(&image)?, &options.operands)
         }
         _ => bail!(
-            "./x oracle build, ./x oracle run SCRIPT, or ./x oracle check\nhint: oracle/README.md explains them"
+            "./x oracle build, ./x oracle run SCRIPT, ./x oracle check, or ./x oracle diff\nhint: oracle/README.md explains them"
         ),
     }
 }

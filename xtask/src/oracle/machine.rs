@@ -61,7 +61,7 @@ pub enum Output<'a> {
 pub fn run(image: &Image, accelerator: Accelerator, job: &Job, output: Output<'_>) -> Result<u8> {
     let shared = Shared::new(job)?;
     let mut command = Command::new(QEMU);
-    command.args(accelerator.arguments());
+    command.args(accelerator.arguments().split(' '));
     command.args(hardware(image, job.init, &shared));
     command.stdin(Stdio::null());
     if let Output::File(path) = output {
@@ -111,7 +111,8 @@ fn hardware(image: &Image, init: Init, shared: &Shared) -> Vec<String> {
         kernel.push_str(" oracle.init=systemd");
     }
     let console = format!("file:{}", shared.path("console").display());
-    let fixed = "-machine q35 -smp 2 -nodefaults -no-user-config -display none -no-reboot -device virtio-rng-pci";
+    let fixed =
+        "-machine q35 -nodefaults -no-user-config -display none -no-reboot -device virtio-rng-pci";
     let mut all: Vec<String> = fixed.split(' ').map(str::to_owned).collect();
     // The first serial line is the kernel's, the second the script's.
     all.extend(

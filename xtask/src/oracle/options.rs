@@ -19,6 +19,8 @@ pub struct Options {
     pub kernel: String,
     /// Whether to make everything anew.
     pub fresh: bool,
+    /// Whether sleeping takes no time in the machine.
+    pub sleepless: bool,
     /// What stands between the options and `--`: a script and files to go with it, or checks.
     pub operands: Vec<String>,
     arguments: Vec<String>,
@@ -33,6 +35,7 @@ impl Options {
         let mut options = Self {
             kernel: KERNEL.to_owned(),
             fresh: false,
+            sleepless: false,
             operands: Vec::new(),
             arguments: Vec::new(),
             out: None,
@@ -56,6 +59,7 @@ impl Options {
                     options.patience = Duration::from_secs(number);
                 }
                 "--systemd" => options.init = Init::Systemd,
+                "--sleepless" => options.sleepless = true,
                 "--fresh" => options.fresh = true,
                 "--" => options.arguments = words.by_ref().cloned().collect(),
                 _ if word.starts_with('-') => {

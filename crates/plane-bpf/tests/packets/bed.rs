@@ -35,7 +35,7 @@ pub struct Seen {
 }
 
 /// Where a packet can be run by hand.
-trait Hooks: control::Plane {
+pub trait Hooks: control::Plane {
     fn at_tc(&self, frame: &[u8]) -> Option<(Action, Vec<u8>)>;
     fn at_xdp(&self, frame: &[u8]) -> Option<(Action, Vec<u8>)>;
 }
@@ -272,6 +272,11 @@ pub struct Bed {
 }
 
 fn kernel<S: Site>(name: &'static str, sizes: Sizes, site: &S) -> World<Plane, S> {
+    World::new(name, kernel_plane(sizes), sizes, site)
+}
+
+/// The programs, loaded with tables of their own.
+pub fn kernel_plane(sizes: Sizes) -> Plane {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::SeqCst);
     // A name by which the tests of the kernel's side find what a killed run left.
@@ -281,7 +286,7 @@ fn kernel<S: Site>(name: &'static str, sizes: Sizes, site: &S) -> World<Plane, S
     // It lives on by what this process holds of it, and ends with it, however that ends.
     plane_bpf::remove(&state).expect("what was just pinned can be removed");
     fs::remove_dir(root).expect("the file system of the pins was all that was in it");
-    World::new(name, plane, sizes, site)
+    plane
 }
 
 fn native<S: Site>(name: &'static str, sizes: Sizes, site: &S) -> World<Memory, S> {

@@ -17,5 +17,6 @@ mod life;
 mod marked;
 mod passing;
 mod persisting;
+mod recorded;
 mod relayed;
 mod walk;
