@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::{Outcomes, Problem, Status, Transaction, Zero};
+use crate::{Outcomes, Problem, Reloaded, Status, Transaction, Zero};
 
 /// A director behind a Unix socket. Every call blocks until the answer is there.
 #[derive(Debug)]
@@ -51,6 +51,23 @@ impl Client {
     /// When it cannot be reached.
     pub fn status(&mut self) -> Result<Status, DirectorError> {
         self.get("/v1/status")
+    }
+
+    /// How the servers of its configuration file are.
+    ///
+    /// # Errors
+    /// When it cannot be reached.
+    pub fn health(&mut self) -> Result<Vec<health::VirtualServerStatus>, DirectorError> {
+        self.get("/v1/health")
+    }
+
+    /// Has it read its configuration file again.
+    ///
+    /// # Errors
+    /// When it cannot be reached, or the file is wrong: nothing has changed then.
+    pub fn reload(&mut self) -> Result<Reloaded, DirectorError> {
+        let bytes = self.exchange(Method::POST, "/v1/reload", Bytes::new())?;
+        read(&bytes)
     }
 
     /// The daemon's metrics, in Prometheus' text format.

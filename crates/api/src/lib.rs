@@ -14,6 +14,8 @@
 //! | `GET`, `POST /v1/sync-daemons` | list of [`model::SyncDaemon`]; takes [`model::SyncDaemonRequest`] |
 //! | `DELETE /v1/sync-daemons/master` | nothing |
 //! | `GET /v1/status` | [`Status`] |
+//! | `GET /v1/health` | list of [`health::VirtualServerStatus`] |
+//! | `POST /v1/reload` | [`Reloaded`]: the configuration file was read again |
 //! | `GET /metrics` | Prometheus' text format |
 //!
 //! Whoever may open the socket may read; only root and members of the socket's group may change
@@ -33,4 +35,4 @@ pub use peer::Peer;
 pub use problem::Problem;
 pub use server::{Backend, metrics_answer, serve};
 pub use status::{ConnectionTable, Interface, Reason, Status, Table, TransactionSummary};
-pub use types::{Outcome, Outcomes, Transaction, Zero};
+pub use types::{Outcome, Outcomes, Reloaded, Transaction, Zero};

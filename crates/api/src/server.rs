@@ -22,7 +22,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixListener;
 
-use crate::{Outcome, Outcomes, Peer, Problem, Status, Transaction, Zero};
+use crate::{Outcome, Outcomes, Peer, Problem, Reloaded, Status, Transaction, Zero};
 
 /// What requests are carried out on.
 pub trait Backend: Send + Sync + 'static {
@@ -90,6 +90,12 @@ pub trait Backend: Send + Sync + 'static {
     /// When none of this role runs.
     fn stop_daemon(&self, role: SyncRole) -> Result<(), Problem>;
 
+    /// How the servers of the configuration file are.
+    fn health(&self) -> Vec<health::VirtualServerStatus>;
+
+    /// Reads the configuration file again and carries out what is different.
+    fn reload(&self) -> impl Future<Output = Result<Reloaded, Problem>> + Send;
+
     /// How the daemon is.
     fn status(&self) -> Status;
 
@@ -146,6 +152,8 @@ fn routes<B: Backend>(backend: Arc<B>) -> Router {
             get(daemons::<B>).post(start_daemon::<B>),
         )
         .route("/v1/sync-daemons/{role}", delete(stop_daemon::<B>))
+        .route("/v1/health", get(health::<B>))
+        .route("/v1/reload", post(reload::<B>))
         .route("/v1/status", get(status::<B>))
         .route("/metrics", get(metrics::<B>))
         .fallback(unknown)
@@ -292,6 +300,16 @@ async fn stop_daemon<B: Backend>(
 ) -> Result<StatusCode, Problem> {
     director.stop_daemon(role)?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+async fn health<B: Backend>(
+    State(director): Director<B>,
+) -> Json<Vec<health::VirtualServerStatus>> {
+    Json(director.health())
+}
+
+async fn reload<B: Backend>(State(director): Director<B>) -> Result<Json<Reloaded>, Problem> {
+    Ok(Json(director.reload().await?))
 }
 
 async fn status<B: Backend>(State(director): Director<B>) -> Json<Status> {

@@ -36,6 +36,15 @@ impl From<Result<(), Problem>> for Outcome {
     }
 }
 
+/// What a reload has changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// Changes that were carried out, as one transaction.
+    pub changes: usize,
+    /// What there is to say about the file, a line each.
+    pub warnings: Vec<String>,
+}
+
 /// Whose counters to set to zero.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Zero {

@@ -146,6 +146,14 @@ impl Backend for Fake {
         Err(Refusal::NoDaemon.into())
     }
 
+    fn health(&self) -> Vec<health::VirtualServerStatus> {
+        Vec::new()
+    }
+
+    async fn reload(&self) -> Result<api::Reloaded, Problem> {
+        Err(Problem::new("there is no configuration file\nhint: none"))
+    }
+
     fn status(&self) -> Status {
         unimplemented!("no test asks for it")
     }

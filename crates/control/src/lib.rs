@@ -9,6 +9,7 @@
 pub mod connections;
 pub mod counters;
 mod defence;
+mod difference;
 mod director;
 pub mod interfaces;
 pub mod loads;
@@ -30,6 +31,7 @@ mod timeouts;
 pub mod wanted;
 mod words;
 
+pub use difference::difference;
 pub use director::{CommandError, Director, Outcomes};
 pub use plane::{Plane, PlaneError, TablePrefix, initialise};
 pub use rates::ESTIMATE_SECONDS;

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use clap::{Parser, Subcommand};
 
 use crate::config::ConfigCommand;
+use crate::keepalived::FileOptions;
 use crate::mark::MarkCommand;
 use crate::realserver::RealServerOptions;
 use crate::serve::options::ServeOptions;
@@ -41,7 +42,19 @@ pub enum Command {
     /// Give packets firewall marks, which services can go by, without netfilter
     #[command(subcommand)]
     Mark(MarkCommand),
-    /// Keep the configuration
+    /// Say how real servers are, and what their checks found
+    Health {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Have the daemon read its configuration file again. A file that is wrong changes nothing
+    Reload,
+    /// Say what is wrong with a configuration file in keepalived's language, and where
+    ///
+    /// Ends with 0 when it can be used, with 5 (as `keepalived -t') when it cannot.
+    Check(FileOptions),
+    /// Show and keep the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Be a real server of VS/TUN: take packets to virtual addresses out of IP, GRE and GUE

@@ -8,6 +8,7 @@ use adm::Director as _;
 use anyhow::{Context, Result};
 use clap::Subcommand;
 
+use crate::keepalived::{self, FileOptions};
 use crate::place;
 use crate::rules::Rules;
 use crate::serve::options::RULES;
@@ -30,19 +31,32 @@ pub enum ConfigCommand {
         #[arg(default_value = RULES)]
         file: PathBuf,
     },
+    /// Show what a configuration file in keepalived's language means, with all defaults
+    Show {
+        #[command(flatten)]
+        file: FileOptions,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Does it.
 pub fn main(command: &ConfigCommand) -> Result<ExitCode> {
+    match command {
+        ConfigCommand::Save { file } => save(&mut director()?, file)?,
+        ConfigCommand::Restore { file } => restore(&mut director()?, file)?,
+        ConfigCommand::Show { file, json } => return keepalived::show(file, *json),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn director() -> Result<api::Client> {
     let mut director = place::client()?;
     director
         .connect()
         .map_err(|error| explained(error.into()))?;
-    match command {
-        ConfigCommand::Save { file } => save(&mut director, file)?,
-        ConfigCommand::Restore { file } => restore(&mut director, file)?,
-    }
-    Ok(ExitCode::SUCCESS)
+    Ok(director)
 }
 
 fn save(director: &mut api::Client, file: &Path) -> Result<()> {

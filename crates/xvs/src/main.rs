@@ -7,6 +7,8 @@
 mod adm;
 mod cli;
 mod config;
+mod health_command;
+mod keepalived;
 mod mark;
 mod names;
 mod place;
@@ -43,10 +45,13 @@ fn run(command: cli::Command) -> Result<ExitCode> {
     match command {
         cli::Command::Serve(options) => serve::main(*options),
         cli::Command::Adm(words) => Ok(adm::command(words)),
+        cli::Command::Health { json } => health_command::main(json),
+        cli::Command::Reload => health_command::reload(),
         cli::Command::Status { json } => status::main(json),
         cli::Command::Set(options) => settings::main(&options),
         cli::Command::Mark(command) => mark::main(command),
         cli::Command::Config(command) => config::main(&command),
+        cli::Command::Check(options) => keepalived::check(&options),
         cli::Command::Realserver(options) => realserver::main(&options),
         cli::Command::Lab(command) => Ok(lab::cli::main(command)?),
     }

@@ -1,6 +1,8 @@
 //! `xvs serve`: the daemon.
 
 mod backend;
+mod checks;
+mod events;
 mod hook;
 mod kernel_ipvs;
 mod memory;
@@ -76,6 +78,8 @@ async fn serve(options: ServeOptions, place: Place) -> Result<()> {
     };
     kernel_ipvs::check()?;
     tokio::task::spawn_blocking(netfilter::check);
+    // Nothing is touched for a file that is wrong.
+    let configured = checks::Configured::read(&options)?;
     let options = Arc::new(options);
     let begun = start::begin(&options, place).await?;
     let shared = begun.shared;
@@ -95,14 +99,19 @@ async fn serve(options: ServeOptions, place: Place) -> Result<()> {
     tokio::spawn(sweep(shared.clone()));
     tokio::spawn(estimate(shared.clone()));
     tokio::spawn(defend(shared.clone()));
-    if begun.read_rules {
+    if let Some(configured) = configured {
+        checks::start(configured, &shared).await?;
+    } else if begun.read_rules {
         start::restore_rules(&options.rules, shared.place()).await;
     }
     if let Err(error) = notify::ready() {
         warn!(%error, "the service manager cannot be told that the daemon is ready");
     }
     info!(namespace = shared.place().cookie, "ready");
-    wait_for_signal().await?;
+    wait_for_signal(&shared).await?;
+    if let Some(checks) = shared.checks() {
+        checks.end().await;
+    }
     shared.save(&shared.lock());
     info!("ending; forwarding goes on, until `xvs serve --stop-forwarding'");
     // Whoever still has a request open gets its answer, or an end.
@@ -116,14 +125,21 @@ async fn wait(mut stopped: Receiver<bool>) {
     let _ended = stopped.wait_for(|stopped| *stopped).await;
 }
 
-async fn wait_for_signal() -> Result<()> {
+/// Until the daemon is to end; SIGHUP is a reload.
+async fn wait_for_signal(shared: &Shared) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    let mut hangup = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = hangup.recv() => match api::Backend::reload(shared).await {
+                Ok(reloaded) => info!(changes = reloaded.changes, "reloaded"),
+                Err(problem) => error!(%problem, "not reloaded: nothing has changed"),
+            },
+        }
     }
-    Ok(())
 }
 
 /// Frees connections that have died, all the time, so that the whole table's turn comes every few

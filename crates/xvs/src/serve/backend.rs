@@ -139,6 +139,20 @@ impl api::Backend for Shared {
         Ok(())
     }
 
+    fn health(&self) -> Vec<health::VirtualServerStatus> {
+        self.checks()
+            .map_or_else(Vec::new, |checks| checks.status())
+    }
+
+    async fn reload(&self) -> Result<api::Reloaded, api::Problem> {
+        match self.checks() {
+            Some(checks) => checks.reload(self).await,
+            None => Err(api::Problem::new(
+                "the daemon has no configuration file\nhint: start it with `xvs serve -f FILE'",
+            )),
+        }
+    }
+
     fn status(&self) -> api::Status {
         let state = self.lock();
         api::Status {

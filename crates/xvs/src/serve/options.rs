@@ -40,6 +40,19 @@ pub struct ServeOptions {
     /// ipvsadm-save, written by `xvs config save'
     #[arg(long, value_name = "FILE", default_value = RULES)]
     pub rules: PathBuf,
+    /// Configuration in keepalived's language: its virtual servers are made and its checks are run.
+    /// The file is the whole configuration then: services that it does not name are removed. SIGHUP
+    /// and `xvs reload' read it again
+    #[arg(
+        short = 'f',
+        long = "file",
+        value_name = "FILE",
+        conflicts_with = "stop_forwarding"
+    )]
+    pub file: Option<PathBuf>,
+    /// What `@' conditions in the file name, instead of the host's name up to its first dot
+    #[arg(short = 'i', long, value_name = "ID", requires = "file")]
+    pub config_id: Option<String>,
     /// Group whose members may configure the director
     #[arg(long, value_name = "NAME")]
     pub socket_group: Option<String>,

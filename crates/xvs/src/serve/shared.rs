@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use control::nexthops::HopState;
@@ -15,6 +15,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tracing::{error, info, warn};
 
 use crate::place::Place;
+use crate::serve::checks::Checks;
 use crate::serve::hook::Choice;
 use crate::serve::network::Kernel;
 use crate::serve::state;
@@ -33,6 +34,8 @@ pub struct Shared {
     changed: mpsc::UnboundedSender<oneshot::Sender<()>>,
     /// Told when the ways to destinations were followed.
     followed: Notify,
+    /// The configuration file's checks, if there is a file.
+    checks: OnceLock<Arc<Checks>>,
 }
 
 /// What a lock protects.
@@ -123,6 +126,7 @@ impl Shared {
             adopted,
             changed,
             followed: Notify::new(),
+            checks: OnceLock::new(),
         };
         (shared, changes)
     }
@@ -132,6 +136,17 @@ impl Shared {
         // Commands are whole before and after every call that could panic; going on is better
         // than forgetting the configuration.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The configuration file's checks, if there is a file.
+    pub fn checks(&self) -> Option<&Arc<Checks>> {
+        self.checks.get()
+    }
+
+    /// Sets them, once.
+    pub fn set_checks(&self, checks: Arc<Checks>) {
+        // Whoever sets them a second time changes nothing.
+        let _set_before = self.checks.set(checks);
     }
 
     /// Where the daemon keeps its files.

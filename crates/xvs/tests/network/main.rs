@@ -10,6 +10,7 @@ mod clients;
 mod configuration;
 mod datagrams;
 mod endings;
+mod keepalived_conf;
 mod marks;
 mod methods;
 mod next_hops;

@@ -75,8 +75,13 @@ impl<'a> Director<'a> {
 
     /// Starts a daemon where none runs, and waits until it answers.
     pub fn start_daemon(&mut self) {
+        self.start_daemon_with(&[]);
+    }
+
+    /// Starts a daemon with more words, and waits until it answers.
+    pub fn start_daemon_with(&mut self, words: &[&str]) {
         assert!(self.daemon.is_none());
-        let mut daemon = Process::start(&mut self.serve());
+        let mut daemon = Process::start(self.serve().args(words));
         eventually("the daemon answers", READY, || {
             assert!(daemon.runs(), "the daemon ended: {}", self.log());
             (self.ipvsadm("-ln").code == Some(0)).then_some(())

@@ -1,0 +1,107 @@
+//! The checkers: what a check of keepalived.conf does to a real server.
+//!
+//! [`Checker::run`] runs one check once, within its timeout, and says how it went; when checks run
+//! and what follows from them is [`health`]'s business.
+
+#![forbid(unsafe_code)]
+
+mod connect;
+mod dns;
+mod file;
+mod http;
+pub mod misc;
+mod ping;
+mod smtp;
+mod tcp;
+mod tls;
+mod udp;
+
+use config::model::{Check, CheckKind, TlsFiles};
+use health::Outcome;
+use thiserror::Error;
+use tokio::time::timeout;
+
+pub use misc::Owner;
+pub use tls::TlsError;
+
+/// Why a check failed, in a few words.
+#[derive(Debug, Error)]
+#[error("{0}")]
+struct Failure(String);
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// A datagram that nobody refuses has arrived, as far as UDP can tell.
+fn silence_is_well(kind: &CheckKind) -> bool {
+    matches!(kind, CheckKind::Udp { reply: None, .. })
+}
+
+type Done = Result<Option<i32>, Failure>;
+
+/// Runs checks.
+#[derive(Clone)]
+pub struct Checker {
+    tls: tokio_rustls::TlsConnector,
+    owner: Option<Owner>,
+}
+
+impl Checker {
+    /// A checker with the files of the configuration's `SSL` block, whose scripts run as the
+    /// configuration's `script_user` where they name nobody.
+    ///
+    /// # Errors
+    /// When a file cannot be used.
+    pub fn new(files: &TlsFiles, owner: Option<Owner>) -> Result<Self, TlsError> {
+        Ok(Self {
+            tls: tls::connector(files)?,
+            owner,
+        })
+    }
+
+    /// Runs a check once.
+    pub async fn run(&self, check: &Check) -> Outcome {
+        let done = match timeout(check.timing.timeout, self.attempt(&check.kind)).await {
+            Ok(done) => done,
+            Err(_) if silence_is_well(&check.kind) => Ok(None),
+            Err(_) => Err(Failure(format!(
+                "no answer within {} s",
+                check.timing.timeout.as_secs_f64()
+            ))),
+        };
+        match done {
+            Ok(weight) => Outcome::Success { weight },
+            Err(failure) => Outcome::Failure(failure.to_string()),
+        }
+    }
+
+    async fn attempt(&self, kind: &CheckKind) -> Done {
+        match kind {
+            CheckKind::Tcp(connect) => tcp::check(connect).await,
+            CheckKind::Http(http) => http::check(http, &self.tls).await,
+            CheckKind::Smtp { hosts, helo } => smtp::check(hosts, helo.as_deref()).await,
+            CheckKind::Dns {
+                connect,
+                record,
+                name,
+            } => dns::check(connect, record, name).await,
+            CheckKind::Misc { script, dynamic } => {
+                misc::check(script, *dynamic, self.owner.as_ref()).await
+            }
+            CheckKind::Udp {
+                connect,
+                payload,
+                reply,
+            } => udp::check(connect, payload.as_deref(), reply.as_ref()).await,
+            CheckKind::Ping(connect) => ping::check(connect).await,
+            CheckKind::File {
+                path,
+                weight,
+                dynamic,
+            } => file::check(path, *weight, *dynamic).await,
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! Checks against real peers, nginx and Python's servers, each test in a network namespace of its
+//! own. Needs root.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use config::model::TlsFiles;
+use config::{Environment, Files};
+use health::Outcome;
+use health_host::Checker;
+use nix::sched::{CloneFlags, unshare};
+
+struct One(String);
+
+impl Files for One {
+    fn read(&self, _: &Path) -> Result<String, String> {
+        Ok(self.0.clone())
+    }
+
+    fn matching(&self, _: &Path) -> Vec<PathBuf> {
+        Vec::new()
+    }
+}
+
+/// Ends with the test.
+struct Peer(Child);
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// This thread, and what it starts, in a network of its own.
+fn own_network() {
+    unshare(CloneFlags::CLONE_NEWNET).expect("tests of namespaces run as root");
+    run("ip", &["link", "set", "lo", "up"]);
+}
+
+fn run(program: &str, arguments: &[&str]) {
+    let status = Command::new(program)
+        .args(arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    assert!(
+        status.is_ok_and(|status| status.success()),
+        "{program} {arguments:?}"
+    );
+}
+
+fn start(program: &str, arguments: &[&str]) -> Peer {
+    let child = Command::new(program)
+        .args(arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    Peer(child.expect("the peer is installed"))
+}
+
+/// Runs the checker that these lines of a real server at 127.0.0.1 describe.
+fn check(port: u16, lines: &str) -> Outcome {
+    let text = format!(
+        "virtual_server 192.0.2.1 80 {{\nprotocol TCP\nconnect_timeout 2\nreal_server 127.0.0.1 {port} {{\n{lines}\n}}\n}}\n"
+    );
+    let environment = Environment {
+        config_id: String::new(),
+        random_seed: 0,
+    };
+    let reading =
+        config::read(Path::new("/x"), &One(text), &environment).expect("text can be read");
+    assert!(!reading.has_errors(), "{}", reading.rendered(false));
+    let check = &reading.config.virtual_servers[0].real_servers[0].checks[0];
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let checker = Checker::new(&TlsFiles::default(), None).expect("no files are named");
+    runtime.block_on(checker.run(check))
+}
+
+fn succeeds(port: u16, lines: &str) {
+    // A peer takes a moment to listen.
+    let mut outcome = check(port, lines);
+    for _ in 0..100 {
+        if matches!(outcome, Outcome::Success { .. }) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+        outcome = check(port, lines);
+    }
+    assert_eq!(outcome, Outcome::Success { weight: None }, "{lines}");
+}
+
+fn fails(port: u16, lines: &str, why: &str) {
+    match check(port, lines) {
+        Outcome::Failure(told) if told.contains(why) => {}
+        other => panic!("{lines}: {other:?} instead of `{why}'"),
+    }
+}
+
+const NGINX: &str = "
+daemon off; pid FOLDER/pid; error_log FOLDER/log;
+events {}
+http {
+  access_log off;
+  client_body_temp_path FOLDER; proxy_temp_path FOLDER; fastcgi_temp_path FOLDER;
+  uwsgi_temp_path FOLDER; scgi_temp_path FOLDER;
+  server { listen 127.0.0.1:8080;
+    location / { return 200 'hello world'; }
+    location /gone { return 404; }
+    location /away { return 302 /; } }
+  server { listen 127.0.0.1:8080; server_name named; location / { return 200 'by name'; } }
+  server { listen 127.0.0.1:8443 ssl; server_name other; ssl_certificate FOLDER/a.crt;
+    ssl_certificate_key FOLDER/a.key; location / { return 403; } }
+  server { listen 127.0.0.1:8443 ssl; server_name named; ssl_certificate FOLDER/a.crt;
+    ssl_certificate_key FOLDER/a.key; location / { return 200 'by name'; } }
+}
+";
+
+fn nginx(folder: &Path) -> Peer {
+    let at = |name: &str| folder.join(name).display().to_string();
+    run(
+        "openssl",
+        &[
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-subj",
+            "/CN=named",
+            "-days",
+            "2",
+            "-keyout",
+            &at("a.key"),
+            "-out",
+            &at("a.crt"),
+        ],
+    );
+    let text = NGINX.replace("FOLDER", &folder.display().to_string());
+    std::fs::write(folder.join("conf"), text).expect("the folder is writable");
+    start(
+        "nginx",
+        &["-c", &at("conf"), "-p", &folder.display().to_string()],
+    )
+}
+
+#[test]
+fn nginx_is_judged_by_status_digest_regex_and_name() {
+    own_network();
+    let folder = tempfile::tempdir().expect("a folder");
+    let _nginx = nginx(folder.path());
+    let url = |inside: &str| format!("HTTP_GET {{\nurl {{\n{inside}\n}}\n}}");
+    succeeds(8080, "TCP_CHECK {\n}");
+    succeeds(8080, &url("path /"));
+    // `printf 'hello world' | md5sum`
+    succeeds(
+        8080,
+        &url("path /\ndigest 5eb63bbbe01eeed093cb22bb8f5acdc3"),
+    );
+    succeeds(8080, &url("path /\nregex \"^hello w\""));
+    succeeds(8080, &url("path /\nregex HELLO\nregex_options caseless"));
+    succeeds(8080, &url("path /\nvirtualhost named\nregex \"by name\""));
+    succeeds(8080, &url("path /gone\nstatus_code 200 400-404"));
+    succeeds(8080, &url("path /away\nstatus_code 302"));
+    let http11 = "HTTP_GET {\nhttp_protocol 1.1\nurl {\npath /\nregex hello\n}\n}";
+    succeeds(8080, http11);
+    fails(8080, &url("path /gone"), "/gone: status code 404");
+    fails(8080, &url("path /away"), "status code 302");
+    let digest = "the page's digest is 5eb63bbbe01eeed093cb22bb8f5acdc3";
+    fails(
+        8080,
+        &url("path /\ndigest 00000000000000000000000000000000"),
+        digest,
+    );
+    fails(8080, &url("path /\nregex bye"), "does not match");
+    fails(
+        8080,
+        &url("path /\nregex hello\nregex_no_match"),
+        "matches the regex",
+    );
+    fails(8081, &url("path /"), "refused");
+}
+
+#[test]
+fn nginx_with_tls_is_asked_by_the_name_in_the_handshake() {
+    own_network();
+    let folder = tempfile::tempdir().expect("a folder");
+    let _nginx = nginx(folder.path());
+    let get = |sni: &str| {
+        format!("SSL_GET {{\n{sni}\nurl {{\npath /\nvirtualhost named\nregex \"by name\"\n}}\n}}")
+    };
+    succeeds(8443, &get("enable_sni"));
+    succeeds(8443, &get("sni_name named"));
+    fails(
+        8443,
+        "SSL_GET {\nurl {\npath /\nvirtualhost other\n}\n}",
+        "status code 403",
+    );
+    fails(8080, &get(""), "TLS:");
+    fails(8444, &get(""), "refused");
+}
+
+#[test]
+fn a_server_that_accepts_and_is_silent_fails_by_its_timeout() {
+    own_network();
+    let listener = std::net::TcpListener::bind("127.0.0.1:25").expect("the port is free");
+    fails(
+        25,
+        "SMTP_CHECK {\nconnect_timeout 1\n}",
+        "no answer within 1 s",
+    );
+    fails(
+        25,
+        "HTTP_GET {\nconnect_timeout 1\nurl {\npath /\n}\n}",
+        "no answer within 1 s",
+    );
+    drop(listener);
+    fails(25, "SMTP_CHECK {\n}", "127.0.0.1:25: Connection refused");
+}
+
+/// RFC 5321's greeting, from Python's socketserver.
+const SMTP: &str = "
+import socketserver
+class Handler(socketserver.StreamRequestHandler):
+    def handle(self):
+        self.wfile.write(b'220-mail\\r\\n220 ready\\r\\n')
+        for line in self.rfile:
+            word = line.split()[0].upper()
+            if word == b'HELO' and line.split()[1] == b'me': self.wfile.write(b'250 hello\\r\\n')
+            elif word == b'QUIT': self.wfile.write(b'221 bye\\r\\n'); return
+            else: self.wfile.write(b'501 no\\r\\n')
+socketserver.ThreadingTCPServer(('127.0.0.1', 2525), Handler).serve_forever()
+";
+
+#[test]
+fn a_mail_server_must_take_helo() {
+    own_network();
+    let _peer = start("python3", &["-c", SMTP]);
+    succeeds(2525, "SMTP_CHECK {\nhelo_name me\n}");
+    fails(
+        2525,
+        "SMTP_CHECK {\nhelo_name you\n}",
+        "`501 no' instead of 250",
+    );
+}
+
+#[test]
+fn an_echo_is_answered_by_this_host_and_not_by_one_that_is_not_there() {
+    own_network();
+    succeeds(0x50, "PING_CHECK {\n}");
+    fails(0x50, "PING_CHECK {\nconnect_ip 192.0.2.7\n}", "unreachable");
+}
+
+#[test]
+fn a_datagram_to_a_closed_port_is_refused_and_an_answer_is_compared() {
+    own_network();
+    fails(7, "UDP_CHECK {\nrequire_reply\n}", "refused");
+    let echo = std::net::UdpSocket::bind("127.0.0.1:7").expect("the port is free");
+    std::thread::spawn(move || {
+        let mut buffer = [0; 100];
+        while let Ok((length, from)) = echo.recv_from(&mut buffer) {
+            let _ = echo.send_to(&buffer[..length], from);
+        }
+    });
+    let _silent = std::net::UdpSocket::bind("127.0.0.1:9").expect("the port is free");
+    succeeds(9, "UDP_CHECK {\nconnect_timeout 0.2\n}");
+    fails(
+        9,
+        "UDP_CHECK {\nconnect_timeout 0.2\nrequire_reply\n}",
+        "no answer",
+    );
+    succeeds(7, "UDP_CHECK {\npayload 01 ab\nrequire_reply 01 xb\n}");
+    fails(
+        7,
+        "UDP_CHECK {\npayload 01 ab\nrequire_reply 01 ac\n}",
+        "differs in byte 1",
+    );
+    fails(
+        7,
+        "UDP_CHECK {\npayload 01\nrequire_reply\nmin_reply_length 2\n}",
+        "1 bytes",
+    );
+}
+
+#[test]
+fn a_script_says_by_its_exit_code_how_the_server_is() {
+    let script = |code: u8, dynamic: &str| {
+        format!(
+            "MISC_CHECK {{\nmisc_path \"/bin/sh -c 'exit {code}'\"\nmisc_timeout 1\n{dynamic}\n}}"
+        )
+    };
+    assert_eq!(check(80, &script(0, "")), Outcome::Success { weight: None });
+    assert_eq!(
+        check(80, &script(1, "misc_dynamic")),
+        Outcome::Failure("exit code 1".into())
+    );
+    assert_eq!(
+        check(80, &script(7, "")),
+        Outcome::Failure("exit code 7".into())
+    );
+    assert_eq!(
+        check(80, &script(7, "misc_dynamic")),
+        Outcome::Success { weight: Some(5) }
+    );
+    let slow = "MISC_CHECK {\nmisc_path \"/bin/sleep 5\"\nmisc_timeout 1\n}";
+    assert_eq!(
+        check(80, slow),
+        Outcome::Failure("no answer within 1 s".into())
+    );
+    let none = "MISC_CHECK {\nmisc_path /nonexistent\n}";
+    assert!(matches!(check(80, none), Outcome::Failure(why) if why.contains("No such file")));
+}

@@ -1,0 +1,145 @@
+//! Configuration files in keepalived's language, from the disk.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, anyhow};
+use clap::Args;
+use config::{Environment, Files, Reading};
+
+/// Where keepalived looks for its configuration.
+pub const FILE: &str = "/etc/keepalived/keepalived.conf";
+/// keepalived's exit code of a configuration that its `-t` finds errors in.
+const ERRORS: u8 = 5;
+/// How many patterns braces in one pattern may amount to.
+const MOST_PATTERNS: usize = 1024;
+
+/// Which file, as whom.
+#[derive(Debug, Clone, Args)]
+pub struct FileOptions {
+    /// A configuration file in keepalived's language
+    #[arg(default_value = FILE)]
+    pub file: PathBuf,
+    /// What `@' conditions and ${_INSTANCE} name, instead of the host's name up to its first dot
+    #[arg(short = 'i', long, value_name = "ID")]
+    pub config_id: Option<String>,
+}
+
+/// Reads a file with all that it includes.
+///
+/// # Errors
+/// When it cannot be read at all.
+pub fn read(options: &FileOptions) -> Result<Reading> {
+    let environment = Environment {
+        config_id: options.config_id.clone().map_or_else(host, Ok)?,
+        random_seed: SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs()),
+    };
+    let file = std::path::absolute(&options.file)?;
+    config::read(&file, &Disk, &environment)
+        .map_err(|why| anyhow!("{}: {why}", options.file.display()))
+}
+
+/// `xvs check`.
+pub fn check(options: &FileOptions) -> Result<ExitCode> {
+    let reading = read(options)?;
+    eprint!("{}", reading.rendered(std::io::stderr().is_terminal()));
+    if reading.has_errors() {
+        return Ok(ExitCode::from(ERRORS));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `xvs config show`.
+pub fn show(options: &FileOptions, json: bool) -> Result<ExitCode> {
+    let reading = read(options)?;
+    eprint!("{}", reading.rendered(std::io::stderr().is_terminal()));
+    if json {
+        println!("{}", serde_json::to_string_pretty(&reading.config)?);
+    } else {
+        print!("{}", reading.config);
+    }
+    if reading.has_errors() {
+        return Ok(ExitCode::from(ERRORS));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn host() -> Result<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .context("the host's name is not known")?;
+    Ok(name.trim().split('.').next().unwrap_or_default().to_owned())
+}
+
+/// The files of this machine.
+struct Disk;
+
+impl Files for Disk {
+    fn read(&self, path: &Path) -> Result<String, String> {
+        let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    fn matching(&self, pattern: &Path) -> Vec<PathBuf> {
+        let mut patterns = vec![pattern.to_string_lossy().into_owned()];
+        while let Some(index) = patterns
+            .iter()
+            .position(|pattern| braces(pattern).is_some())
+        {
+            let Some(plain) = braces(&patterns[index]) else {
+                break;
+            };
+            if patterns.len() + plain.len() > MOST_PATTERNS {
+                break;
+            }
+            patterns.splice(index..=index, plain);
+        }
+        patterns
+            .iter()
+            .filter_map(|pattern| glob::glob(pattern).ok())
+            .flat_map(|paths| paths.flatten())
+            .filter(|path| !path.is_dir())
+            .collect()
+    }
+}
+
+/// The pattern once for each choice of its first innermost braces.
+fn braces(pattern: &str) -> Option<Vec<String>> {
+    let close = pattern.find('}')?;
+    let open = pattern[..close].rfind('{')?;
+    let (before, after) = (&pattern[..open], &pattern[close + 1..]);
+    let choices = pattern[open + 1..close].split(',');
+    Some(
+        choices
+            .map(|choice| format!("{before}{choice}{after}"))
+            .collect(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_may_have_wildcards_and_braces_within_braces() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["cat.conf", "dog.conf", "cow.txt", "ant.conf"] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        let names = |pattern: &str| -> Vec<String> {
+            Disk.matching(&folder.path().join(pattern))
+                .iter()
+                .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
+                .collect()
+        };
+        assert_eq!(names("*.conf"), ["ant.conf", "cat.conf", "dog.conf"]);
+        assert_eq!(
+            names("{cat,{dog,ant}}.conf"),
+            ["cat.conf", "dog.conf", "ant.conf"]
+        );
+        assert_eq!(names("bee.conf"), Vec::<String>::new());
+    }
+}

@@ -1,0 +1,292 @@
+//! The configuration file at work: its virtual servers, its checks, and reloads.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Result, bail};
+use config::{Config, Diagnostic, Reading, Severity};
+use health::{CheckId, Monitor, Outcome};
+use health_host::{Checker, Owner};
+use model::{Destination, Service, ServiceKey, TimeoutChange};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tracing::{debug, error, info, warn};
+
+use crate::keepalived::{self, FileOptions};
+use crate::serve::events::Teller;
+use crate::serve::options::ServeOptions;
+use crate::serve::shared::Shared;
+
+/// Who runs scripts where nobody is named, if this user exists (keepalived.conf(5), SCRIPTS).
+const SCRIPT_USER: &str = "keepalived_script";
+/// How long a monitor without checks waits.
+const IDLE: Duration = Duration::from_secs(3600);
+
+/// A file that was read and is without errors.
+pub struct Configured {
+    options: FileOptions,
+    config: Config,
+    checker: Checker,
+    owner: Option<Owner>,
+    warnings: Vec<String>,
+}
+
+impl Configured {
+    /// The file of the options, if there is one.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is wrong: with every place and remedy.
+    pub fn read(options: &ServeOptions) -> Result<Option<Self>> {
+        let Some(file) = &options.file else {
+            return Ok(None);
+        };
+        Self::of(FileOptions {
+            file: absolute(file)?,
+            config_id: options.config_id.clone(),
+        })
+        .map(Some)
+    }
+
+    fn of(options: FileOptions) -> Result<Self> {
+        let reading = keepalived::read(&options)?;
+        if reading.has_errors() {
+            bail!(
+                "{} is wrong:\n{}\nhint: `xvs check {0}' shows the places",
+                options.file.display(),
+                lines(&reading, Severity::Error).join("\n")
+            );
+        }
+        let owner = owner(&reading.config).map_err(anyhow::Error::msg)?;
+        Ok(Self {
+            checker: Checker::new(&reading.config.tls, owner.clone())?,
+            warnings: lines(&reading, Severity::Warning),
+            config: reading.config,
+            owner,
+            options,
+        })
+    }
+}
+
+fn absolute(file: &PathBuf) -> Result<PathBuf> {
+    Ok(std::path::absolute(file)?)
+}
+
+fn lines(reading: &Reading, severity: Severity) -> Vec<String> {
+    let of_this = |diagnostic: &&Diagnostic| diagnostic.severity == severity;
+    let diagnostics = reading.diagnostics.iter().filter(of_this);
+    diagnostics
+        .map(|diagnostic| diagnostic.line(&reading.sources))
+        .collect()
+}
+
+/// `script_user`, else the user that keepalived takes, else this process's.
+fn owner(config: &Config) -> Result<Option<Owner>, String> {
+    match &config.globals.script_user {
+        Some((user, group)) => Owner::named(user, group.as_deref())
+            .map(Some)
+            .map_err(|why| format!("script_user: {why}\nhint: make the user, or name another")),
+        None => Ok(Owner::named(SCRIPT_USER, None).ok()),
+    }
+}
+
+/// The checks of the file, and what they do.
+pub struct Checks {
+    options: FileOptions,
+    started: Instant,
+    monitor: Mutex<Monitor>,
+    checker: Mutex<Checker>,
+    teller: Mutex<Teller>,
+    /// The services that the file makes.
+    keys: Mutex<HashSet<ServiceKey>>,
+    /// Held while the wanted state is being brought up to the monitor's.
+    applying: tokio::sync::Mutex<()>,
+    /// Told when destinations may have changed.
+    changed: Notify,
+    /// Told when there are other checks.
+    configured: Notify,
+}
+
+/// Makes the file's virtual servers and begins its checks.
+///
+/// # Errors
+/// When the director refuses a part of it.
+pub async fn start(configured: Configured, shared: &Arc<Shared>) -> Result<()> {
+    for warning in &configured.warnings {
+        warn!("{warning}");
+    }
+    if !configured.config.vrrp_instances.is_empty() {
+        warn!(
+            instances = configured.config.vrrp_instances.len(),
+            "vrrp_instances are checked and shown, and not run by this daemon: run keepalived's VRRP beside it (`keepalived -P')"
+        );
+    }
+    let there: HashSet<ServiceKey> = {
+        let state = shared.lock();
+        let services = state.director.wanted().services();
+        services.map(|wanted| wanted.service().key).collect()
+    };
+    let checks = Arc::new(Checks {
+        options: configured.options,
+        started: Instant::now(),
+        monitor: Mutex::default(),
+        checker: Mutex::new(configured.checker),
+        teller: Mutex::new(Teller::new(&configured.config, configured.owner)),
+        keys: Mutex::new(there),
+        applying: tokio::sync::Mutex::new(()),
+        changed: Notify::new(),
+        configured: Notify::new(),
+    });
+    checks.configure(&configured.config, shared);
+    checks.apply(shared).await;
+    shared.set_checks(checks.clone());
+    tokio::spawn(checks.clone().run());
+    tokio::spawn(checks.follow(shared.clone()));
+    Ok(())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is inside is whole between any two calls.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Checks {
+    /// How all servers are.
+    pub fn status(&self) -> Vec<health::VirtualServerStatus> {
+        lock(&self.monitor).status()
+    }
+
+    /// Reads the file again, and carries out what is different in one transaction.
+    ///
+    /// # Errors
+    /// When it is wrong: nothing has changed then.
+    pub async fn reload(&self, shared: &Shared) -> Result<api::Reloaded, api::Problem> {
+        let configured = Configured::of(self.options.clone())
+            .map_err(|error| api::Problem::new(format!("{error:#}")))?;
+        *lock(&self.checker) = configured.checker;
+        *lock(&self.teller) = Teller::new(&configured.config, configured.owner);
+        self.configure(&configured.config, shared);
+        let changes = self.apply(shared).await;
+        Ok(api::Reloaded {
+            changes,
+            warnings: configured.warnings,
+        })
+    }
+
+    fn configure(&self, config: &Config, shared: &Shared) {
+        let timeouts = config.globals.lvs_timeouts;
+        let change = TimeoutChange {
+            tcp: timeouts.tcp,
+            tcp_fin: timeouts.tcp_fin,
+            udp: timeouts.udp,
+        };
+        if (change.tcp, change.tcp_fin, change.udp) != (None, None, None) {
+            shared.lock().director.set_timeouts(change);
+        }
+        let mut random = seed();
+        lock(&self.monitor).configure(&config.virtual_servers, self.started.elapsed(), || {
+            // SplitMix64's step is enough to scatter first runs.
+            random = random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            (random ^ (random >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 16
+        });
+        self.configured.notify_one();
+    }
+
+    /// Brings the director up to what the monitor wants, in one transaction. How many changes that
+    /// took.
+    async fn apply(&self, shared: &Shared) -> usize {
+        let _one_at_a_time = self.applying.lock().await;
+        let services: Vec<(Service, Vec<Destination>)> = lock(&self.monitor)
+            .services()
+            .into_iter()
+            .map(|service| (service.settings, service.destinations))
+            .collect();
+        let keys = services.iter().map(|(service, _)| service.key).collect();
+        let before = std::mem::replace(&mut *lock(&self.keys), keys);
+        let commands = {
+            let state = shared.lock();
+            control::difference(state.director.wanted(), &services, before)
+        };
+        if commands.is_empty() {
+            return 0;
+        }
+        let outcomes = shared.carry_out(&commands).await;
+        for refused in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
+            error!(%refused, "a part of the configuration file is not carried out");
+        }
+        outcomes.iter().filter(|outcome| outcome.is_ok()).count()
+    }
+
+    /// Carries out what checks change. Changes that come while one is carried out are one.
+    async fn follow(self: Arc<Self>, shared: Arc<Shared>) {
+        loop {
+            self.changed.notified().await;
+            self.apply(&shared).await;
+        }
+    }
+
+    /// Runs checks when they are due.
+    async fn run(self: Arc<Self>) {
+        let mut running: JoinSet<(CheckId, Outcome)> = JoinSet::new();
+        loop {
+            self.begin_due(&mut running);
+            let now = self.started.elapsed();
+            let next = lock(&self.monitor).poll_timeout();
+            let pause = next.map_or(IDLE, |at| at.saturating_sub(now));
+            tokio::select! {
+                Some(done) = running.join_next() => match done {
+                    Ok((id, outcome)) => self.finished(id, &outcome),
+                    Err(error) => error!(%error, "a check ended without an outcome"),
+                },
+                () = tokio::time::sleep(pause) => {}
+                () = self.configured.notified() => {}
+            }
+        }
+    }
+
+    fn begin_due(&self, running: &mut JoinSet<(CheckId, Outcome)>) {
+        let checker = lock(&self.checker).clone();
+        let mut monitor = lock(&self.monitor);
+        while let Some((id, check)) = monitor.poll_start(self.started.elapsed()) {
+            let (check, checker) = (check.clone(), checker.clone());
+            running.spawn(async move { (id, checker.run(&check).await) });
+        }
+    }
+
+    fn finished(&self, id: CheckId, outcome: &Outcome) {
+        let mut monitor = lock(&self.monitor);
+        if let (Outcome::Failure(why), Some(check)) = (outcome, monitor.check(id)) {
+            let kind = check.kind.keyword();
+            if check.log_all_failures {
+                info!(check = id.0, kind, why, "a check failed");
+            } else {
+                debug!(check = id.0, kind, why, "a check failed");
+            }
+        }
+        monitor.finished(id, outcome, self.started.elapsed());
+        let teller = lock(&self.teller);
+        while let Some(event) = monitor.poll_event() {
+            teller.tell(&event, &monitor);
+        }
+        // Weights may change without an event.
+        self.changed.notify_one();
+    }
+
+    /// The daemon ends: those who asked for it (`omega') are told that servers go down.
+    pub async fn end(&self) {
+        let ended = {
+            let (monitor, teller) = (lock(&self.monitor), lock(&self.teller));
+            teller.end(&monitor)
+        };
+        for script in ended {
+            let _done = tokio::time::timeout(Duration::from_secs(1), script).await;
+        }
+    }
+}
+
+/// Different at every start.
+fn seed() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.subsec_nanos().into())
+}
