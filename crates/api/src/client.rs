@@ -70,6 +70,14 @@ impl Client {
         read(&bytes)
     }
 
+    /// How the daemon's virtual routers are.
+    ///
+    /// # Errors
+    /// When it cannot be reached.
+    pub fn vrrp(&mut self) -> Result<Vec<vrrp::Status>, DirectorError> {
+        self.get("/v1/vrrp")
+    }
+
     /// The daemon's metrics, in Prometheus' text format.
     ///
     /// # Errors

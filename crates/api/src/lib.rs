@@ -16,6 +16,7 @@
 //! | `GET /v1/status` | [`Status`] |
 //! | `GET /v1/health` | list of [`health::VirtualServerStatus`] |
 //! | `POST /v1/reload` | [`Reloaded`]: the configuration file was read again |
+//! | `GET /v1/vrrp` | list of [`vrrp::Status`] |
 //! | `GET /metrics` | Prometheus' text format |
 //!
 //! Whoever may open the socket may read; only root and members of the socket's group may change

@@ -99,6 +99,9 @@ pub trait Backend: Send + Sync + 'static {
     /// How the daemon is.
     fn status(&self) -> Status;
 
+    /// How its virtual routers are.
+    fn vrrp(&self) -> impl Future<Output = Vec<vrrp::Status>> + Send;
+
     /// Its metrics in Prometheus' text format.
     fn metrics(&self) -> String;
 }
@@ -155,6 +158,7 @@ fn routes<B: Backend>(backend: Arc<B>) -> Router {
         .route("/v1/health", get(health::<B>))
         .route("/v1/reload", post(reload::<B>))
         .route("/v1/status", get(status::<B>))
+        .route("/v1/vrrp", get(vrrp::<B>))
         .route("/metrics", get(metrics::<B>))
         .fallback(unknown)
         .with_state(backend)
@@ -314,6 +318,10 @@ async fn reload<B: Backend>(State(director): Director<B>) -> Result<Json<Reloade
 
 async fn status<B: Backend>(State(director): Director<B>) -> Json<Status> {
     Json(director.status())
+}
+
+async fn vrrp<B: Backend>(State(director): Director<B>) -> Json<Vec<vrrp::Status>> {
+    Json(director.vrrp().await)
 }
 
 async fn metrics<B: Backend>(State(director): Director<B>) -> Response {

@@ -158,8 +158,46 @@ impl Backend for Fake {
         unimplemented!("no test asks for it")
     }
 
+    async fn vrrp(&self) -> Vec<vrrp::Status> {
+        vec![master()]
+    }
+
     fn metrics(&self) -> String {
         "# EOF\n".to_owned()
+    }
+}
+
+/// A master with everything that a status can have.
+fn master() -> vrrp::Status {
+    let (from, priority) = ("192.0.2.2".parse().unwrap(), 50);
+    vrrp::Status {
+        name: "VI_1".to_owned(),
+        interface: "eth0".to_owned(),
+        virtual_router: 51,
+        version: vrrp::Version::V3,
+        state: vrrp::State::Master,
+        state_ms: Some(u64::MAX),
+        priority: 100,
+        base_priority: 120,
+        addresses: vec!["2001:db8::100".parse().unwrap()],
+        source: Some("fe80::1".parse().unwrap()),
+        last: Some(vrrp::Transition {
+            from: vrrp::State::Backup,
+            to: vrrp::State::Master,
+            cause: vrrp::Cause::Higher { from, priority },
+            utc_ms: 1_800_000_000_000,
+        }),
+        peers: vec![vrrp::Peer {
+            address: from,
+            priority,
+            interval_ms: 10,
+            heard_ms_ago: 7,
+        }],
+        interval_ms: 10,
+        master_down_ms: 36,
+        timer_ms: Some(3),
+        refused: 1,
+        last_refusal: Some("its password is another than ours".to_owned()),
     }
 }
 
@@ -230,6 +268,12 @@ fn services_keep_every_number_on_their_way() {
     assert_eq!(pair.client.service(web()).unwrap(), status());
     let other = pair.client.service("FWM 7 IPv6".parse().unwrap());
     assert_eq!(other, Err(DirectorError::Refused(Refusal::NoSuchService)));
+}
+
+#[test]
+fn virtual_routers_keep_everything_on_their_way() {
+    let mut pair = pair(0, own_group());
+    assert_eq!(pair.client.vrrp().unwrap(), [master()]);
 }
 
 #[test]

@@ -31,6 +31,12 @@ pub enum Command {
     /// Configure and list the director as ipvsadm does
     #[command(disable_help_flag = true)]
     Adm(AdmWords),
+    /// Say how the virtual routers are: state, since when and why, who else was heard
+    Vrrp {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Say how the director is: hooks, tables, what became of packets
     Status {
         /// Print JSON

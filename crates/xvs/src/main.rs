@@ -17,6 +17,7 @@ mod rules;
 mod serve;
 mod settings;
 mod status;
+mod vrrp;
 
 use std::process::ExitCode;
 
@@ -47,6 +48,7 @@ fn run(command: cli::Command) -> Result<ExitCode> {
         cli::Command::Adm(words) => Ok(adm::command(words)),
         cli::Command::Health { json } => health_command::main(json),
         cli::Command::Reload => health_command::reload(),
+        cli::Command::Vrrp { json } => vrrp::main(json),
         cli::Command::Status { json } => status::main(json),
         cli::Command::Set(options) => settings::main(&options),
         cli::Command::Mark(command) => mark::main(command),

@@ -15,6 +15,7 @@ mod shared;
 mod start;
 pub mod state;
 mod stop;
+mod virtual_routers;
 mod watch;
 
 use std::net::SocketAddr;
@@ -111,6 +112,12 @@ async fn serve(options: ServeOptions, place: Place) -> Result<()> {
     wait_for_signal(&shared).await?;
     if let Some(checks) = shared.checks() {
         checks.end().await;
+    }
+    if let Err(error) = shared.virtual_routers.end().await {
+        warn!(
+            error = format!("{error:#}"),
+            "virtual routers did not end well"
+        );
     }
     shared.save(&shared.lock());
     info!("ending; forwarding goes on, until `xvs serve --stop-forwarding'");

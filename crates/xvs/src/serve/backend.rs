@@ -177,6 +177,10 @@ impl api::Backend for Shared {
         }
     }
 
+    async fn vrrp(&self) -> Vec<vrrp::Status> {
+        self.virtual_routers.status().await
+    }
+
     fn metrics(&self) -> String {
         let (services, transactions) = {
             let state = self.lock();

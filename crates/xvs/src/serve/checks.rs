@@ -13,6 +13,7 @@ use model::{Destination, Service, ServiceKey, TimeoutChange};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tracing::{debug, error, info, warn};
+use vrrp_host::Plan;
 
 use crate::keepalived::{self, FileOptions};
 use crate::serve::events::Teller;
@@ -30,6 +31,8 @@ pub struct Configured {
     config: Config,
     checker: Checker,
     owner: Option<Owner>,
+    /// The virtual routers that it wants.
+    plan: Plan,
     warnings: Vec<String>,
 }
 
@@ -62,6 +65,7 @@ impl Configured {
         Ok(Self {
             checker: Checker::new(&reading.config.tls, owner.clone())?,
             warnings: lines(&reading, Severity::Warning),
+            plan: Plan::of(&reading.config)?,
             config: reading.config,
             owner,
             options,
@@ -116,12 +120,7 @@ pub async fn start(configured: Configured, shared: &Arc<Shared>) -> Result<()> {
     for warning in &configured.warnings {
         warn!("{warning}");
     }
-    if !configured.config.vrrp_instances.is_empty() {
-        warn!(
-            instances = configured.config.vrrp_instances.len(),
-            "vrrp_instances are checked and shown, and not run by this daemon: run keepalived's VRRP beside it (`keepalived -P')"
-        );
-    }
+    shared.virtual_routers.follow(configured.plan).await?;
     let there: HashSet<ServiceKey> = {
         let state = shared.lock();
         let services = state.director.wanted().services();
@@ -164,6 +163,9 @@ impl Checks {
     pub async fn reload(&self, shared: &Shared) -> Result<api::Reloaded, api::Problem> {
         let configured = Configured::of(self.options.clone())
             .map_err(|error| api::Problem::new(format!("{error:#}")))?;
+        // First, since it is the only part that may be refused now.
+        let followed = shared.virtual_routers.follow(configured.plan).await;
+        followed.map_err(|error| api::Problem::new(format!("{error:#}")))?;
         *lock(&self.checker) = configured.checker;
         *lock(&self.teller) = Teller::new(&configured.config, configured.owner);
         self.configure(&configured.config, shared);

@@ -19,6 +19,7 @@ use crate::serve::checks::Checks;
 use crate::serve::hook::Choice;
 use crate::serve::network::Kernel;
 use crate::serve::state;
+use crate::serve::virtual_routers::VirtualRouters;
 
 /// How long a change waits for interfaces to be taken and for the neighbours of new destinations.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -34,6 +35,8 @@ pub struct Shared {
     changed: mpsc::UnboundedSender<oneshot::Sender<()>>,
     /// Told when the ways to destinations were followed.
     followed: Notify,
+    /// Who holds virtual addresses.
+    pub virtual_routers: VirtualRouters,
     /// The configuration file's checks, if there is a file.
     checks: OnceLock<Arc<Checks>>,
 }
@@ -126,6 +129,7 @@ impl Shared {
             adopted,
             changed,
             followed: Notify::new(),
+            virtual_routers: VirtualRouters::default(),
             checks: OnceLock::new(),
         };
         (shared, changes)
