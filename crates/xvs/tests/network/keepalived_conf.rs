@@ -166,3 +166,42 @@ fn a_reload_changes_what_the_file_changes_and_a_bad_file_nothing() {
         "{text}"
     );
 }
+
+#[test]
+fn without_quorum_clients_get_the_sorry_server_and_scripts_are_run() {
+    let network = Network::new(Hook::Tc);
+    let told = tempfile::tempdir().unwrap();
+    let script = |word: &str| {
+        format!(
+            "quorum_{word} \"/usr/bin/touch {}/{word}\" root\n",
+            told.path().display()
+        )
+    };
+    let more = format!("sorry_server {RS2} 80\n{}{}", script("up"), script("down"));
+    let text = web(3, &more);
+    let sorry_only = text
+        .split(&format!("real_server {RS2}"))
+        .next()
+        .unwrap()
+        .to_owned()
+        + "}";
+    let file = File::new(&sorry_only);
+    let first = WebServer::start(&network.rs1, "rs1");
+    let _second = WebServer::start(&network.rs2, "sorry");
+    let director = file.start(&network);
+    becomes(&director, &[format!("{RS1}:80 1")]);
+    drop(first);
+    becomes(&director, &[format!("{RS2}:80 1")]);
+    network
+        .client
+        .within(|| assert_eq!(get(20_000).unwrap(), "sorry"));
+    let is_told = |word: &str| {
+        eventually("the script is run", SOON, || {
+            told.path().join(word).exists().then_some(())
+        });
+    };
+    is_told("down");
+    let _first = WebServer::start(&network.rs1, "rs1");
+    becomes(&director, &[format!("{RS1}:80 1")]);
+    is_told("up");
+}
