@@ -58,5 +58,5 @@ fn test(rest: &[String]) -> Result<()> {
              real TCP in network namespaces"
         );
     }
-    cargo("test").args(rest).run()
+    cargo("test --no-fail-fast").args(rest).run()
 }

@@ -106,17 +106,35 @@ impl Files for Disk {
     }
 }
 
-/// The pattern once for each choice of its first innermost braces.
+/// The pattern once for each choice of its first outermost braces, as glob(3)
+/// has them with GLOB_BRACE.
 fn braces(pattern: &str) -> Option<Vec<String>> {
-    let close = pattern.find('}')?;
-    let open = pattern[..close].rfind('{')?;
-    let (before, after) = (&pattern[..open], &pattern[close + 1..]);
-    let choices = pattern[open + 1..close].split(',');
-    Some(
-        choices
-            .map(|choice| format!("{before}{choice}{after}"))
-            .collect(),
-    )
+    let open = pattern.find('{')?;
+    let mut choices = Vec::new();
+    let mut begin = open + 1;
+    let mut depth = 0usize;
+    for (at, mark) in pattern.char_indices().filter(|&(at, _)| at > open) {
+        match mark {
+            '{' => depth += 1,
+            ',' if depth == 0 => {
+                choices.push(&pattern[begin..at]);
+                begin = at + 1;
+            }
+            '}' if depth == 0 => {
+                choices.push(&pattern[begin..at]);
+                let (before, after) = (&pattern[..open], &pattern[at + 1..]);
+                return Some(
+                    choices
+                        .iter()
+                        .map(|choice| format!("{before}{choice}{after}"))
+                        .collect(),
+                );
+            }
+            '}' => depth -= 1,
+            _ => {}
+        }
+    }
+    None
 }
 
 #[cfg(test)]
