@@ -283,7 +283,7 @@ fn become_command(
 /// The namespace of a host of a lab that is up.
 fn namespace_of(lab: &str, host: &str) -> Result<Namespace, LabError> {
     let namespace = Namespace::of(lab, host);
-    if namespace.exists() && host != SEGMENTS {
+    if namespace.exists() {
         return Ok(namespace);
     }
     let hosts = netns::of_lab(lab);
@@ -307,8 +307,13 @@ fn capture(args: &CaptureArgs) -> Result<ExitCode, LabError> {
     let lab = library::find(&args.lab, false)?;
     namespace_of(&lab.name, &args.host)?;
     let host = lab.hosts.iter().find(|host| host.name == args.host);
-    let host = host.ok_or_else(|| LabError::NotUp {
-        lab: lab.name.clone(),
+    let host = host.ok_or_else(|| {
+        let known: Vec<&str> = lab.hosts.iter().map(|host| host.name.as_str()).collect();
+        LabError::UnknownHost {
+            lab: lab.name.clone(),
+            host: args.host.clone(),
+            known: list(&known),
+        }
     })?;
     capture_command::run(args, &lab, host)
 }

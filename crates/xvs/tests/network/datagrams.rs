@@ -24,6 +24,9 @@ fn echoed(outside: u32, inside: u32, lengths: &[usize]) {
     for host in [&network.client, &network.rs1] {
         host.run("sysctl -qw net.ipv4.ip_no_pmtu_disc=1");
     }
+    // A packet to a neighbour that is not known yet leaves whole.
+    let director = network.director.within(|| socket("0.0.0.0:0"));
+    director.send_to(&[], format!("{CLIENT}:9")).unwrap();
     let server = network.rs1.within(|| socket(&format!("{RS1}:5353")));
     let director = Director::start(&network, Hook::Tc);
     director.set(&format!("-A -u {VIP}:53 -s rr"));
