@@ -37,7 +37,7 @@ pub enum Error {
     },
     /// A command that sets up the network failed.
     #[error(
-        "`{command}' failed: {message}\nhint: run as root, with iproute2, ethtool and nftables"
+        "`{command}' failed: {message}\nhint: run as root, with iproute2, ethtool, nftables and iperf3"
     )]
     Command {
         /// The command.

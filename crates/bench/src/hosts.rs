@@ -113,11 +113,39 @@ impl Hosts {
         ] {
             host.set("ipv6/conf/all/disable_ipv6", "1")?;
             host.run(&format!("ip link set {interface} up"))?;
-            // Frames from XDP reach a veth only if it polls, which GRO makes it do.
-            host.run(&format!("ethtool -K {interface} gro on"))?;
         }
         hosts.route()?;
         Ok(hosts)
+    }
+
+    /// Lets frames from XDP in: they reach a veth only if it polls, which GRO makes it do.
+    ///
+    /// # Errors
+    /// When ethtool refuses.
+    pub fn poll(&self) -> Result<(), Error> {
+        for (host, interface) in [
+            (Host::Client, "c0"),
+            (Host::Director, "d0"),
+            (Host::Director, "d1"),
+            (Host::Server, "s0"),
+        ] {
+            host.run(&format!("ethtool -K {interface} gro on"))?;
+        }
+        Ok(())
+    }
+
+    /// Gives client and server addresses, and the director as their gateway.
+    ///
+    /// # Errors
+    /// When a tool refuses.
+    pub fn stacks(&self) -> Result<(), Error> {
+        for (host, interface, network) in [(Host::Client, "c0", 0), (Host::Server, "s0", 1)] {
+            host.run(&format!(
+                "ip address add 198.18.{network}.2/24 dev {interface}"
+            ))?;
+            host.run(&format!("ip route add default via 198.18.{network}.1"))?;
+        }
+        Ok(())
     }
 
     /// The director as a router, with neighbours that need no asking.
@@ -173,13 +201,16 @@ impl Drop for Hosts {
     }
 }
 
-fn run(line: &str) -> Result<(), Error> {
+/// A command; words are split at spaces.
+pub fn command(line: &str) -> Command {
     let mut words = line.split_whitespace();
-    let program = words.next().unwrap_or_default();
-    let output = Command::new(program)
-        .args(words)
-        .output()
-        .map_err(refused(program))?;
+    let mut command = Command::new(words.next().unwrap_or_default());
+    command.args(words);
+    command
+}
+
+fn run(line: &str) -> Result<(), Error> {
+    let output = command(line).output().map_err(refused(line))?;
     if output.status.success() {
         return Ok(());
     }

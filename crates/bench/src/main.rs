@@ -1,5 +1,5 @@
 //! The benchmark (`./x bench`): what a packet costs in the director's programs, and how many pass
-//! through it, beside the kernel's own forwarding and nftables in the same run.
+//! through it and what a TCP stream gets, beside the kernel's own forwarding and nftables in the same run.
 #![forbid(unsafe_code)]
 
 mod director;
@@ -10,6 +10,7 @@ mod object;
 mod packets;
 mod pattern;
 mod report;
+mod tcp;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -42,6 +43,8 @@ enum Part {
     Packets,
     /// Packets per second through namespaces.
     Network,
+    /// What one TCP stream gets.
+    Tcp,
 }
 
 fn main() -> ExitCode {
@@ -64,6 +67,9 @@ fn run(arguments: &Arguments) -> Result<(), Error> {
     }
     if wanted(Part::Network) {
         groups.push(network::measure(arguments.runs.into())?);
+    }
+    if wanted(Part::Tcp) {
+        groups.push(tcp::measure(arguments.runs.into())?);
     }
     let report = Report { machine, groups };
     print!("{report}");

@@ -27,6 +27,7 @@ const MTU: u32 = 1500;
 /// When the kernel or a tool refuses, or no packet arrives.
 pub fn measure(runs: usize) -> Result<Group, Error> {
     let hosts = Hosts::new()?;
+    hosts.poll()?;
     let mut object = Object::load()?;
     let port = Host::Client.ifindex("c0")?;
     let mut line = Line {
@@ -82,7 +83,11 @@ pub fn measure(runs: usize) -> Result<Group, Error> {
     })
 }
 
-fn surroundings() -> Result<Surroundings, Error> {
+/// What the director knows of these hosts.
+///
+/// # Errors
+/// When they are not there.
+pub fn surroundings() -> Result<Surroundings, Error> {
     let interface = |name, mac| -> Result<Interface, Error> {
         let ifindex = Host::Director.ifindex(name)?;
         Ok(Interface {
@@ -112,11 +117,27 @@ fn surroundings() -> Result<Surroundings, Error> {
     })
 }
 
-fn attach(bench: &Bench, mode: Mode) -> Result<(), Error> {
+/// Takes packets on both of the director's interfaces.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn attach(bench: &Bench, mode: Mode) -> Result<(), Error> {
     let plane = bench.plane();
     for name in ["d0", "d1"] {
         let ifindex = Host::Director.ifindex(name)?;
         Host::Director.within(|| plane.attach(ifindex, mode).map_err(refused(name)))?;
+    }
+    Ok(())
+}
+
+/// Leaves both interfaces.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn detach(bench: &Bench) -> Result<(), Error> {
+    for name in ["d0", "d1"] {
+        let ifindex = Host::Director.ifindex(name)?;
+        Host::Director.within(|| bench.plane().detach(ifindex).map_err(refused(name)))?;
     }
     Ok(())
 }
