@@ -26,6 +26,7 @@ mod names;
 mod number;
 mod options;
 mod parse;
+pub mod proc;
 mod restore;
 mod rules;
 mod run;

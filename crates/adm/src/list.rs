@@ -234,7 +234,8 @@ fn tunnel_info(forwarding: Forwarding, tunnel: Tunnel) -> String {
     }
 }
 
-fn stats_columns(stats: Stats) -> [u64; 5] {
+/// Counters from left to right.
+pub(crate) fn stats_columns(stats: Stats) -> [u64; 5] {
     [
         stats.connections,
         stats.in_packets,
@@ -244,7 +245,8 @@ fn stats_columns(stats: Stats) -> [u64; 5] {
     ]
 }
 
-fn rates_columns(rates: Rates) -> [u64; 5] {
+/// Rates from left to right.
+pub(crate) fn rates_columns(rates: Rates) -> [u64; 5] {
     [
         rates.connections,
         rates.in_packets,

@@ -10,8 +10,9 @@ use adm::{Director, DirectorError};
 use api::{Backend, Client, Problem, Status};
 use model::{
     Command, ConnectionEntry, ConnectionProtocol, DirectorInfo, MarkChange, MarkRule, MarkRules,
-    Refusal, Service, ServiceKey, ServiceRequest, ServiceStatus, SettingRequest, SettingStatus,
-    Settings, SyncDaemon, SyncDaemonRequest, SyncRole, TimeoutChange, Timeouts,
+    Rates, Refusal, Service, ServiceKey, ServiceRequest, ServiceStatus, SettingRequest,
+    SettingStatus, Settings, Stats, SyncDaemon, SyncDaemonRequest, SyncRole, TimeoutChange,
+    Timeouts,
 };
 use tempfile::TempDir;
 use tokio::net::UnixListener;
@@ -68,6 +69,9 @@ impl Backend for Fake {
         DirectorInfo {
             version: (1, 2, 1),
             connection_table_size: 4096,
+            ticks_per_second: 250,
+            stats: Stats::default(),
+            rates: Rates::default(),
         }
     }
 

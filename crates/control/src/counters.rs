@@ -16,6 +16,8 @@ use crate::rates::Estimator;
 #[derive(Debug, Default)]
 pub struct Counters {
     services: HashMap<ServiceKey, ServiceCounters>,
+    /// What services had counted that are gone, or were zeroed on their own.
+    ended: Stats,
 }
 
 #[derive(Debug, Default)]
@@ -57,7 +59,9 @@ impl Counters {
 
     /// A service is gone.
     pub fn stop(&mut self, key: &ServiceKey) {
-        self.services.remove(key);
+        if let Some(counters) = self.services.remove(key) {
+            self.ended = added(self.ended, counters.last());
+        }
     }
 
     /// The numbers of removed destinations are about to be used for others: what they had counted
@@ -72,6 +76,7 @@ impl Counters {
 
     /// Zeroes a service's counters and those of its destinations.
     pub fn zero(&mut self, view: &View<'_>, key: ServiceKey, numbered: &Numbered) {
+        self.stop(&key);
         for &number in numbered.destinations.values() {
             crate::publish::zero_stats(view, number);
         }
@@ -93,6 +98,24 @@ impl Counters {
                 estimator.tick(stats_of(view, number));
             }
         }
+    }
+
+    /// What all services have counted together, and their rates: as of the last estimate, so that
+    /// nothing is counted back when a service ends.
+    pub fn total(&self) -> (Stats, Rates) {
+        let services = self.services.values();
+        let stats = services.clone().map(ServiceCounters::last);
+        let rates = services.filter_map(|counters| counters.estimator.as_ref());
+        (
+            stats.fold(self.ended, added),
+            rates.map(Estimator::rates).fold(Rates::default(), together),
+        )
+    }
+
+    /// Zeroes what [`Self::total`] counts.
+    pub fn zero_total(&mut self) {
+        let counted = self.total().0;
+        self.ended = added(self.ended, negated(counted));
     }
 
     /// A service's counters and rates.
@@ -134,9 +157,28 @@ impl Counters {
             .map_or_else(Stats::default, |counters| counters.offset)
     }
 
+    /// What the next daemon has to take over for services that are gone.
+    pub const fn ended(&self) -> Stats {
+        self.ended
+    }
+
+    /// Takes over what services that are gone had counted.
+    pub const fn restore_ended(&mut self, ended: Stats) {
+        self.ended = ended;
+    }
+
     /// Takes over an earlier daemon's offset.
     pub fn restore(&mut self, key: ServiceKey, offset: Stats) {
         self.services.entry(key).or_default().offset = offset;
+    }
+}
+
+impl ServiceCounters {
+    /// What was counted at the last estimate.
+    fn last(&self) -> Stats {
+        self.estimator
+            .as_ref()
+            .map_or_else(Stats::default, Estimator::last)
     }
 }
 
@@ -175,6 +217,16 @@ fn added(a: Stats, b: Stats) -> Stats {
         out_packets: a.out_packets.wrapping_add(b.out_packets),
         in_bytes: a.in_bytes.wrapping_add(b.in_bytes),
         out_bytes: a.out_bytes.wrapping_add(b.out_bytes),
+    }
+}
+
+fn together(a: Rates, b: Rates) -> Rates {
+    Rates {
+        connections: a.connections + b.connections,
+        in_packets: a.in_packets + b.in_packets,
+        out_packets: a.out_packets + b.out_packets,
+        in_bytes: a.in_bytes + b.in_bytes,
+        out_bytes: a.out_bytes + b.out_bytes,
     }
 }
 

@@ -248,6 +248,9 @@ impl<P: Plane> Director<P> {
                 self.counters.zero(&view, key, &numbered);
             }
         }
+        if service.is_none() {
+            self.counters.zero_total();
+        }
         Ok(())
     }
 

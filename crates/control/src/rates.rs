@@ -31,6 +31,11 @@ impl Estimator {
         }
     }
 
+    /// What the counters said at the last tick.
+    pub(crate) const fn last(&self) -> Stats {
+        self.last
+    }
+
     /// Takes in what the counters say two seconds after the last time.
     pub(crate) fn tick(&mut self, now: Stats) {
         let last = std::mem::replace(&mut self.last, now);

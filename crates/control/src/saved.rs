@@ -20,6 +20,9 @@ pub struct Saved {
     pub marks: MarkRules,
     /// The services in list order.
     pub services: Vec<SavedService>,
+    /// What services had counted that are gone.
+    #[serde(default)]
+    pub ended: Stats,
     /// The sync daemons that should run.
     #[serde(default)]
     pub daemons: Vec<SyncDaemon>,
@@ -73,6 +76,7 @@ impl Default for Saved {
             settings: Settings::default(),
             marks: MarkRules::default(),
             services: Vec::new(),
+            ended: Stats::default(),
             daemons: Vec::new(),
         }
     }

@@ -55,4 +55,10 @@ pub struct DirectorInfo {
     pub version: (u8, u8, u8),
     /// How many slots the connection table has.
     pub connection_table_size: u32,
+    /// Ticks of the kernel's clock in a second (CONFIG_HZ).
+    pub ticks_per_second: u32,
+    /// What all services have counted together, those that are gone included.
+    pub stats: Stats,
+    /// Counters of all services per second.
+    pub rates: Rates,
 }

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use crate::config::ConfigCommand;
 use crate::keepalived::FileOptions;
 use crate::mark::MarkCommand;
+use crate::proc::ProcOptions;
 use crate::realserver::RealServerOptions;
 use crate::serve::options::ServeOptions;
 use crate::settings::SetOptions;
@@ -63,6 +64,8 @@ pub enum Command {
     /// Show and keep the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Print what the kernel's IPVS shows under /proc/net, for programs that read it there
+    Proc(ProcOptions),
     /// Be a real server of VS/TUN: take packets to virtual addresses out of IP, GRE and GUE
     Realserver(RealServerOptions),
     /// Try virtual servers in network namespaces

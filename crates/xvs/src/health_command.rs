@@ -2,14 +2,14 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use health::{CheckStatus, VirtualServerStatus};
 
 use crate::place;
 
 /// Asks the daemon how real servers are, and prints it.
 pub fn main(json: bool) -> Result<ExitCode> {
-    let mut client = connected()?;
+    let mut client = place::connected()?;
     let servers = client.health()?;
     if json {
         println!("{}", serde_json::to_string_pretty(&servers)?);
@@ -21,7 +21,7 @@ pub fn main(json: bool) -> Result<ExitCode> {
 
 /// Has the daemon read its file again.
 pub fn reload() -> Result<ExitCode> {
-    let reloaded = connected()?.reload()?;
+    let reloaded = place::connected()?.reload()?;
     for warning in &reloaded.warnings {
         eprintln!("warning: {warning}");
     }
@@ -30,13 +30,6 @@ pub fn reload() -> Result<ExitCode> {
         changes => println!("Reloaded; {changes} changes, in one transaction"),
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn connected() -> Result<api::Client> {
-    let mut client = place::client()?;
-    adm::Director::connect(&mut client)
-        .map_err(|error| anyhow!("{error}\nhint: {}", error.hint))?;
-    Ok(client)
 }
 
 fn text(servers: &[VirtualServerStatus]) -> String {

@@ -12,6 +12,7 @@ mod keepalived;
 mod mark;
 mod names;
 mod place;
+mod proc;
 mod realserver;
 mod rules;
 mod serve;
@@ -54,6 +55,7 @@ fn run(command: cli::Command) -> Result<ExitCode> {
         cli::Command::Mark(command) => mark::main(command),
         cli::Command::Config(command) => config::main(&command),
         cli::Command::Check(options) => keepalived::check(&options),
+        cli::Command::Proc(options) => proc::main(&options),
         cli::Command::Realserver(options) => realserver::main(&options),
         cli::Command::Lab(command) => Ok(lab::cli::main(command)?),
     }

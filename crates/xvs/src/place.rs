@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 
 /// Names another folder than [`DEFAULT`] to the command lines.
 const VARIABLE: &str = "XVS_STATE_DIR";
@@ -67,4 +67,15 @@ pub fn root() -> PathBuf {
 /// When the kernel does not tell which namespace this is.
 pub fn client() -> Result<api::Client> {
     Ok(api::Client::new(Place::here(root())?.socket()))
+}
+
+/// As [`client`], once the daemon has answered.
+///
+/// # Errors
+/// When there is none, or it may not be spoken to.
+pub fn connected() -> Result<api::Client> {
+    let mut client = client()?;
+    adm::Director::connect(&mut client)
+        .map_err(|error| anyhow!("{error}\nhint: {}", error.hint))?;
+    Ok(client)
 }

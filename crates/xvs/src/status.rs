@@ -3,16 +3,14 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use api::Status;
 
 use crate::place;
 
 /// Asks the daemon and prints what it says.
 pub fn main(json: bool) -> Result<ExitCode> {
-    let mut client = place::client()?;
-    adm::Director::connect(&mut client)
-        .map_err(|error| anyhow!("{error}\nhint: {}", error.hint))?;
+    let mut client = place::connected()?;
     let status = client.status()?;
     if json {
         println!("{}", serde_json::to_string_pretty(&status)?);

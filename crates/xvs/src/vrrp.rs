@@ -3,16 +3,14 @@
 use std::fmt::{self, Write as _};
 use std::process::ExitCode;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use vrrp::{State, Status};
 
 use crate::place;
 
 /// Asks the daemon and prints what it says.
 pub fn main(json: bool) -> Result<ExitCode> {
-    let mut client = place::client()?;
-    adm::Director::connect(&mut client)
-        .map_err(|error| anyhow!("{error}\nhint: {}", error.hint))?;
+    let mut client = place::connected()?;
     let routers = client.vrrp()?;
     if json {
         println!("{}", serde_json::to_string_pretty(&routers)?);

@@ -46,6 +46,7 @@ impl<P: Plane> Director<P> {
         for saved in &saved.services {
             director.counters.restore(saved.service.key, saved.offset);
         }
+        director.counters.restore_ended(saved.ended);
         director.restore(saved, network);
         director.adopted.clear();
         director.remove_unwanted(network);

@@ -27,6 +27,12 @@ impl<P: Plane> Director<P> {
         Some(self.status_of(&self.plane.view(), wanted))
     }
 
+    /// What all services have counted together, those that are gone included, and their rates: as
+    /// of the last estimate, which is how the kernel shows it too.
+    pub fn total(&self) -> (Stats, Rates) {
+        self.counters.total()
+    }
+
     fn status_of(&self, view: &View<'_>, wanted: &WantedService) -> ServiceStatus {
         let service = *wanted.service();
         let numbered = self.publisher.numbers(&service.key);
@@ -89,6 +95,7 @@ impl<P: Plane> Director<P> {
             settings: self.settings.clone(),
             marks: self.marks.clone(),
             services: services.collect(),
+            ended: self.counters.ended(),
             daemons: self.wanted.daemons().cloned().collect(),
         }
     }

@@ -26,10 +26,16 @@ const SYNC_HEADERS: u32 = 28;
 
 impl api::Backend for Shared {
     fn info(&self) -> DirectorInfo {
-        let slots = self.lock().director.plane().connections().len() * conntable::BUCKET_SLOTS;
+        let director = &self.lock().director;
+        let plane = director.plane();
+        let slots = plane.connections().len() * conntable::BUCKET_SLOTS;
+        let (stats, rates) = director.total();
         DirectorInfo {
             version: IPVS_VERSION,
             connection_table_size: u32::try_from(slots).unwrap_or(u32::MAX),
+            ticks_per_second: plane.hz(),
+            stats,
+            rates,
         }
     }
 

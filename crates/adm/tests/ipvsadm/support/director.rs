@@ -53,6 +53,9 @@ impl Director for WantedDirector {
         Ok(DirectorInfo {
             version: (1, 2, 1),
             connection_table_size: 4096,
+            ticks_per_second: 250,
+            stats: self.stats,
+            rates: self.rates,
         })
     }
 

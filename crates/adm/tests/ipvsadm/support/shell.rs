@@ -1,11 +1,13 @@
 //! Enough of a shell for the transcripts: quotes, `;`, `|`, `<` and `>`.
 //!
-//! `ipvsadm` and its companions are run in this process, everything else by bash. The files of the
+//! `ipvsadm` and its companions are run in this process, and files of the kernel's about IPVS are
+//! printed here; everything else is run by bash. The files of the
 //! transcripts, in `/tmp`, are kept in a directory of their own.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use adm::proc::ProcFile;
 use adm::{Director, Program, Resolver, Streams, run};
 
 /// What a command printed, and its exit code.
@@ -43,6 +45,11 @@ impl Shell<'_> {
 
     fn run_command(&mut self, command: &str, input: &[u8]) -> Outcome {
         let words = words(command);
+        if let Some(file) = proc_file(&words) {
+            let mut outcome = Outcome::default();
+            adm::proc::print(&mut outcome.stdout, file, self.director).expect("it can be written");
+            return outcome;
+        }
         match words.first().and_then(|name| Program::from_path(name)) {
             Some(program) => self.run_here(program, words, input),
             None => run_bash(command, input),
@@ -72,6 +79,14 @@ impl Shell<'_> {
         }
         outcome
     }
+}
+
+/// The file of the kernel's that a command prints.
+fn proc_file(words: &[String]) -> Option<ProcFile> {
+    let [cat, path] = words else { return None };
+    let name = path.strip_prefix("/proc/net/")?;
+    let mut files = ProcFile::ALL.into_iter();
+    files.find(|file| cat == "cat" && file.name() == name)
 }
 
 fn run_bash(command: &str, input: &[u8]) -> Outcome {

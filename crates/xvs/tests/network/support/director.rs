@@ -118,7 +118,8 @@ impl<'a> Director<'a> {
         said(self.command("sh").arg("-c").arg(line))
     }
 
-    fn command(&self, program: &str) -> Command {
+    /// A program, on the director; this one is found by its names.
+    pub fn command(&self, program: &str) -> Command {
         let path = std::env::var("PATH").unwrap_or_default();
         let mut command = self.host.command("env");
         command
