@@ -288,8 +288,7 @@ pub struct ServiceCell {
     pub cursor_base: Cell64,
     /// Ticks that a persistence template lasts; 0 where the service is not persistent.
     pub persistence: Cell32,
-    /// Largest TCP segment that handshakes may announce, in bytes; 0 for no limit.
-    pub max_segment: Cell32,
+    reserved_1: Cell32,
     /// Index of the first [`LookupLine`] of the scheduler's table (sh, dh, mh, maglev).
     pub lookup_first: Cell32,
     /// Slots of that table; 0 where there is none.
@@ -351,7 +350,6 @@ impl ServiceCell {
         self.picks.store(other.picks.load());
         self.cursor_base.store(other.cursor_base.load());
         copy(&self.persistence, &other.persistence);
-        copy(&self.max_segment, &other.max_segment);
         copy(&self.lookup_first, &other.lookup_first);
         copy(&self.lookup_slots, &other.lookup_slots);
         copy(&self.local_first, &other.local_first);
@@ -448,7 +446,8 @@ pub struct DestinationCell {
     pub upper_threshold: Cell32,
     /// Connections below which it no longer counts as overloaded; 0 for three quarters of the upper.
     pub lower_threshold: Cell32,
-    /// Bits of [`destination_flags`].
+    /// Bits of [`destination_flags`], and above them the largest TCP segment that handshakes may
+    /// announce: [`destination_flags::max_segment`].
     pub flags: Cell32,
     /// Index of its [`NextHopCell`], or [`NONE`].
     pub next_hop: Cell32,
@@ -470,6 +469,24 @@ pub mod destination_flags {
     pub const ADDRESS_OPTION: u32 = 8;
     /// FULLNAT: the client's address goes to it by the PROXY protocol, version 2.
     pub const PROXY_PROTOCOL: u32 = 16;
+
+    /// [`max_segment`]: what fits a tunnel's way, where there is a tunnel.
+    pub const SEGMENT_AUTO: u16 = 0;
+    /// [`max_segment`]: no limit.
+    pub const SEGMENT_OFF: u16 = u16::MAX;
+
+    /// The largest TCP segment that handshakes may announce, in bytes; [`SEGMENT_AUTO`],
+    /// [`SEGMENT_OFF`].
+    #[inline(always)]
+    pub const fn max_segment(flags: u32) -> u16 {
+        (flags >> 16) as u16
+    }
+
+    /// Flags with a largest TCP segment.
+    #[inline(always)]
+    pub const fn with_max_segment(flags: u32, bytes: u16) -> u32 {
+        flags & 0xffff | (bytes as u32) << 16
+    }
 }
 
 /// [`DestinationCell::tunnel`]: kind in bits 0 to 7, flags in bits 8 to 15, port (network order) in

@@ -3,7 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use model::{
-    DestinationKey, Family, Forwarding, Netmask, Protocol, ServiceKey, Tunnel, TunnelChecksum,
+    DestinationKey, Family, Forwarding, MaxSegment, Netmask, Protocol, ServiceKey, Tunnel,
+    TunnelChecksum,
 };
 
 use crate::address::{endpoint, ipv4};
@@ -39,6 +40,7 @@ pub(crate) struct Draft<'a> {
     pub upper_threshold: u32,
     pub lower_threshold: u32,
     pub tunnel: Tunnel,
+    pub max_segment: MaxSegment,
 
     pub mcast_interface: &'a str,
     pub mcast_group: Option<IpAddr>,
@@ -69,6 +71,7 @@ impl<'a> Draft<'a> {
             upper_threshold: 0,
             lower_threshold: 0,
             tunnel: Tunnel::default(),
+            max_segment: MaxSegment::default(),
             mcast_interface: "",
             mcast_group: None,
             mcast_port: None,
@@ -206,6 +209,9 @@ impl<'a> Draft<'a> {
             OptionKind::TunnelNoChecksum => self.tunnel.checksum = TunnelChecksum::None,
             OptionKind::TunnelChecksum => self.tunnel.checksum = TunnelChecksum::Full,
             OptionKind::TunnelRemoteChecksum => self.tunnel.checksum = TunnelChecksum::Remote,
+            OptionKind::MaxSegment => {
+                self.max_segment = text.parse().map_err(|_| illegal("mss"))?;
+            }
             _ => self.take_daemon_option(kind, text)?,
         }
         Ok(())

@@ -90,6 +90,7 @@ impl Draft<'_> {
                 .map(|timeout| Persistence { timeout, netmask }),
             persistence_engine: Some(self.engine.to_owned()).filter(|engine| !engine.is_empty()),
             one_packet,
+            max_segment: self.max_segment,
         })
     }
 

@@ -80,11 +80,12 @@ pub(crate) enum OptionKind {
     TunnelNoChecksum,
     TunnelChecksum,
     TunnelRemoteChecksum,
+    MaxSegment,
 }
 
 impl OptionKind {
     /// All kinds with their names in messages, in the order in which they are checked.
-    pub(crate) const ALL: [(Self, &'static str); 34] = [
+    pub(crate) const ALL: [(Self, &'static str); 35] = [
         (Self::Numeric, "numeric"),
         (Self::Connection, "connection"),
         (Self::ServiceAddress, "service-address"),
@@ -119,6 +120,7 @@ impl OptionKind {
         (Self::TunnelNoChecksum, "tun-nocsum"),
         (Self::TunnelChecksum, "tun-csum"),
         (Self::TunnelRemoteChecksum, "tun-remcsum"),
+        (Self::MaxSegment, "mss"),
     ];
 
     /// Its name in messages.
@@ -289,6 +291,7 @@ pub(crate) const OPTIONS: &[OptionSpec] = &[
         Some('b'),
         Switch::Option(OptionKind::SchedulerFlags),
     ),
+    valued("mss", None, Switch::Option(OptionKind::MaxSegment)),
     valued(
         "real-server",
         Some('r'),

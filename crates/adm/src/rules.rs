@@ -29,9 +29,10 @@ pub(crate) fn check_options(command: CommandKind, options: OptionSet) -> Result<
 /// message.
 pub(crate) fn check_tunnel_options(tunnel: TunnelKind, options: OptionSet) -> Result<(), String> {
     const FIRST: usize = OptionKind::TunnelPort as usize;
+    const LAST: usize = OptionKind::TunnelRemoteChecksum as usize;
     let context = format!("'{tunnel}' tunnel type");
     check(
-        &OptionKind::ALL[FIRST..],
+        &OptionKind::ALL[FIRST..=LAST],
         options,
         |kind| tunnel_rule(tunnel, kind),
         &context,
@@ -92,7 +93,8 @@ fn rule(command: CommandKind, option: OptionKind) -> Rule {
             | O::Netmask
             | O::OnePacket
             | O::Engine
-            | O::SchedulerFlags,
+            | O::SchedulerFlags
+            | O::MaxSegment,
         )
         | (
             C::AddServer | C::EditServer,

@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 
 use model::{
-    Destination, Family, Forwarding, Protocol, Service, ServiceKey, ServiceStatus, Timeouts,
-    Tunnel, TunnelChecksum, TunnelKind,
+    Destination, Family, Forwarding, MaxSegment, Protocol, Service, ServiceKey, ServiceStatus,
+    Timeouts, Tunnel, TunnelChecksum, TunnelKind,
 };
 
 use crate::address::endpoint_text;
@@ -104,6 +104,9 @@ fn service_command(selector: &str, service: &Service, style: Style<'_>) -> Strin
     }
     if service.one_packet {
         text += " -o";
+    }
+    if service.max_segment != MaxSegment::default() {
+        text += &format!(" --mss {}", service.max_segment);
     }
     let flags = service.scheduler_flags;
     if !flags.is_empty() {

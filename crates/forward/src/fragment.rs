@@ -96,7 +96,7 @@ fn first<'t, F: Family, H: Host<'t>>(
         role,
         now,
     };
-    onward(host, globals, &passage, &found)
+    onward::<F, H, false>(host, globals, &passage, &found)
 }
 
 /// A fragment without ports.

@@ -35,6 +35,7 @@ mod cut;
 mod depart;
 mod family;
 mod fragment;
+mod handshake;
 mod host;
 mod lookup;
 mod nat;

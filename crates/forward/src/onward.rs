@@ -9,6 +9,7 @@ use crate::counters;
 use crate::cut;
 use crate::family::{self, Family};
 use crate::fragment;
+use crate::handshake;
 use crate::host::{Host, connections};
 use crate::lookup::Role;
 use crate::nat;
@@ -65,7 +66,7 @@ pub(crate) fn found<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
         role: Role::carried(carry),
         now,
     };
-    let result = onward(host, globals, &passage, &found);
+    let result = onward::<F, H, true>(host, globals, &passage, &found);
     // Later fragments of a datagram still need it, for as long as it would last otherwise.
     if found.entry.load().kind == Kind::OnePacket as u8 && packet.fragment == Fragment::NONE {
         connection::end::<F, H>(host, globals, &found);
@@ -73,9 +74,9 @@ pub(crate) fn found<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
     result
 }
 
-/// Sends a packet on.
+/// Sends a packet on. Where it may be a handshake's, says so by `HANDSHAKES`.
 #[inline(always)]
-pub(crate) fn onward<'t, F: Family, H: Host<'t>>(
+pub(crate) fn onward<'t, F: Family, H: Host<'t>, const HANDSHAKES: bool>(
     host: &mut H,
     globals: &Globals,
     passage: &Passage<'_, F>,
@@ -83,13 +84,17 @@ pub(crate) fn onward<'t, F: Family, H: Host<'t>>(
 ) -> Step<Verdict> {
     let chosen = Chosen::by_number(host.tables(), found.entry.destination())?;
     match passage.role.direction {
-        Direction::ToServer => to_server(host, globals, passage, found, &chosen),
-        Direction::ToClient => to_client(host, globals, passage, found, &chosen),
+        Direction::ToServer => {
+            to_server::<F, H, HANDSHAKES>(host, globals, passage, found, &chosen)
+        }
+        Direction::ToClient => {
+            to_client::<F, H, HANDSHAKES>(host, globals, passage, found, &chosen)
+        }
     }
 }
 
 #[inline(always)]
-fn to_server<'t, F: Family, H: Host<'t>>(
+fn to_server<'t, F: Family, H: Host<'t>, const HANDSHAKES: bool>(
     host: &mut H,
     globals: &Globals,
     passage: &Passage<'_, F>,
@@ -114,6 +119,10 @@ fn to_server<'t, F: Family, H: Host<'t>>(
     if obstacle != CLEAR {
         return stopped::<F, H>(host, obstacle, found, Direction::ToServer);
     }
+    if HANDSHAKES {
+        let ends = (chosen, method);
+        handshake::clamp(host, packet, passage.ports, ends, Direction::ToServer)?;
+    }
     match method {
         method::MASQUERADE => {
             let ends = (found.entry, chosen);
@@ -134,7 +143,7 @@ fn to_server<'t, F: Family, H: Host<'t>>(
 }
 
 #[inline(always)]
-fn to_client<'t, F: Family, H: Host<'t>>(
+fn to_client<'t, F: Family, H: Host<'t>, const HANDSHAKES: bool>(
     host: &mut H,
     globals: &Globals,
     passage: &Passage<'_, F>,
@@ -151,6 +160,10 @@ fn to_client<'t, F: Family, H: Host<'t>>(
     let obstacle = note(host, globals, passage, found, chosen, (&way, 0))?;
     if obstacle != CLEAR {
         return stopped::<F, H>(host, obstacle, found, Direction::ToClient);
+    }
+    if HANDSHAKES {
+        let ends = (chosen, found.entry.method());
+        handshake::clamp(host, packet, passage.ports, ends, Direction::ToClient)?;
     }
     let reason = if is_translated {
         let ends = (found.entry, chosen);

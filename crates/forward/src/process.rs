@@ -167,9 +167,11 @@ fn balance<'t, F: Family, H: Host<'t>>(
     let query = query_of(packet, ports, role);
     let is_to_server = role.direction == Direction::ToServer;
     match find::<F, _>(host.tables(), globals, &query, now) {
-        // BPF's stack is too small to do the complete path for IPv6 at once.
+        // BPF's stack is too small to do the complete path for IPv6 at once. And only the stage
+        // looks into handshakes.
         Some(found)
-            if F::IS_V6 && H::COMPLETE && stays::<F, H>(host, globals, &found, ports, role) =>
+            if (F::IS_V6 && H::COMPLETE || ports.flags & tcp::SYN != 0)
+                && stays::<F, H>(host, globals, &found, ports, role) =>
         {
             onward::hand_over::<F, H>(host, found.handle().0, role)
         }
@@ -180,7 +182,7 @@ fn balance<'t, F: Family, H: Host<'t>>(
                 role,
                 now,
             };
-            onward(host, globals, &passage, &found)
+            onward::<F, H, false>(host, globals, &passage, &found)
         }
         _ if is_to_server => Ok(Verdict::go_on(F::OPEN)),
         _ => Err(Reason::NoConnection),

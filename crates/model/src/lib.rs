@@ -12,6 +12,7 @@ mod connection;
 mod daemon;
 mod destination;
 mod mark;
+mod max_segment;
 mod names;
 mod prefix;
 mod scheduler;
@@ -28,6 +29,7 @@ pub use destination::{
     Destination, DestinationKey, Forwarding, Tunnel, TunnelChecksum, TunnelKind,
 };
 pub use mark::{MarkChange, MarkError, MarkRule, MarkRules, NotPorts, PortRange};
+pub use max_segment::{BadMaxSegment, MaxSegment};
 pub use names::UnknownName;
 pub use prefix::Prefix;
 pub use scheduler::{PersistenceEngine, Scheduler, SchedulerFlags};

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use serde::{Deserialize, Serialize};
 
 use crate::names::named;
-use crate::{PersistenceEngine, Scheduler, SchedulerFlags, UnknownName};
+use crate::{MaxSegment, PersistenceEngine, Scheduler, SchedulerFlags, UnknownName};
 
 /// A transport protocol that can be balanced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -169,6 +169,9 @@ pub struct Service {
     /// Every datagram is scheduled by itself, and leaves no connection behind (UDP).
     #[serde(default)]
     pub one_packet: bool,
+    /// The largest TCP segment that handshakes may announce.
+    #[serde(default)]
+    pub max_segment: MaxSegment,
 }
 
 /// A virtual service as somebody asks for it: names not looked up yet, since whether the service
@@ -191,6 +194,9 @@ pub struct ServiceRequest {
     /// Every datagram is scheduled by itself (UDP).
     #[serde(default)]
     pub one_packet: bool,
+    /// The largest TCP segment that handshakes may announce.
+    #[serde(default)]
+    pub max_segment: MaxSegment,
 }
 
 impl ServiceRequest {
@@ -203,6 +209,7 @@ impl ServiceRequest {
             persistence: None,
             persistence_engine: None,
             one_packet: false,
+            max_segment: MaxSegment::default(),
         }
     }
 
@@ -222,6 +229,7 @@ impl ServiceRequest {
                 .map(str::parse)
                 .transpose()?,
             one_packet: self.one_packet,
+            max_segment: self.max_segment,
         })
     }
 }
@@ -235,6 +243,7 @@ impl From<Service> for ServiceRequest {
             persistence: service.persistence,
             persistence_engine: service.persistence_engine.map(|e| e.to_string()),
             one_packet: service.one_packet,
+            max_segment: service.max_segment,
         }
     }
 }

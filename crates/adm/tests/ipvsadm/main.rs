@@ -5,5 +5,6 @@ mod connections;
 mod counters;
 mod program;
 mod saving;
+mod segments;
 mod support;
 mod transcripts;

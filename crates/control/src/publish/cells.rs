@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use abi::{Address, DestinationCell, ServiceCell, View, destination_flags, method, tunnel};
 use model::{
-    Destination, DestinationKey, Family, Forwarding, Protocol, ServiceKey, Tunnel, TunnelChecksum,
-    TunnelKind,
+    Destination, DestinationKey, Family, Forwarding, MaxSegment, Protocol, ServiceKey, Tunnel,
+    TunnelChecksum, TunnelKind,
 };
 
 use crate::nexthops::Towards;
@@ -97,7 +97,6 @@ impl ServiceValues {
         cell.cursor_base.store(self.cursor_base);
         cell.lookup_first.store(self.lookup_first);
         cell.lookup_slots.store(self.lookup_slots);
-        cell.max_segment.store(0);
         cell.key.publish(key.key);
     }
 }
@@ -178,6 +177,19 @@ impl DestinationValues {
             tunnel_source: Address::default(),
         };
         values.led(towards)
+    }
+
+    /// The same, with the largest segment that handshakes may announce.
+    pub(crate) fn announcing(self, most: MaxSegment) -> Self {
+        let bytes = match most {
+            MaxSegment::Auto => destination_flags::SEGMENT_AUTO,
+            MaxSegment::Off => destination_flags::SEGMENT_OFF,
+            MaxSegment::Bytes(bytes) => bytes,
+        };
+        Self {
+            flags: destination_flags::with_max_segment(self.flags, bytes),
+            ..self
+        }
     }
 
     /// The cell of nobody.

@@ -118,7 +118,7 @@ impl Publisher {
             .iter()
             .filter(|wanted| is_held(&service.key, wanted))
             .collect();
-        self.plan_destinations(view, &published, &mut record, towards, plan)?;
+        self.plan_destinations(view, (service, &published), &mut record, towards, plan)?;
         let list: Vec<Scheduled> = published
             .iter()
             .zip(&record.destinations)
@@ -167,7 +167,7 @@ impl Publisher {
     fn plan_destinations(
         &mut self,
         view: &View<'_>,
-        wanted: &[&Destination],
+        (service, wanted): (&Service, &[&Destination]),
         record: &mut ServiceRecord,
         towards: &dyn Fn(Target) -> Towards,
         plan: &mut Plan,
@@ -196,7 +196,8 @@ impl Publisher {
             };
             let number = destination.number;
             let towards = towards(destination.target());
-            let values = DestinationValues::present(wanted, record.number, towards);
+            let values = DestinationValues::present(wanted, record.number, towards)
+                .announcing(service.max_segment);
             let write = DestinationWrite { number, values };
             record.destinations.push(destination);
             match origin {

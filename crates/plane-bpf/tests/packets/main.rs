@@ -11,6 +11,7 @@ mod forwarding;
 mod fragments;
 mod frames;
 mod garbage;
+mod handshakes;
 mod kernel;
 mod lan;
 mod life;

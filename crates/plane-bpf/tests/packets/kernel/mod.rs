@@ -1,7 +1,7 @@
 //! Every packet that the kernel's director was given, given to ours: the same must come out.
 
 mod likeness;
-mod site;
+pub mod site;
 mod transcript;
 
 use std::collections::BTreeSet;

@@ -13,8 +13,8 @@ use super::transcript::End;
 use crate::bed::Site;
 use crate::lan::{IFINDEX, OWN_MAC};
 
-const CLIENT_MAC: [u8; 6] = [2, 0, 0, 0, 0, 0x40];
-const SERVER_MAC: [u8; 6] = [2, 0, 0, 0, 1, 0x39];
+pub const CLIENT_MAC: [u8; 6] = [2, 0, 0, 0, 0, 0x40];
+pub const SERVER_MAC: [u8; 6] = [2, 0, 0, 0, 1, 0x39];
 
 /// What changes in it.
 #[derive(Default)]
