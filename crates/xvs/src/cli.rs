@@ -1,11 +1,13 @@
 //! The command line.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::config::ConfigCommand;
 use crate::keepalived::FileOptions;
+use crate::list::ListOptions;
 use crate::mark::MarkCommand;
 use crate::proc::ProcOptions;
 use crate::realserver::RealServerOptions;
@@ -32,6 +34,8 @@ pub enum Command {
     /// Configure and list the director as ipvsadm does
     #[command(disable_help_flag = true)]
     Adm(AdmWords),
+    /// List services or connections, for people and (--json) for programs
+    List(ListOptions),
     /// Say how the virtual routers are: state, since when and why, who else was heard
     Vrrp {
         /// Print JSON
@@ -68,6 +72,19 @@ pub enum Command {
     Proc(ProcOptions),
     /// Be a real server of VS/TUN: take packets to virtual addresses out of IP, GRE and GUE
     Realserver(RealServerOptions),
+    /// Print what makes a shell complete this program's words
+    ///
+    /// For bash: xvs completion bash > /usr/share/bash-completion/completions/xvs
+    Completion {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write one for every command
+    Man {
+        /// Write xvs.1, xvs-serve.1 and so on here
+        #[arg(long, value_name = "DIRECTORY")]
+        into: Option<PathBuf>,
+    },
     /// Try virtual servers in network namespaces
     #[command(subcommand)]
     Lab(lab::cli::LabCommand),
@@ -90,6 +107,11 @@ pub fn parse(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Com
     Cli::parse_from(args).command
 }
 
+/// What the command line consists of.
+pub fn definition() -> clap::Command {
+    Cli::command()
+}
+
 /// Reads a command line that nobody typed.
 ///
 /// # Errors
@@ -101,7 +123,6 @@ pub fn try_parse<'a>(args: impl IntoIterator<Item = &'a str>) -> Result<Command,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_defined_without_contradiction() {

@@ -9,6 +9,8 @@ mod cli;
 mod config;
 mod health_command;
 mod keepalived;
+mod list;
+mod manual;
 mod mark;
 mod names;
 mod place;
@@ -47,6 +49,7 @@ fn run(command: cli::Command) -> Result<ExitCode> {
     match command {
         cli::Command::Serve(options) => serve::main(*options),
         cli::Command::Adm(words) => Ok(adm::command(words)),
+        cli::Command::List(options) => list::main(&options),
         cli::Command::Health { json } => health_command::main(json),
         cli::Command::Reload => health_command::reload(),
         cli::Command::Vrrp { json } => vrrp::main(json),
@@ -57,6 +60,8 @@ fn run(command: cli::Command) -> Result<ExitCode> {
         cli::Command::Check(options) => keepalived::check(&options),
         cli::Command::Proc(options) => proc::main(&options),
         cli::Command::Realserver(options) => realserver::main(&options),
+        cli::Command::Completion { shell } => manual::completion(shell),
+        cli::Command::Man { into } => manual::pages(into.as_deref()),
         cli::Command::Lab(command) => Ok(lab::cli::main(command)?),
     }
 }

@@ -14,7 +14,7 @@ use plane_bpf::Plane;
 /// What begins the names of everything that these tests make.
 const PREFIX: &str = "xvspl";
 /// How long a test waits for something that should happen.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Numbers that tell what the tests of this process make.
 fn unique() -> String {
