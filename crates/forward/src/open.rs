@@ -18,7 +18,7 @@ use crate::lookup::{self, TO_SERVICE};
 use crate::onward::{UNSETTLED, hand_over};
 use crate::packet::{Fragment, Packet, Ports};
 use crate::persist;
-use crate::state::{after_packet, is_active, is_reusable};
+use crate::state::{after_packet, is_active, is_past_handshake, is_reusable};
 use crate::verdict::{Step, Verdict};
 
 /// Ticks for which a claimed slot that nobody publishes stays taken.
@@ -323,6 +323,10 @@ fn entry<'t, F: Family, H: Host<'t>>(
         table.release(new.control);
         return Err(Reason::TableFull);
     };
+    // Sloppy TCP takes over connections that were established elsewhere.
+    if new.control != 0 && is_past_handshake(new.protocol, event, (born, first)) {
+        tables.assure(new.control, F::IS_V6);
+    }
     counters::scheduled(tables, processor, globals, chosen);
     let own = Handle::new(claimed.position, word.epoch());
     if new.kind == Kind::OnePacket {
