@@ -256,7 +256,7 @@ fn unreachable(path: &Path, error: &io::Error) -> Unavailable {
         io::ErrorKind::PermissionDenied => (
             Refusal::Forbidden.to_string(),
             format!(
-                "Run it as root, or as a member of the group of {}.",
+                "Run it as root, or as a member of the group that {} was given to by `xvs serve --socket-group'.",
                 path.display()
             ),
         ),

@@ -19,8 +19,8 @@
 //! | `GET /v1/vrrp` | list of [`vrrp::Status`] |
 //! | `GET /metrics` | Prometheus' text format |
 //!
-//! Whoever may open the socket may read; only root and members of the socket's group may change
-//! anything. A request that fails is answered by a [`Problem`].
+//! Whoever may open the socket may read; only root and members of the socket's group, if it was
+//! given one, may change anything. A request that fails is answered by a [`Problem`].
 
 #![forbid(unsafe_code)]
 

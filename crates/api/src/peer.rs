@@ -17,12 +17,12 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Whether it is root, or a member of this group.
-    pub fn may_write(&self, group: u32) -> bool {
-        match (self.user, self.group) {
-            (Some(0), _) => true,
-            (_, Some(own)) if own == group => true,
-            (Some(user), Some(own)) => belongs(user, own, group),
+    /// Whether it is root, or a member of this group, if there is one.
+    pub fn may_write(&self, group: Option<u32>) -> bool {
+        match (self.user, self.group, group) {
+            (Some(0), ..) => true,
+            (_, Some(own), Some(group)) if own == group => true,
+            (Some(user), Some(own), Some(group)) => belongs(user, own, group),
             _ => false,
         }
     }

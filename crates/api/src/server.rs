@@ -106,14 +106,15 @@ pub trait Backend: Send + Sync + 'static {
     fn metrics(&self) -> String;
 }
 
-/// Answers requests on a socket until `stop` is ready. Members of `group` may make changes.
+/// Answers requests on a socket until `stop` is ready. Members of `group`, if there is one, and
+/// root may make changes.
 ///
 /// # Errors
 /// When the socket fails.
 pub async fn serve<B: Backend>(
     listener: UnixListener,
     backend: Arc<B>,
-    group: u32,
+    group: Option<u32>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let guard = middleware::from_fn(move |peer, request, next| admit(group, peer, request, next));
@@ -127,7 +128,7 @@ pub async fn serve<B: Backend>(
 
 /// Lets requests pass that change nothing, and those of peers that may change things.
 async fn admit(
-    group: u32,
+    group: Option<u32>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     request: Request,
     next: Next,

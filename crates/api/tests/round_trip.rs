@@ -214,7 +214,7 @@ struct Pair {
 }
 
 /// Members of `group` may write, and root.
-fn pair(parts: u32, group: u32) -> Pair {
+fn pair(parts: u32, group: Option<u32>) -> Pair {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("control.sock");
     let director = Arc::new(Fake {
@@ -251,7 +251,7 @@ fn own_group() -> u32 {
 
 #[test]
 fn a_refusal_comes_back_as_the_refusal_it_was() {
-    let mut pair = pair(0, own_group());
+    let mut pair = pair(0, Some(own_group()));
     let add = Command::AddService(ServiceRequest::new(web(), "rr"));
     let commands = vec![Command::Flush, add, Command::DeleteService(web())];
     let outcomes = pair.client.apply_all(commands).unwrap();
@@ -267,7 +267,7 @@ fn a_refusal_comes_back_as_the_refusal_it_was() {
 
 #[test]
 fn services_keep_every_number_on_their_way() {
-    let mut pair = pair(0, own_group());
+    let mut pair = pair(0, Some(own_group()));
     assert_eq!(pair.client.services().unwrap(), [status()]);
     assert_eq!(pair.client.service(web()).unwrap(), status());
     let other = pair.client.service("FWM 7 IPv6".parse().unwrap());
@@ -276,13 +276,13 @@ fn services_keep_every_number_on_their_way() {
 
 #[test]
 fn virtual_routers_keep_everything_on_their_way() {
-    let mut pair = pair(0, own_group());
+    let mut pair = pair(0, Some(own_group()));
     assert_eq!(pair.client.vrrp().unwrap(), [master()]);
 }
 
 #[test]
 fn requests_arrive_as_they_were_meant() {
-    let mut pair = pair(0, own_group());
+    let mut pair = pair(0, Some(own_group()));
     pair.client.connect().unwrap();
     assert_eq!(pair.client.info().unwrap().connection_table_size, 4096);
     assert_eq!(pair.client.timeouts().unwrap(), Timeouts::default());
@@ -316,7 +316,7 @@ fn requests_arrive_as_they_were_meant() {
 
 #[test]
 fn settings_are_listed_and_set_and_what_is_refused_has_its_reason() {
-    let mut pair = pair(0, own_group());
+    let mut pair = pair(0, Some(own_group()));
     let all = SettingStatus::all(&Settings::default());
     assert_eq!(pair.client.settings().unwrap(), all);
     let requests = ["sloppy_tcp=1", "drop_entry=3"].map(|request| request.parse().unwrap());
@@ -346,7 +346,7 @@ fn rules() -> Vec<MarkRule> {
 
 #[test]
 fn rules_for_marks_are_listed_and_changed_and_what_is_refused_has_its_reason() {
-    let mut pair = pair(0, own_group());
+    let mut pair = pair(0, Some(own_group()));
     assert!(pair.client.marks().unwrap().iter().eq(&rules()));
     let remove = |at| MarkChange::Remove { at };
     pair.client.mark(&remove(2)).unwrap();
@@ -365,7 +365,7 @@ fn rules_for_marks_are_listed_and_changed_and_what_is_refused_has_its_reason() {
 
 #[test]
 fn connections_are_streamed_whole_and_in_order() {
-    let mut pair = pair(20, own_group());
+    let mut pair = pair(20, Some(own_group()));
     let listed = pair.client.connections().unwrap();
     let mut expected = 0;
     for entry in listed {
@@ -379,7 +379,7 @@ fn connections_are_streamed_whole_and_in_order() {
 
 #[test]
 fn a_list_that_is_not_read_to_its_end_does_no_harm() {
-    let mut pair = pair(20, own_group());
+    let mut pair = pair(20, Some(own_group()));
     let first = pair.client.connections().unwrap().next().unwrap().unwrap();
     assert_eq!(first, connection(0));
     assert_eq!(pair.client.info().unwrap().version, (1, 2, 1));
@@ -397,7 +397,7 @@ fn without_a_daemon_the_reason_and_the_remedy_are_told() {
 #[test]
 fn nonsense_is_answered_with_what_is_wrong_with_it() {
     use std::io::{Read, Write};
-    let pair = pair(0, own_group());
+    let pair = pair(0, Some(own_group()));
     let ask = |request: &str| {
         let path = pair.folder.path().join("control.sock");
         let mut stream = std::os::unix::net::UnixStream::connect(path).unwrap();
@@ -432,14 +432,16 @@ fn only_root_and_the_sockets_group_may_write() {
         user: Some(user),
         group: Some(group),
     };
-    assert!(peer(0, 0).may_write(4242));
-    assert!(peer(65_000, 4242).may_write(4242));
-    assert!(!peer(65_000, 65_000).may_write(4242));
+    assert!(peer(0, 0).may_write(Some(4242)));
+    assert!(peer(65_000, 4242).may_write(Some(4242)));
+    assert!(!peer(65_000, 65_000).may_write(Some(4242)));
+    assert!(peer(0, 0).may_write(None));
+    assert!(!peer(65_000, 0).may_write(None), "root's group is not root");
     assert!(
         !api::Peer {
             user: None,
             group: None
         }
-        .may_write(4242)
+        .may_write(Some(4242))
     );
 }

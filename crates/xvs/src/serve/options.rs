@@ -53,7 +53,7 @@ pub struct ServeOptions {
     /// What `@' conditions in the file name, instead of the host's name up to its first dot
     #[arg(short = 'i', long, value_name = "ID", requires = "file")]
     pub config_id: Option<String>,
-    /// Group whose members may configure the director
+    /// Group whose members may configure the director, besides root
     #[arg(long, value_name = "NAME")]
     pub socket_group: Option<String>,
     /// Serve Prometheus' metrics on this TCP address too, besides the control socket

@@ -92,11 +92,11 @@ fn take_up(
 /// The control socket.
 pub struct Socket {
     pub listener: UnixListener,
-    /// The group whose members may write.
-    pub group: u32,
+    /// The group whose members may write, besides root.
+    pub group: Option<u32>,
 }
 
-/// Opens the control socket for root and one group.
+/// Opens the control socket for root, and for one group where it is named.
 pub fn listen(place: &Place, group: Option<&str>) -> Result<Socket> {
     let path = place.socket();
     match std::fs::remove_file(&path) {
@@ -107,16 +107,16 @@ pub fn listen(place: &Place, group: Option<&str>) -> Result<Socket> {
     }
     let listener = UnixListener::bind(&path)
         .with_context(|| format!("cannot listen on {}", path.display()))?;
-    let group = match group {
-        Some(name) => group_named(name)?,
-        None => Gid::effective(),
-    };
-    chown(&path, None, Some(group))
-        .with_context(|| format!("cannot give {} to its group", path.display()))?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o660))?;
+    let group = group.map(group_named).transpose()?;
+    if group.is_some() {
+        chown(&path, None, group)
+            .with_context(|| format!("cannot give {} to its group", path.display()))?;
+    }
+    let mode = if group.is_some() { 0o660 } else { 0o600 };
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode))?;
     Ok(Socket {
         listener,
-        group: group.as_raw(),
+        group: group.map(Gid::as_raw),
     })
 }
 
