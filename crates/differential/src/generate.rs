@@ -41,6 +41,8 @@ const SCHEDULERS: [&str; 17] = [
 ];
 /// Seconds, around the timeouts that the kernel has.
 const WAITS: [u32; 12] = [1, 2, 4, 7, 15, 20, 35, 65, 70, 130, 140, 1000];
+/// Seconds after which a server that was taken out is put back surely remembered.
+const REMEMBERED: u32 = 100;
 const SETTINGS: [(&str, &[u32]); 5] = [
     ("conn_reuse_mode", &[0, 1, 2, 3]),
     ("expire_nodest_conn", &[0, 1]),
@@ -61,6 +63,8 @@ pub fn case(seed: u64) -> Case {
         services: Vec::new(),
         flows: Vec::new(),
         next_port: 1024,
+        seconds: 0,
+        has_all_ports: false,
     };
     maker.configure();
     for _ in 0..maker.rng.u32(12..36) {
@@ -89,6 +93,8 @@ struct Server {
     name: String,
     method: &'static str,
     is_in: bool,
+    /// When it was taken out.
+    removed_at: Option<u32>,
 }
 
 /// A client's port and what it talks to.
@@ -106,11 +112,20 @@ struct Maker {
     services: Vec<Service>,
     flows: Vec<Flow>,
     next_port: u16,
+    /// How long it has lasted.
+    seconds: u32,
+    /// A service takes all ports of the address that has FTP's.
+    has_all_ports: bool,
 }
 
 impl Maker {
     fn push(&mut self, step: Step) {
         self.world.step(&step);
+        match step {
+            Step::Wait(seconds) => self.seconds += seconds,
+            Step::Count => self.seconds += UNTIL_COUNTED,
+            _ => (),
+        }
         self.case.steps.push(step);
     }
 
@@ -135,7 +150,9 @@ impl Maker {
             (VIRTUAL[1], 21, true),
         ];
         let wanted = self.rng.usize(1..=3);
-        for (address, port, is_tcp) in self.rng.choose_multiple(pool, wanted) {
+        let chosen = self.rng.choose_multiple(pool, wanted);
+        self.has_all_ports = chosen.iter().any(|&(_, port, _)| port == 0);
+        for (address, port, is_tcp) in chosen {
             self.service(address, port, is_tcp);
         }
     }
@@ -161,7 +178,9 @@ impl Maker {
 
     fn options(&mut self, service: &Service) -> String {
         let mut options = format!(" -s {}", self.one_of(&SCHEDULERS));
-        if service.port == 0 || self.rng.u32(0..4) == 0 {
+        // Templates for FTP would be those for all ports, whose service the kernel counts for.
+        let may_persist = !(service.port == 21 && self.has_all_ports);
+        if service.port == 0 || self.rng.u32(0..4) == 0 && may_persist {
             let seconds = self.rng.u32(20..200);
             options.push_str(&format!(" -p {seconds}"));
             if self.rng.u32(0..3) == 0 {
@@ -200,6 +219,7 @@ impl Maker {
             name,
             method,
             is_in: true,
+            removed_at: None,
         });
     }
 
@@ -373,7 +393,10 @@ impl Maker {
                 self.ipvsadm(format!("-D {}", service.name));
                 self.ipvsadm(format!("-A {}{}", service.name, service.options));
                 let servers = &mut self.services[which].servers;
-                servers.iter_mut().for_each(|server| server.is_in = false);
+                servers.iter_mut().for_each(|server| {
+                    server.is_in = false;
+                    server.removed_at = None;
+                });
             }
             2 => {
                 // The kernel leaves what it has not added up yet.
@@ -395,7 +418,11 @@ impl Maker {
             name,
             method,
             is_in,
+            removed_at,
         } = &service.servers[number];
+        if removed_at.is_some_and(|at| self.seconds - at > REMEMBERED) {
+            return;
+        }
         let service = &service.name;
         let weight = self.weight();
         let goes = *is_in && self.rng.u32(0..3) == 0;
@@ -407,7 +434,9 @@ impl Maker {
             (true, true) => format!("-d {service} -r {name}"),
             (true, false) => format!("-e {service} -r {name} {method}{weight}"),
         });
-        self.services[which].servers[number].is_in = !goes;
+        let server = &mut self.services[which].servers[number];
+        server.is_in = !goes;
+        server.removed_at = goes.then_some(self.seconds);
     }
 }
 

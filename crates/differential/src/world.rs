@@ -7,7 +7,7 @@ use adm::{Invocation, Resolver};
 use control::interfaces::Interface;
 use control::{Director, Plane, Sizes, connections};
 use forward::Action;
-use model::{Protocol, SettingRequest};
+use model::{ConnectionEntry, Protocol, SettingRequest};
 use plane_user::{Frame, Memory};
 
 use crate::case::{Case, Packet, Step};
@@ -229,11 +229,11 @@ impl<P: Plane> World<P> {
                     (at.saturating_sub(3)..=at + late + 3 * times + 3).contains(&seconds)
                 });
             !is_at_end && !is_at_later
-        })
+        }) && !ties(&all, seconds)
     }
 
     /// Seconds of the timer that a connection's last packet started.
-    fn timeout(&self, entry: &model::ConnectionEntry) -> u32 {
+    fn timeout(&self, entry: &ConnectionEntry) -> u32 {
         if entry.client.port() == 0 {
             return 0;
         }
@@ -247,6 +247,24 @@ impl<P: Plane> World<P> {
         let index = timeout_index(protocol.number(), state.unwrap_or(0));
         view.globals.timeouts.0[index].load() / self.ticks_per_second()
     }
+}
+
+/// Whether within so many seconds a template and a connection that may go by it end together: the one whose timer goes
+/// off first decides whether the template is put off by a minute.
+fn ties(all: &[ConnectionEntry], seconds: u32) -> bool {
+    let (templates, connections): (Vec<_>, Vec<_>) =
+        all.iter().partition(|entry| entry.client.port() == 0);
+    let ends = templates.iter().flat_map(|template| {
+        let ends = (template.expires..=seconds).step_by(60);
+        ends.map(move |at| (template, at))
+    });
+    ends.into_iter().any(|(template, at)| {
+        connections.iter().any(|other| {
+            let last = at + lateness(at) + 3;
+            let meets = other.expires <= last && other.expires + lateness(other.expires) + 3 >= at;
+            meets && other.destination.ip() == template.destination.ip()
+        })
+    })
 }
 
 /// Seconds by which a kernel's timer (250 ticks a second) may go off late (`kernel/time/timer.c`: a timer lies in a
