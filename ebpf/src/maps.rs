@@ -4,8 +4,8 @@
 
 use abi::{
     Address, AddressCell, AddressCellV6, Block, Carry, DestinationCell, FragmentKey, FragmentKeyV6,
-    FragmentValue, Globals, INTERFACES as INTERFACE_CELLS, InterfaceCell, LoadCell, Locality,
-    LocalityKey, LookupLine, MarkRule, Member, NeighbourKey, NextHopCell, ReasonCounters,
+    FragmentValue, Globals, INTERFACES as INTERFACE_CELLS, InterfaceCell, LoadCell, LocalCell,
+    Locality, LocalityKey, LookupLine, MarkRule, Member, NeighbourKey, NextHopCell, ReasonCounters,
     RouteValue, Runtime, ServiceCell, ServiceRuntime, StatsCell,
 };
 use aya_ebpf::bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC};
@@ -43,6 +43,8 @@ static LOCALITIES: LruHashMap<LocalityKey, Locality> =
 #[map]
 static LOCALITY_SETS: LruHashMap<LocalityKey, lblcr::Set> =
     LruHashMap::with_max_entries(locality::MAX_ENTRIES, 0);
+#[map]
+static LOCALS: Array<LocalCell> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 #[map]
 static DESTINATIONS: Array<DestinationCell> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 #[map]
@@ -138,6 +140,10 @@ impl forward::Tables<'static> for Maps {
         LOADS.get(number)
     }
     #[inline(always)]
+    fn local(self, index: u32) -> Option<&'static LocalCell> {
+        LOCALS.get(index)
+    }
+    #[inline(always)]
     fn next_hop(self, index: u32) -> Option<&'static NextHopCell> {
         NEXT_HOPS.get(index)
     }
@@ -208,6 +214,10 @@ impl forward::Tables<'static> for Maps {
     #[inline(always)]
     fn assure(self, template: u32, is_v6: bool) {
         xvs_assure(template, is_v6 as u32);
+    }
+    #[inline(always)]
+    fn is_lent(self, local: u32, ports: u32, destination: u32, protocol: u8, now: u32) -> bool {
+        xvs_is_lent(local, ports, destination, protocol as u32, now) != 0
     }
     #[inline(always)]
     fn seek(self, address: Address, is_v6: bool, processor: u32) -> u64 {
@@ -309,6 +319,19 @@ pub extern "C" fn xvs_assure(template: u32, is_v6: u32) -> u32 {
 #[inline(never)]
 pub extern "C" fn xvs_classify(ifindex: u32, processor: u32) -> u32 {
     forward::classify(Maps, ifindex, processor)
+}
+
+/// As [`xvs_sweep`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn xvs_is_lent(
+    local: u32,
+    ports: u32,
+    destination: u32,
+    protocol: u32,
+    now: u32,
+) -> u32 {
+    forward::is_lent(Maps, local, ports, destination, protocol as u8, now) as u32
 }
 
 /// As [`xvs_sweep`].

@@ -87,6 +87,22 @@ stages! {
     /// A stage of `xvs_ingress`.
     xvs_tc_tunnel_v6: TunnelV6;
     /// A stage of `xvs_ingress`.
+    xvs_tc_lend: Lend;
+    /// A stage of `xvs_ingress`.
+    xvs_tc_lend_v6: LendV6;
+    /// A stage of `xvs_ingress`.
+    xvs_tc_fullnat: Fullnat;
+    /// A stage of `xvs_ingress`.
+    xvs_tc_fullnat_v6: FullnatV6;
+    /// A stage of `xvs_ingress`.
+    xvs_tc_return: Return;
+    /// A stage of `xvs_ingress`.
+    xvs_tc_return_v6: ReturnV6;
+    /// A stage of `xvs_ingress`.
+    xvs_tc_fullnat_error: FullnatError;
+    /// A stage of `xvs_ingress`.
+    xvs_tc_fullnat_error_v6: FullnatErrorV6;
+    /// A stage of `xvs_ingress`.
     xvs_tc_answer: Answer;
     /// A stage of `xvs_ingress`.
     xvs_tc_answer_v6: AnswerV6;

@@ -57,6 +57,18 @@ stages! {
     xvs_xdp_tunnel: Tunnel;
     /// A stage of `xvs_xdp`.
     xvs_xdp_tunnel_v6: TunnelV6;
+    /// A stage of `xvs_xdp`.
+    xvs_xdp_lend: Lend;
+    /// A stage of `xvs_xdp`.
+    xvs_xdp_lend_v6: LendV6;
+    /// A stage of `xvs_xdp`.
+    xvs_xdp_fullnat: Fullnat;
+    /// A stage of `xvs_xdp`.
+    xvs_xdp_fullnat_v6: FullnatV6;
+    /// A stage of `xvs_xdp`.
+    xvs_xdp_return: Return;
+    /// A stage of `xvs_xdp`.
+    xvs_xdp_return_v6: ReturnV6;
 }
 
 #[inline(always)]

@@ -100,6 +100,7 @@ reasons! {
     LocalNat = 43, "local_nat", Drop, "VS/NAT to a loopback address cannot be: its replies would never leave; use -g.";
     TunnelChecksum = 44, "tunnel_checksum", Drop, "This tunnel's checksum cannot be made for a packet that the device will cut, and there is nothing that cuts it first (the daemon's log says why); switch generic receive offload off, or choose nocsum.";
     StageMissing = 45, "stage_missing", Drop, "A part of the data plane is not loaded; restart the daemon to repair.";
+    NoLocalPort = 46, "no_local_port", Drop, "The service's local addresses ran dry: every local port that was tried towards the real server is in use, or there is no local address of its family.";
     Shed = 47, "shed", Drop, "A packet would have opened a connection, and was the one of so many that the setting drop_packet drops.";
 
     IcmpRateLimited = 48, "icmp_rate_limited", Note, "An ICMP error of the director's own was held back by its rate limit.";

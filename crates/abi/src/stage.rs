@@ -48,10 +48,26 @@ pub enum Stage {
     Persist = 20,
     /// [`Stage::Persist`] for IPv6.
     PersistV6 = 21,
+    /// Forwards an IPv4 client's packet under FULLNAT.
+    Fullnat = 22,
+    /// [`Stage::Fullnat`] for an IPv6 client.
+    FullnatV6 = 23,
+    /// Forwards an IPv4 real server's packet to a local address of FULLNAT.
+    Return = 24,
+    /// [`Stage::Return`] for an IPv6 real server.
+    ReturnV6 = 25,
+    /// Translates an ICMP error about a connection under FULLNAT.
+    FullnatError = 26,
+    /// [`Stage::FullnatError`] for IPv6.
+    FullnatErrorV6 = 27,
+    /// Lends a local address and port to a connection of an IPv4 client.
+    Lend = 28,
+    /// [`Stage::Lend`] for an IPv6 client.
+    LendV6 = 29,
     /// Asks the scheduler, for either family.
-    Schedule = 22,
+    Schedule = 30,
     /// Sends an IPv4 packet, the connection of which is left in [`crate::Carry`], in fragments.
-    Cut = 23,
+    Cut = 31,
 }
 
 impl Stage {
@@ -80,6 +96,14 @@ impl Stage {
             Self::AnswerV6 => "answer_v6",
             Self::Persist => "persist",
             Self::PersistV6 => "persist_v6",
+            Self::Fullnat => "fullnat",
+            Self::FullnatV6 => "fullnat_v6",
+            Self::Return => "return",
+            Self::ReturnV6 => "return_v6",
+            Self::FullnatError => "fullnat_error",
+            Self::FullnatErrorV6 => "fullnat_error_v6",
+            Self::Lend => "lend",
+            Self::LendV6 => "lend_v6",
             Self::Schedule => "schedule",
             Self::Cut => "cut",
         }
@@ -93,7 +117,7 @@ impl Stage {
     }
 
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 32] = [
         Self::Enter,
         Self::EnterV6,
         Self::Depart,
@@ -116,6 +140,14 @@ impl Stage {
         Self::AnswerV6,
         Self::Persist,
         Self::PersistV6,
+        Self::Fullnat,
+        Self::FullnatV6,
+        Self::Return,
+        Self::ReturnV6,
+        Self::FullnatError,
+        Self::FullnatErrorV6,
+        Self::Lend,
+        Self::LendV6,
         Self::Schedule,
         Self::Cut,
     ];

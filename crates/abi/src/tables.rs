@@ -178,6 +178,8 @@ pub mod address_flags {
     pub const LOCAL: u32 = 2;
     /// The address of a real server whose replies come through the director.
     pub const REAL: u32 = 4;
+    /// A local address of FULLNAT, now or as long as its connections live: real servers answer to it.
+    pub const LENT: u32 = 8;
 }
 
 /// What an IPv6 address is to the director. Empty where all words of `address` are 0.
@@ -295,11 +297,13 @@ pub struct ServiceCell {
     pub lookup_slots: Cell32,
     /// The bits of a client's address that persistence goes by.
     pub persistence_mask: [Cell32; 4],
-    /// Index of the first of its local addresses (FULLNAT), and how many there are.
+    /// Index of the first of its [`LocalCell`]s (FULLNAT): IPv4's, then IPv6's.
     pub local_first: Cell32,
-    /// How many local addresses it has.
+    /// How many IPv4 ones it has.
     pub locals: Cell32,
-    reserved: [Cell32; 6],
+    /// How many IPv6 ones it has.
+    pub locals_v6: Cell32,
+    reserved: [Cell32; 5],
 }
 
 /// Bits of [`ServiceCell::flags`].
@@ -354,6 +358,7 @@ impl ServiceCell {
         copy(&self.lookup_slots, &other.lookup_slots);
         copy(&self.local_first, &other.local_first);
         copy(&self.locals, &other.locals);
+        copy(&self.locals_v6, &other.locals_v6);
         self.key.publish(other.key.load());
     }
 }
@@ -394,6 +399,14 @@ pub struct MarkRule {
     /// Its bits that count.
     pub from_mask: [Cell32; 4],
     reserved: [Cell32; 6],
+}
+
+/// An address of the director that real servers see instead of clients' (FULLNAT).
+#[repr(C)]
+#[derive(Debug, Default)]
+pub struct LocalCell {
+    /// [`Address`].
+    pub address: [Cell32; 4],
 }
 
 /// A place in a list of destinations.
@@ -775,6 +788,7 @@ mod tests {
         assert_eq!(size_of::<ServiceCell>(), 128);
         assert_eq!(offset_of!(ServiceCell, picks), 48);
         assert_eq!(size_of::<MarkRule>(), 128);
+        assert_eq!(size_of::<LocalCell>(), 16);
         assert_eq!(size_of::<Member>(), 8);
         assert_eq!(size_of::<Block>(), 16);
         assert_eq!(size_of::<ServiceRuntime>(), 8);
@@ -792,6 +806,6 @@ mod tests {
         assert_eq!(size_of::<Carry>(), 192);
         assert_eq!(size_of::<LookupLine>(), 64);
         assert_eq!(size_of::<LocalityKey>(), 20);
-        assert_eq!(crate::ABI_VERSION, 4);
+        assert_eq!(crate::ABI_VERSION, 5);
     }
 }

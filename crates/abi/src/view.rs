@@ -2,7 +2,7 @@
 
 use crate::{
     AddressCell, AddressCellV6, Block, Carry, DestinationCell, Globals, InterfaceCell, LoadCell,
-    LookupLine, MarkRule, Member, NextHopCell, ReasonCounters, Runtime, ServiceCell,
+    LocalCell, LookupLine, MarkRule, Member, NextHopCell, ReasonCounters, Runtime, ServiceCell,
     ServiceRuntime, StatsCell,
 };
 
@@ -32,6 +32,8 @@ pub struct View<'a> {
     pub lookups: &'a [LookupLine],
     /// Both sides, one after the other.
     pub mark_rules: &'a [MarkRule],
+    /// Local addresses of FULLNAT, in runs that services point to.
+    pub locals: &'a [LocalCell],
     /// By destination number.
     pub destinations: &'a [DestinationCell],
     /// By destination number.

@@ -41,6 +41,7 @@ pub(crate) struct Draft<'a> {
     pub lower_threshold: u32,
     pub tunnel: Tunnel,
     pub max_segment: MaxSegment,
+    pub local_address: Option<IpAddr>,
 
     pub mcast_interface: &'a str,
     pub mcast_group: Option<IpAddr>,
@@ -72,6 +73,7 @@ impl<'a> Draft<'a> {
             lower_threshold: 0,
             tunnel: Tunnel::default(),
             max_segment: MaxSegment::default(),
+            local_address: None,
             mcast_interface: "",
             mcast_group: None,
             mcast_port: None,
@@ -115,6 +117,7 @@ impl<'a> Draft<'a> {
             Switch::Masquerading => self.take_forwarding(Forwarding::Masq),
             Switch::Ipip => self.take_forwarding(Forwarding::Tunnel),
             Switch::Gatewaying => self.take_forwarding(Forwarding::Route),
+            Switch::FullNat => self.take_forwarding(Forwarding::FullNat),
             Switch::Sort => Ok(()),
             Switch::Option(kind) => {
                 self.once(kind)?;
@@ -211,6 +214,10 @@ impl<'a> Draft<'a> {
             OptionKind::TunnelRemoteChecksum => self.tunnel.checksum = TunnelChecksum::Remote,
             OptionKind::MaxSegment => {
                 self.max_segment = text.parse().map_err(|_| illegal("mss"))?;
+            }
+            OptionKind::LocalAddress => {
+                let address = text.parse().map_err(|_| illegal("local address"))?;
+                self.local_address = Some(address);
             }
             _ => self.take_daemon_option(kind, text)?,
         }

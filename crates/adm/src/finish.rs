@@ -47,6 +47,14 @@ impl Draft<'_> {
                     destination,
                 }))
             }
+            CommandKind::AddLocalAddress => {
+                let (service, address) = (self.key()?, self.local_address.ok_or_else(unnamed)?);
+                Ok(change(Command::AddLocalAddress { service, address }))
+            }
+            CommandKind::DeleteLocalAddress => {
+                let (service, address) = (self.key()?, self.local_address.ok_or_else(unnamed)?);
+                Ok(change(Command::DeleteLocalAddress { service, address }))
+            }
             CommandKind::Flush => Ok(change(Command::Flush)),
             CommandKind::Zero => Ok(Invocation::Zero(self.service_key())),
             CommandKind::List => self.listing(),
@@ -96,8 +104,9 @@ impl Draft<'_> {
 
     fn destination(&self) -> Result<(ServiceKey, Destination), UsageError> {
         let (service, mut key) = (self.key()?, self.server.ok_or_else(unnamed)?);
-        // Only VS/NAT can change the port.
-        if self.mark == 0 && self.forwarding != Forwarding::Masq {
+        // Only VS/NAT and FULLNAT can change the port.
+        let is_translated = matches!(self.forwarding, Forwarding::Masq | Forwarding::FullNat);
+        if self.mark == 0 && !is_translated {
             key.port = self.port;
         }
         let tunnelled = self.forwarding == Forwarding::Tunnel;

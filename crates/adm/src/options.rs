@@ -17,6 +17,8 @@ pub(crate) enum CommandKind {
     Restore,
     Save,
     Zero,
+    AddLocalAddress,
+    DeleteLocalAddress,
 }
 
 impl CommandKind {
@@ -37,6 +39,8 @@ impl CommandKind {
             Self::Restore => "restore",
             Self::Save => "save",
             Self::Zero => "zero",
+            Self::AddLocalAddress => "add-laddr",
+            Self::DeleteLocalAddress => "delete-laddr",
         }
     }
 }
@@ -81,11 +85,12 @@ pub(crate) enum OptionKind {
     TunnelChecksum,
     TunnelRemoteChecksum,
     MaxSegment,
+    LocalAddress,
 }
 
 impl OptionKind {
     /// All kinds with their names in messages, in the order in which they are checked.
-    pub(crate) const ALL: [(Self, &'static str); 35] = [
+    pub(crate) const ALL: [(Self, &'static str); 36] = [
         (Self::Numeric, "numeric"),
         (Self::Connection, "connection"),
         (Self::ServiceAddress, "service-address"),
@@ -121,6 +126,7 @@ impl OptionKind {
         (Self::TunnelChecksum, "tun-csum"),
         (Self::TunnelRemoteChecksum, "tun-remcsum"),
         (Self::MaxSegment, "mss"),
+        (Self::LocalAddress, "laddr"),
     ];
 
     /// Its name in messages.
@@ -175,6 +181,8 @@ pub(crate) enum Switch {
     Ipip,
     /// VS/DR.
     Gatewaying,
+    /// FULLNAT.
+    FullNat,
     /// Does nothing.
     Sort,
     /// An option with one spelling.
@@ -265,6 +273,16 @@ pub(crate) const OPTIONS: &[OptionSpec] = &[
         None,
         Switch::Command(CommandKind::StopDaemon),
     ),
+    flag(
+        "add-laddr",
+        None,
+        Switch::Command(CommandKind::AddLocalAddress),
+    ),
+    flag(
+        "delete-laddr",
+        None,
+        Switch::Command(CommandKind::DeleteLocalAddress),
+    ),
     flag("help", Some('h'), Switch::Help),
     flag("version", Some('v'), Switch::Version),
     valued("tcp-service", Some('t'), Switch::TcpService),
@@ -300,6 +318,8 @@ pub(crate) const OPTIONS: &[OptionSpec] = &[
     flag("masquerading", Some('m'), Switch::Masquerading),
     flag("ipip", Some('i'), Switch::Ipip),
     flag("gatewaying", Some('g'), Switch::Gatewaying),
+    flag("fullnat", None, Switch::FullNat),
+    valued("laddr", None, Switch::Option(OptionKind::LocalAddress)),
     valued("weight", Some('w'), Switch::Option(OptionKind::Weight)),
     valued(
         "u-threshold",

@@ -79,9 +79,12 @@ fn rule(command: CommandKind, option: OptionKind) -> Rule {
             | C::DeleteService
             | C::AddServer
             | C::EditServer
-            | C::DeleteServer,
+            | C::DeleteServer
+            | C::AddLocalAddress
+            | C::DeleteLocalAddress,
             O::ServiceAddress,
         )
+        | (C::AddLocalAddress | C::DeleteLocalAddress, O::LocalAddress)
         | (C::AddServer | C::EditServer | C::DeleteServer, O::RealServer) => Rule::Required,
 
         (C::List, O::Connection | O::ServiceAddress | O::Timeout | O::Daemon) => Rule::Exclusive,

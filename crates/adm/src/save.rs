@@ -41,6 +41,7 @@ pub fn save_everything(services: &[ServiceStatus], timeouts: &Timeouts) -> Strin
         let key = status.service.key;
         let selector = selector(key, style);
         text += &service_command(&selector, &status.service, style);
+        text += &local_commands(&selector, status);
         for status in status.destinations.iter().rev() {
             text += &destination_command(&selector, key, &status.destination, style);
         }
@@ -57,6 +58,7 @@ pub(crate) fn service(
     let key = status.service.key;
     let selector = selector(key, style);
     out.write_all(service_command(&selector, &status.service, style).as_bytes())?;
+    out.write_all(local_commands(&selector, status).as_bytes())?;
     for status in &status.destinations {
         let command = destination_command(&selector, key, &status.destination, style);
         out.write_all(command.as_bytes())?;
@@ -119,6 +121,14 @@ fn service_command(selector: &str, service: &Service, style: Style<'_>) -> Strin
     text + "\n"
 }
 
+/// The commands for a service's local addresses.
+fn local_commands(selector: &str, status: &ServiceStatus) -> String {
+    let addresses = status.local_addresses.iter();
+    addresses
+        .map(|address| format!("--add-laddr {selector} --laddr {address}\n"))
+        .collect()
+}
+
 fn destination_command(
     selector: &str,
     service: ServiceKey,
@@ -137,6 +147,7 @@ fn destination_command(
         Forwarding::Masq => "-m",
         Forwarding::Tunnel => "-i",
         Forwarding::Local | Forwarding::Route => "-g",
+        Forwarding::FullNat => "--fullnat",
     };
     let mut text = format!(
         "-a {selector} -r {server} {method} -w {}",

@@ -30,11 +30,14 @@ impl Problem {
     fn status(&self) -> StatusCode {
         use Refusal as R;
         match self.refusal {
-            Some(R::ServiceExists | R::DestinationExists | R::DaemonRuns) => StatusCode::CONFLICT,
+            Some(
+                R::ServiceExists | R::DestinationExists | R::LocalAddressExists | R::DaemonRuns,
+            ) => StatusCode::CONFLICT,
             Some(
                 R::NoSuchService
                 | R::ServiceNotDefined
                 | R::NoSuchDestination
+                | R::NoSuchLocalAddress
                 | R::NoDaemon
                 | R::NoSuchDevice,
             ) => StatusCode::NOT_FOUND,

@@ -45,6 +45,7 @@ fn status() -> ServiceStatus {
         },
         rates: model::Rates::default(),
         destinations: Vec::new(),
+        local_addresses: Vec::new(),
     }
 }
 

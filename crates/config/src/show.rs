@@ -321,6 +321,7 @@ fn method(destination: &Destination) -> String {
     match destination.forwarding {
         Forwarding::Masq | Forwarding::Local => "NAT".to_owned(),
         Forwarding::Route => "DR".to_owned(),
+        Forwarding::FullNat => "FNAT".to_owned(),
         Forwarding::Tunnel => {
             let tunnel = destination.tunnel;
             match tunnel.port {

@@ -49,10 +49,12 @@
 //!   an insertion as if the table were full, a change as if the connection were gone.
 #![no_std]
 
+mod alias;
 mod slot;
 mod table;
 mod word;
 
+pub use alias::OTHER_FAMILY;
 pub use slot::{Direction, End, Entry, Kind, Load, NewConnection, Query, Slot, SlotV4, SlotV6};
 pub use table::{Claim, Claimed, Died, Found, Handle, Position, Table};
 pub use word::{Life, Word};

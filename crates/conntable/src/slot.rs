@@ -149,7 +149,8 @@ pub trait Slot: Entry + Default {
     fn destination_port(&self) -> u16;
     /// Forwarding method's number.
     fn method(&self) -> u8;
-    /// Routing generation (high half) and index of the next hop towards the client; changes.
+    /// Routing generation (high half) and index of the next hop towards the client; changes. Of an
+    /// alias and of the connection that has one: the other's [`Handle`](crate::Handle).
     fn client_hop(&self) -> &Cell64;
     /// Writes a claimed slot. Only whoever claimed it may, and only within the claim's time.
     fn write(&self, new: &NewConnection<Self::Address>);

@@ -79,7 +79,7 @@ impl Handle {
     }
 
     #[inline(always)]
-    const fn epoch(self) -> u16 {
+    pub(crate) const fn epoch(self) -> u16 {
         (self.0 >> EPOCH_SHIFT) as u16
     }
 }
@@ -125,7 +125,7 @@ pub enum Claim<'t, E> {
 /// The table as one packet, or one sweep, sees it.
 #[derive(Clone, Copy)]
 pub struct Table<B> {
-    buckets: B,
+    pub(crate) buckets: B,
     mask: u32,
 }
 
@@ -602,7 +602,7 @@ fn mark_overflow<E: Entry>(first: &E) -> bool {
 }
 
 #[inline(always)]
-fn free<E: Entry>(entry: &E, epoch: u16) -> Option<Died> {
+pub(crate) fn free<E: Entry>(entry: &E, epoch: u16) -> Option<Died> {
     for _ in 0..TRIES {
         let word = Word(entry.word().load());
         if !word.is_live() || word.epoch() != epoch {

@@ -1,6 +1,7 @@
 //! The connection tables as the daemon sees them, one after the other: swept, counted and listed.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 
@@ -11,10 +12,12 @@ use conntable::{
 use model::{ConnectionEntry, ConnectionProtocol};
 
 use crate::publish::destination_address;
-use crate::{Plane, loads, words};
+use crate::{Plane, aliases, loads, words};
 
 /// A slot of either family, in the daemon's words.
 pub(crate) trait Listed: Slot {
+    /// Whether the family is IPv6.
+    const IS_V6: bool;
     /// An address of the family.
     fn ip(address: Self::Address) -> IpAddr;
     /// The hash by which packets find the slot.
@@ -22,6 +25,8 @@ pub(crate) trait Listed: Slot {
 }
 
 impl Listed for SlotV4 {
+    const IS_V6: bool = false;
+
     fn ip(address: u32) -> IpAddr {
         words::to_v4(address).into()
     }
@@ -32,6 +37,8 @@ impl Listed for SlotV4 {
 }
 
 impl Listed for SlotV6 {
+    const IS_V6: bool = true;
+
     fn ip(address: abi::Address) -> IpAddr {
         words::to_address(address, true)
     }
@@ -47,6 +54,8 @@ pub struct Census {
     /// Entries of both tables by destination number: connections, persistence templates and
     /// aliases.
     pub by_destination: Vec<u32>,
+    /// The local addresses that aliases hold.
+    pub lent: HashSet<IpAddr>,
     /// The table for IPv4.
     pub v4: Fill,
     /// The table for IPv6.
@@ -107,11 +116,24 @@ impl Sweeper {
         let (v4, v6) = stretch(plane, self.next, buckets);
         let Census {
             by_destination,
+            lent,
             v4: fill_v4,
             v6: fill_v6,
         } = &mut self.census;
-        sweep(plane, plane.connections(), v4, fill_v4, by_destination);
-        sweep(plane, plane.connections_v6(), v6, fill_v6, by_destination);
+        sweep(
+            plane,
+            plane.connections(),
+            v4,
+            fill_v4,
+            (by_destination, lent),
+        );
+        sweep(
+            plane,
+            plane.connections_v6(),
+            v6,
+            fill_v6,
+            (by_destination, lent),
+        );
         let all = self::buckets(plane);
         self.next = self.next.saturating_add(buckets).min(all);
         (self.next == all).then(|| self.finish())
@@ -130,7 +152,7 @@ fn sweep<S: Listed>(
     buckets: &[Bucket<S>],
     stretch: Range<usize>,
     fill: &mut Fill,
-    by_destination: &mut [u32],
+    (by_destination, lent): (&mut [u32], &mut HashSet<IpAddr>),
 ) {
     let view = plane.view();
     let seed = view.globals.hash_seed.load();
@@ -141,6 +163,7 @@ fn sweep<S: Listed>(
         table.sweep(bucket, (now, longer), |died| {
             settle_death(&view, &table, died);
         });
+        table.sweep_aliases(bucket, now, |main| aliases::holds::<S>(plane, main));
         for (slot, entry) in (0..).zip(&buckets[index].0) {
             if !Word(entry.word().load()).is_live() {
                 continue;
@@ -149,6 +172,9 @@ fn sweep<S: Listed>(
             fill.entries += 1;
             fill.longest_probe = fill.longest_probe.max(probes);
             fill.in_second_bucket += u32::from(probes > BUCKET_SLOTS as u32);
+            if entry.load().kind == Kind::Alias as u8 {
+                lent.insert(S::ip(entry.client()));
+            }
             if let Some(count) = by_destination.get_mut(entry.destination() as usize) {
                 *count += 1;
             }
@@ -177,7 +203,7 @@ pub fn sweep_dead(plane: &impl Plane) {
     sweep_dead_of(plane, plane.connections_v6());
 }
 
-fn sweep_dead_of<S: Slot>(plane: &impl Plane, buckets: &[Bucket<S>]) {
+fn sweep_dead_of<S: Listed>(plane: &impl Plane, buckets: &[Bucket<S>]) {
     let view = plane.view();
     let table = table(buckets);
     let (now, longer) = (plane.now(), held_ticks(&view));
@@ -185,6 +211,7 @@ fn sweep_dead_of<S: Slot>(plane: &impl Plane, buckets: &[Bucket<S>]) {
         table.sweep(index, (now, longer), |died| {
             settle_death(&view, &table, died);
         });
+        table.sweep_aliases(index, now, |main| aliases::holds::<S>(plane, main));
     }
 }
 
@@ -205,7 +232,8 @@ pub fn end_connections(plane: &impl Plane, which: impl Fn(u32) -> bool) {
     });
 }
 
-/// Ends the entries that `which` chooses in the buckets from `first` on, `buckets` of them at most.
+/// Ends the entries that `which` chooses in the buckets from `first` on, `buckets` of them at most;
+/// with connections their aliases.
 pub(crate) fn end_entries(
     plane: &impl Plane,
     first: u32,
@@ -241,10 +269,17 @@ fn end_entries_of<S: Slot>(
                 bucket: index as u32,
                 slot,
             };
-            if let Some(found) = table.at(Handle::new(position, word.epoch()), now)
-                && let Some(died) = table.end(&found)
-            {
-                settle_death(&view, &table, died);
+            let Some(found) = table.at(Handle::new(position, word.epoch()), now) else {
+                continue;
+            };
+            let alias = aliases::of(&table, entry, now);
+            let Some(died) = table.end(&found) else {
+                continue;
+            };
+            settle_death(&view, &table, died);
+            if let Some(alias) = alias {
+                // Nothing counts aliases.
+                let _freed = table.end(&alias);
             }
         }
     }

@@ -22,7 +22,7 @@ use crate::defence::Defence;
 use crate::director::setting::Guard;
 use crate::director::touched::Touched;
 use crate::nexthops::{HopState, Network, NextHops, Target, Towards};
-use crate::publish::{CapacityError, Change, Publisher, Surroundings};
+use crate::publish::{CapacityError, Change, Publisher, Surroundings, Wants};
 use crate::wanted::{Effect, Wanted, WantedService};
 use crate::{Plane, Sizes, marks, settings, timeouts};
 
@@ -139,17 +139,18 @@ impl<P: Plane> Director<P> {
             .map(|key| (*key, self.wanted.service(key).map(list_of)))
             .collect();
         let view = self.plane.view();
-        let destinations = lists.iter().filter_map(|(_, wanted)| wanted.as_ref());
-        for target in destinations.flat_map(|(_, list)| list).map(target_of) {
+        let wanted = lists.iter().filter_map(|(_, wanted)| wanted.as_ref());
+        for target in wanted
+            .flat_map(|wanted| &wanted.destinations)
+            .map(target_of)
+        {
             self.hops.want(&view, network, target)?;
         }
         let changes: Vec<Change<'_>> = lists
             .iter()
             .map(|(key, wanted)| Change {
                 key: *key,
-                wanted: wanted
-                    .as_ref()
-                    .map(|(service, list)| (service, list.as_slice())),
+                wanted: wanted.as_ref().map(ServiceList::wanted),
                 is_told: touched.told.contains(key),
             })
             .collect();
@@ -275,11 +276,29 @@ impl<P: Plane> Director<P> {
     }
 }
 
-/// A service and its destinations in list order.
-pub(crate) type ServiceList = (Service, Vec<Destination>);
+/// A service, its destinations in list order, and its local addresses.
+pub(crate) struct ServiceList {
+    pub(crate) service: Service,
+    pub(crate) destinations: Vec<Destination>,
+    pub(crate) local_addresses: Vec<IpAddr>,
+}
+
+impl ServiceList {
+    fn wanted(&self) -> Wants<'_> {
+        Wants {
+            service: &self.service,
+            destinations: &self.destinations,
+            local_addresses: &self.local_addresses,
+        }
+    }
+}
 
 pub(crate) fn list_of(wanted: &WantedService) -> ServiceList {
-    (*wanted.service(), wanted.destinations().copied().collect())
+    ServiceList {
+        service: *wanted.service(),
+        destinations: wanted.destinations().copied().collect(),
+        local_addresses: wanted.local_addresses().to_vec(),
+    }
 }
 
 /// Whether a destination needs another way than before.

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod aliases;
 pub mod connections;
 pub mod counters;
 mod defence;

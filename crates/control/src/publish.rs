@@ -15,6 +15,7 @@ mod adopt;
 mod cells;
 mod follow;
 mod lists;
+mod locals;
 mod plan;
 mod planner;
 mod records;
@@ -29,12 +30,13 @@ use model::{DestinationKey, Protocol, ServiceKey};
 
 pub use adopt::Damaged;
 pub(crate) use cells::destination_address;
-pub use plan::{CapacityError, Change};
+pub use plan::{CapacityError, Change, Wants};
 pub(crate) use write::zero_stats;
 
 use crate::nexthops::{Target, Towards};
 use crate::numbers::Numbers;
 use crate::publish::addresses::{Addresses, Uses, note};
+use crate::publish::locals::Returned;
 use crate::publish::plan::{DestinationWrite, Edit, Plan};
 use crate::publish::records::Records;
 use crate::publish::write::{apply, write_changed, write_new};
@@ -86,6 +88,8 @@ pub struct Publisher {
     members: Runs,
     blocks: Runs,
     lookups: Runs,
+    locals: Runs,
+    returned: Vec<Returned>,
     addresses: Addresses,
     /// Number of the sweep that is under way, or comes next.
     sweep: u64,
@@ -102,6 +106,8 @@ impl Publisher {
             members: Runs::new(sizes.members),
             blocks: Runs::new(sizes.blocks),
             lookups: Runs::new(sizes.lookups),
+            locals: Runs::new(sizes.local_cells()),
+            returned: Vec::new(),
             addresses: Addresses::default(),
             sweep: 1,
         }
@@ -164,6 +170,9 @@ impl Publisher {
         plan.new_lookups
             .iter()
             .for_each(|(run, _)| self.lookups.give_back(*run));
+        plan.new_locals
+            .iter()
+            .for_each(|(run, _)| self.locals.give_back(*run));
     }
 
     /// Writes a plan. The order is what keeps every packet's view whole.
@@ -230,6 +239,10 @@ impl Publisher {
         plan.old_lookups
             .into_iter()
             .for_each(|run| self.lookups.give_back(run));
+        plan.old_locals
+            .into_iter()
+            .for_each(|run| self.locals.give_back(run));
+        self.keep_returned(plan.returned_locals);
         plan.freed_services
             .into_iter()
             .for_each(|number| self.service_numbers.give_back(number));

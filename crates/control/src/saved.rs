@@ -1,5 +1,7 @@
 //! What outlives a daemon besides the tables: the wanted state, and what services had counted.
 
+use std::net::IpAddr;
+
 use model::{
     Command, Destination, MarkRules, Service, ServiceRequest, Settings, Stats, SyncDaemon, Timeouts,
 };
@@ -35,6 +37,9 @@ pub struct SavedService {
     pub service: Service,
     /// Its destinations in list order, the newest first.
     pub destinations: Vec<Destination>,
+    /// Its local addresses, in the order in which they were added.
+    #[serde(default)]
+    pub local_addresses: Vec<IpAddr>,
     /// What is added to the sum of its destinations' counters, wrapping: see
     /// [`Counters`](crate::counters::Counters).
     #[serde(default)]
@@ -59,10 +64,20 @@ impl Saved {
                     destination,
                 })
         };
+        let locals_of = |saved: &SavedService| {
+            let (service, addresses) = (saved.service.key, saved.local_addresses.clone());
+            addresses
+                .into_iter()
+                .map(move |address| Command::AddLocalAddress { service, address })
+        };
         self.services
             .iter()
             .rev()
-            .flat_map(|saved| std::iter::once(service_of(saved)).chain(destinations_of(saved)))
+            .flat_map(|saved| {
+                std::iter::once(service_of(saved))
+                    .chain(locals_of(saved))
+                    .chain(destinations_of(saved))
+            })
             .collect()
     }
 }

@@ -125,6 +125,16 @@ impl Sizes {
         ((self.services + self.destinations) * 4).next_power_of_two()
     }
 
+    /// Local addresses of FULLNAT in all services' pools, those of a change that is being published
+    /// included.
+    pub const fn local_cells(&self) -> u32 {
+        if self.services > 1024 {
+            self.services * 4
+        } else {
+            4096
+        }
+    }
+
     /// Statistics cells: one for every destination and processor.
     pub const fn stats_cells(&self) -> u32 {
         self.destinations * self.processors

@@ -7,6 +7,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 
 use model::{
     Command, Destination, DestinationKey, Family, Forwarding, Refusal, Service, ServiceKey,
@@ -14,6 +15,7 @@ use model::{
 };
 
 mod checks;
+mod locals;
 #[cfg(test)]
 mod tests;
 
@@ -56,6 +58,20 @@ pub enum Effect {
         /// The destination.
         destination: Destination,
     },
+    /// A service has one more local address.
+    LocalAddressAdded {
+        /// The service.
+        service: ServiceKey,
+        /// The address.
+        address: IpAddr,
+    },
+    /// A service has one local address less.
+    LocalAddressRemoved {
+        /// The service.
+        service: ServiceKey,
+        /// The address.
+        address: IpAddr,
+    },
     /// All services are gone.
     Flushed(Vec<RemovedService>),
 }
@@ -75,6 +91,8 @@ pub struct WantedService {
     service: Service,
     destinations: BTreeMap<Newest, Destination>,
     positions: HashMap<DestinationKey, Newest>,
+    /// In the order in which they were added.
+    locals: Vec<IpAddr>,
 }
 
 impl WantedService {
@@ -178,6 +196,12 @@ impl Wanted {
                 service,
                 destination,
             } => self.delete_destination(service, destination),
+            Command::AddLocalAddress { service, address } => {
+                self.add_local_address(service, *address)
+            }
+            Command::DeleteLocalAddress { service, address } => {
+                self.delete_local_address(service, *address)
+            }
             Command::Flush => Ok(self.flush()),
         }
     }
@@ -224,6 +248,7 @@ impl Wanted {
                 service,
                 destinations: BTreeMap::new(),
                 positions: HashMap::new(),
+                locals: Vec::new(),
             },
         );
         Ok(Effect::ServiceAdded(service))

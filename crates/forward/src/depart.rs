@@ -52,6 +52,7 @@ fn reply<'t, F: Family, H: Host<'t>>(
         } else {
             End::Virtual
         },
+        is_lent: false,
     };
     let ports = packet.ports(host)?;
     let query = query_of(packet, &ports, role);

@@ -68,6 +68,14 @@ pub(crate) trait Family: Copy + 'static {
     const TRANSLATE: Stage;
     /// What encapsulates packets of the family.
     const TUNNEL: Stage;
+    /// What forwards a client's packet under FULLNAT.
+    const FULLNAT: Stage;
+    /// What lends a local address and port to a client's connection.
+    const LEND: Stage;
+    /// What forwards a real server's packet under FULLNAT.
+    const RETURN: Stage;
+    /// What translates an ICMP error under FULLNAT.
+    const FULLNAT_ERROR: Stage;
     /// What sends ICMP errors.
     const ANSWER: Stage;
     /// An address.
@@ -92,6 +100,15 @@ pub(crate) trait Family: Copy + 'static {
         l3: u32,
         ip: &Self::Header,
         change: Change<Self::Address>,
+    ) -> Option<Delta>;
+    /// Changes both addresses of the header at `l3`, and counts its time to live down where it
+    /// `goes_through`. Returns by how much the transport's pseudo-header's sum changes.
+    fn readdress_both<'t, H: Host<'t>>(
+        host: &mut H,
+        l3: u32,
+        ip: &Self::Header,
+        ends: (Self::Address, Self::Address),
+        goes_through: bool,
     ) -> Option<Delta>;
     /// Flags of an address ([`abi::address_flags`]), 0 for one that does not concern the director.
     fn address_flags<'t, T: Tables<'t>>(

@@ -8,6 +8,7 @@ use crate::connection::{Chosen, find, query_of};
 use crate::counters;
 use crate::cut;
 use crate::family::{self, Family};
+use crate::fullnat;
 use crate::host::{Host, connections};
 use crate::lookup::{self, Role};
 use crate::nat;
@@ -83,6 +84,9 @@ fn first<'t, F: Family, H: Host<'t>>(
 ) -> Step<Verdict> {
     if role.direction == Direction::ToServer {
         return Ok(Verdict::go_on(F::OPEN));
+    }
+    if role.is_lent {
+        return Ok(Verdict::go_on(F::RETURN));
     }
     let ports = &packet.ports(host)?;
     let query = query_of(packet, ports, role);
@@ -160,7 +164,9 @@ fn follow<'t, F: Family, H: Host<'t>>(
     if is_tunnelled {
         return tunnel::towards(host, packet, &NO_PORTS, &chosen);
     }
-    if is_translated {
+    if method == method::FULLNAT {
+        fullnat::rewrite_header(host, packet, (globals, now), slot, direction)?;
+    } else if is_translated {
         nat::rewrite_header(host, packet, ends, (direction, true))?;
     } else {
         nat::count_down(host, packet)?;

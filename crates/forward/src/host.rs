@@ -4,8 +4,9 @@ use core::marker::PhantomData;
 
 use abi::{
     Address, AddressCell, AddressCellV6, Block, Carry, DestinationCell, FragmentKey, FragmentKeyV6,
-    FragmentValue, Globals, LoadCell, LocalityKey, LookupLine, MarkRule, NeighbourKey, NextHopCell,
-    Reason, ReasonCounters, RouteValue, Runtime, ServiceCell, ServiceRuntime, StatsCell, Tick,
+    FragmentValue, Globals, LoadCell, LocalCell, LocalityKey, LookupLine, MarkRule, NeighbourKey,
+    NextHopCell, Reason, ReasonCounters, RouteValue, Runtime, ServiceCell, ServiceRuntime,
+    StatsCell, Tick,
 };
 use cell::{Cell32, element};
 use conntable::{Bucket, Buckets, Handle, SlotV4, SlotV6, Table};
@@ -55,6 +56,8 @@ pub trait Tables<'t>: Copy {
     fn destination(self, number: u32) -> Option<&'t DestinationCell>;
     /// By destination number.
     fn load(self, number: u32) -> Option<&'t LoadCell>;
+    /// Local addresses of FULLNAT.
+    fn local(self, index: u32) -> Option<&'t LocalCell>;
     /// By index.
     fn next_hop(self, index: u32) -> Option<&'t NextHopCell>;
     /// By processor times destinations plus destination number.
@@ -112,6 +115,11 @@ pub trait Tables<'t>: Copy {
     #[inline(always)]
     fn classify(self, ifindex: u32, processor: u32) -> u32 {
         crate::classify(self, ifindex, processor)
+    }
+    /// [`crate::is_lent`], likewise. `local` is an index.
+    #[inline(always)]
+    fn is_lent(self, local: u32, ports: u32, destination: u32, protocol: u8, now: Tick) -> bool {
+        crate::is_lent(self, local, ports, destination, protocol, now)
     }
     /// [`crate::seek`], likewise.
     #[inline(always)]

@@ -14,6 +14,9 @@
 //!    ├─new──► open ─► persist ─► schedule ─► make ─┘        └─► cut ──► out in fragments
 //!    ├─part─► fragment ──► out, or open
 //!    └─ICMP─► relay ──► translate ──► out              any ──refused──► answer ──► out
+//!  make ─FULLNAT─► lend ─► fullnat ──► out            onward ─FULLNAT─► fullnat
+//!  enter ─to a local address of FULLNAT─► return ──► out
+//!  relay, translate ─FULLNAT─► fullnat_error ──► out
 //!  depart (what this machine sends itself): replies of a local real server
 //! ```
 //!
@@ -35,6 +38,7 @@ mod cut;
 mod depart;
 mod family;
 mod fragment;
+mod fullnat;
 mod handshake;
 mod host;
 mod lookup;
@@ -56,6 +60,7 @@ mod verdict;
 pub use classify::classify;
 pub use connection::assure;
 pub use cut::piece;
+pub use fullnat::is_lent;
 pub use host::{Host, Tables};
 pub use open::{settle, settle_v6};
 pub use process::{process, process_departing, run};

@@ -13,6 +13,8 @@ use crate::verdict::Step;
 pub(crate) struct Role {
     pub direction: Direction,
     pub end: End,
+    /// Whether the packet's destination is a local address of FULLNAT.
+    pub is_lent: bool,
 }
 
 impl Role {
@@ -29,6 +31,7 @@ impl Role {
             } else {
                 End::Server
             },
+            is_lent: false,
         }
     }
 }
@@ -37,6 +40,14 @@ impl Role {
 pub(crate) const TO_SERVICE: Role = Role {
     direction: Direction::ToServer,
     end: End::Virtual,
+    is_lent: false,
+};
+
+/// A packet to a local address of FULLNAT.
+const TO_LENT: Role = Role {
+    direction: Direction::ToClient,
+    end: End::Virtual,
+    is_lent: true,
 };
 
 /// What a packet may be to the director, or why it concerns it not.
@@ -54,6 +65,10 @@ pub(crate) fn role<'t, F: Family, H: Host<'t>>(
         }
         return Ok(TO_SERVICE);
     }
+    const LENT_HERE: u32 = address_flags::LENT | address_flags::LOCAL;
+    if to & LENT_HERE == LENT_HERE {
+        return Ok(TO_LENT);
+    }
     let from = F::address_flags(tables, globals, packet.ip.source());
     if from & (address_flags::REAL | address_flags::VIRTUAL) == 0 {
         return Err(Reason::NotOurs);
@@ -65,6 +80,7 @@ pub(crate) fn role<'t, F: Family, H: Host<'t>>(
         } else {
             End::Virtual
         },
+        is_lent: false,
     })
 }
 

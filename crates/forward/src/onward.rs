@@ -9,6 +9,7 @@ use crate::counters;
 use crate::cut;
 use crate::family::{self, Family};
 use crate::fragment;
+use crate::fullnat;
 use crate::handshake;
 use crate::host::{Host, connections};
 use crate::lookup::Role;
@@ -103,6 +104,9 @@ fn to_server<'t, F: Family, H: Host<'t>, const HANDSHAKES: bool>(
 ) -> Step<Verdict> {
     if !chosen.is_available() {
         return Err(Reason::DestinationUnavailable);
+    }
+    if found.entry.method() == method::FULLNAT {
+        return fullnat::hand_over::<F, H>(host, found.handle());
     }
     if chosen.is_local() {
         return deliver(host, globals, passage, found, chosen);
@@ -211,7 +215,7 @@ fn deliver<'t, F: Family, H: Host<'t>>(
 /// Moves the connection and counts the packet; says what is in the packet's way, if anything is: a
 /// reason's number, else [`CLEAR`].
 #[inline(always)]
-fn note<'t, F: Family, H: Host<'t>>(
+pub(crate) fn note<'t, F: Family, H: Host<'t>>(
     host: &mut H,
     globals: &Globals,
     passage: &Passage<'_, F>,
@@ -250,7 +254,7 @@ fn stopped<'t, F: Family, H: Host<'t>>(
 }
 
 /// No reason's number.
-const CLEAR: u32 = u32::MAX;
+pub(crate) const CLEAR: u32 = u32::MAX;
 
 #[inline(always)]
 fn count<'t, F: Family, H: Host<'t>>(

@@ -13,6 +13,7 @@ use crate::connection::{self, Chosen, find, query_of};
 use crate::counters;
 use crate::family::{self, Family, Header as _, V4, V6};
 use crate::fragment;
+use crate::fullnat;
 use crate::host::{Host, Tables, connections};
 use crate::lookup::{self, TO_SERVICE};
 use crate::onward::{UNSETTLED, hand_over};
@@ -250,7 +251,7 @@ pub(crate) fn make<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
         destination_address: chosen.address::<F>(),
         destination_port: port(service, &chosen, query.port),
         protocol: query.protocol,
-        method: chosen.method(),
+        method: fullnat::method_for(&chosen),
         kind: kind(service, query.protocol),
         destination: chosen.number,
         control,
@@ -261,6 +262,9 @@ pub(crate) fn make<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
         return Ok(Verdict::go_on(Stage::Schedule));
     }
     let handle = entry::<F, H>(host, globals, (&new, &chosen), (&ports, now))?;
+    if new.method == method::FULLNAT {
+        return fullnat::borrow::<F, H>(host, handle);
+    }
     hand_over::<F, H>(host, handle, TO_SERVICE)
 }
 
@@ -311,7 +315,7 @@ fn entry<'t, F: Family, H: Host<'t>>(
         host.count(Reason::SecondBucket);
     }
     claimed.entry.write(new);
-    let born = Word::default().moved(0, new.method != method::MASQUERADE, 0);
+    let born = Word::default().moved(0, fullnat::is_one_way(new.method), 0);
     let event = Direction::ToServer;
     let first = after_packet(globals, new.protocol, ports.flags, event, born, now);
     // First, as the connection may end as soon as others see it.

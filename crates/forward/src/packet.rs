@@ -197,6 +197,13 @@ impl<F: Family> Packet<F> {
 }
 
 impl Ports {
+    /// Both ports, as they stand in a packet.
+    #[inline(always)]
+    pub const fn word(&self) -> u32 {
+        let ([a, b], [c, d]) = (self.source.to_ne_bytes(), self.destination.to_ne_bytes());
+        u32::from_ne_bytes([a, b, c, d])
+    }
+
     #[inline(always)]
     const fn new(head: [u8; 4], flags: u8) -> Self {
         Self {

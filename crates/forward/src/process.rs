@@ -12,7 +12,7 @@ use crate::lookup::{self, Role};
 use crate::onward::{self, Passage, onward};
 use crate::packet::{Fragment, Link, Packet, Ports};
 use crate::verdict::{Action, Step, Verdict};
-use crate::{answer, cut, fragment, open, persist, relay, schedule, sweep, tunnel};
+use crate::{answer, cut, fragment, fullnat, open, persist, relay, schedule, sweep, tunnel};
 
 /// Decides over a packet that came in, and rewrites it accordingly.
 #[inline(always)]
@@ -62,6 +62,14 @@ pub fn run<'t, H: Host<'t>>(host: &mut H, stage: Stage) -> Verdict {
         Stage::TranslateV6 => relay::translate::<V6, H>(host),
         Stage::Tunnel => tunnel::encapsulate::<V4, H>(host),
         Stage::TunnelV6 => tunnel::encapsulate::<V6, H>(host),
+        Stage::Fullnat => fullnat::to_server::<V4, H>(host),
+        Stage::FullnatV6 => fullnat::to_server::<V6, H>(host),
+        Stage::Lend => fullnat::lend::<V4, H>(host),
+        Stage::LendV6 => fullnat::lend::<V6, H>(host),
+        Stage::Return => fullnat::to_client::<V4, H>(host),
+        Stage::ReturnV6 => fullnat::to_client::<V6, H>(host),
+        Stage::FullnatError => fullnat::error::<V4, H>(host),
+        Stage::FullnatErrorV6 => fullnat::error::<V6, H>(host),
         Stage::Answer => answer::answer::<V4, H>(host),
         Stage::AnswerV6 => answer::answer::<V6, H>(host),
     };
@@ -121,6 +129,7 @@ fn enter<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
         return complete_only::<H>(F::FRAGMENT);
     }
     match packet.protocol {
+        ipv4::TCP | ipv4::UDP if role.is_lent => Ok(Verdict::go_on(F::RETURN)),
         ipv4::TCP | ipv4::UDP => balance(host, globals, &packet, (role, now)),
         protocol if protocol == F::ICMP => complete_only::<H>(F::RELAY),
         _ => Err(Reason::NoService),

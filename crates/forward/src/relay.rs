@@ -17,20 +17,23 @@ use crate::tunnel;
 use crate::verdict::{Step, Verdict};
 
 /// The packet inside an error, as far as it must be there.
-struct Embedded<F: Family> {
+pub(crate) struct Embedded<F: Family> {
     /// Offset of its IP header.
-    l3: u32,
-    ip: F::Header,
+    pub l3: u32,
+    pub ip: F::Header,
     protocol: u8,
     /// Offset of its ports.
-    l4: u32,
-    source_port: u16,
-    destination_port: u16,
+    pub l4: u32,
+    pub source_port: u16,
+    pub destination_port: u16,
 }
 
 /// Reads the embedded packet of an error about TCP or UDP.
 #[inline(always)]
-fn embedded<'t, F: Family, H: Host<'t>>(host: &mut H, packet: &Packet<F>) -> Step<Embedded<F>> {
+pub(crate) fn embedded<'t, F: Family, H: Host<'t>>(
+    host: &mut H,
+    packet: &Packet<F>,
+) -> Step<Embedded<F>> {
     let [kind] = host.bytes::<1>(packet.l4).ok_or(Reason::TruncatedHeader)?;
     if !F::is_icmp_error(kind) {
         return Err(Reason::IcmpOther);
@@ -69,7 +72,11 @@ impl<F: Family> Embedded<F> {
             client,
             client_port,
             protocol: self.protocol,
-            kind: Kind::Connection,
+            kind: if role.is_lent {
+                Kind::Alias
+            } else {
+                Kind::Connection
+            },
             end: role.end,
             address,
             port,
@@ -107,6 +114,7 @@ pub(crate) fn relay<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
 const TO_CLIENT: Role = Role {
     direction: Direction::ToClient,
     end: End::Server,
+    is_lent: false,
 };
 
 /// A message that may be about a connection.
@@ -123,7 +131,11 @@ fn about<'t, F: Family, H: Host<'t>>(
     let carry = host.carry().ok_or(Reason::TableMissing)?;
     carry.connection.store(handle.0);
     carry.direction.store(role.direction as u32);
-    Ok(Verdict::go_on(F::TRANSLATE))
+    Ok(Verdict::go_on(if role.is_lent {
+        F::FULLNAT_ERROR
+    } else {
+        F::TRANSLATE
+    }))
 }
 
 /// The connection that an ICMP message is about.
@@ -154,6 +166,9 @@ pub(crate) fn translate<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdic
         .at(Handle(carry.connection.load()), now)
         .ok_or(Reason::NoConnection)?;
     let slot = found.entry;
+    if slot.method() == method::FULLNAT {
+        return Ok(Verdict::go_on(F::FULLNAT_ERROR));
+    }
     let chosen = Chosen::by_number(tables, slot.load().destination)?;
     if direction == Direction::ToServer && chosen.is_local() {
         return Err(Reason::DeliveredHere);

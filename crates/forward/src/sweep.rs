@@ -4,6 +4,7 @@ use abi::{Globals, HELD_SECONDS, Reason, Tick};
 
 use crate::counters::settle_death;
 use crate::family::{Family, V4, V6};
+use crate::fullnat;
 use crate::host::{Host, Tables, connections};
 
 /// Buckets of each family that the first packet of every tick looks at.
@@ -34,6 +35,9 @@ fn sweep_family<'t, F: Family, T: Tables<'t>>(
         table.sweep(first.wrapping_add(index) & mask, (now, longer), |died| {
             tables.count(processor, Reason::Expired as u32);
             settle_death::<F, T>(tables, globals, died);
+        });
+        table.sweep_aliases(first.wrapping_add(index) & mask, now, |main| {
+            fullnat::holds::<F, T>(tables, globals, main, now)
         });
     }
 }

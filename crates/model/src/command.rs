@@ -1,5 +1,7 @@
 //! Changes of the configuration, and why one is refused.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -36,6 +38,21 @@ pub enum Command {
         /// The destination.
         destination: DestinationKey,
     },
+    /// Gives a service one more address of the director's own, which real servers under FULLNAT see
+    /// instead of clients'.
+    AddLocalAddress {
+        /// The service.
+        service: ServiceKey,
+        /// The address.
+        address: IpAddr,
+    },
+    /// Takes a local address from a service.
+    DeleteLocalAddress {
+        /// The service.
+        service: ServiceKey,
+        /// The address.
+        address: IpAddr,
+    },
     /// Removes every service.
     Flush,
 }
@@ -60,6 +77,12 @@ pub enum Refusal {
     /// The service has no such destination.
     #[error("No such destination")]
     NoSuchDestination,
+    /// The service has this local address already.
+    #[error("Local address already exists")]
+    LocalAddressExists,
+    /// The service has no such local address.
+    #[error("No such local address")]
+    NoSuchLocalAddress,
     /// The scheduler or the persistence engine is not known.
     #[error("Scheduler or persistence engine not found")]
     UnknownScheduler,

@@ -27,10 +27,14 @@ pub enum Forwarding {
     Tunnel,
     /// VS/DR: sent on as they are, to the real server's link-layer address.
     Route,
+    /// FULLNAT: both addresses are rewritten, so that replies come to the director whatever the real
+    /// server's gateway.
+    FullNat,
 }
 
-named!(Forwarding, "forwarding method", "Masq, Local, Tunnel, Route", {
+named!(Forwarding, "forwarding method", "Masq, Local, Tunnel, Route, FullNat", {
     Masq => "Masq", Local => "Local", Tunnel => "Tunnel", Route => "Route",
+    FullNat => "FullNat",
 });
 
 /// What a tunnelled packet is wrapped into.

@@ -1,5 +1,7 @@
 //! Services and destinations with what goes on in them.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Destination, Rates, Service, Stats};
@@ -46,6 +48,9 @@ pub struct ServiceStatus {
     pub rates: Rates,
     /// Its destinations, the newest first.
     pub destinations: Vec<DestinationStatus>,
+    /// The addresses that its real servers under FULLNAT see, in the order in which they were added.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub local_addresses: Vec<IpAddr>,
 }
 
 /// What a director says about itself.

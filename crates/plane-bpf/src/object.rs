@@ -48,8 +48,8 @@ const STAGES: [Stages; 2] = [
         prefix: "xvs_xdp_",
         has: |stage| {
             use Stage::{
-                EnterV6, Make, MakeV6, Onward, OnwardV6, Open, OpenV6, Persist, PersistV6,
-                Schedule, Tunnel, TunnelV6,
+                EnterV6, Fullnat, FullnatV6, Lend, LendV6, Make, MakeV6, Onward, OnwardV6, Open,
+                OpenV6, Persist, PersistV6, Return, ReturnV6, Schedule, Tunnel, TunnelV6,
             };
             matches!(
                 stage,
@@ -65,13 +65,19 @@ const STAGES: [Stages; 2] = [
                     | OnwardV6
                     | Tunnel
                     | TunnelV6
+                    | Fullnat
+                    | Lend
+                    | LendV6
+                    | FullnatV6
+                    | Return
+                    | ReturnV6
             )
         },
     },
 ];
 
 /// Every map of the object.
-const MAPS: [&str; 29] = [
+const MAPS: [&str; 30] = [
     "GLOBALS",
     "RUNTIME",
     "ADDRESSES",
@@ -84,6 +90,7 @@ const MAPS: [&str; 29] = [
     "MARK_RULES",
     "LOCALITIES",
     "LOCALITY_SETS",
+    "LOCALS",
     "DESTINATIONS",
     "LOADS",
     "NEXT_HOPS",
@@ -286,6 +293,7 @@ fn load_maps(pins: &Pins, sizes: &Sizes) -> Result<Ebpf, Error> {
         ("MEMBERS", sizes.members),
         ("BLOCKS", sizes.blocks),
         ("LOOKUPS", sizes.lookups),
+        ("LOCALS", sizes.local_cells()),
         ("DESTINATIONS", sizes.destinations),
         ("LOADS", sizes.destinations),
         ("NEXT_HOPS", sizes.next_hops),

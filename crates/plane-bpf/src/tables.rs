@@ -2,7 +2,7 @@
 
 use abi::{
     AddressCell, AddressCellV6, Block, Carry, DestinationCell, Globals, InterfaceCell, LoadCell,
-    LookupLine, MarkRule, Member, NextHopCell, ReasonCounters, Runtime, ServiceCell,
+    LocalCell, LookupLine, MarkRule, Member, NextHopCell, ReasonCounters, Runtime, ServiceCell,
     ServiceRuntime, StatsCell, View,
 };
 use conntable::{BUCKET_SLOTS, Bucket, SlotV4, SlotV6};
@@ -25,6 +25,7 @@ pub struct Tables {
     blocks: Table<Block>,
     lookups: Table<LookupLine>,
     mark_rules: Table<MarkRule>,
+    locals: Table<LocalCell>,
     destinations: Table<DestinationCell>,
     loads: Table<LoadCell>,
     next_hops: Table<NextHopCell>,
@@ -50,6 +51,7 @@ impl Tables {
             blocks: Table::open(pins, "BLOCKS")?,
             lookups: Table::open(pins, "LOOKUPS")?,
             mark_rules: Table::open(pins, "MARK_RULES")?,
+            locals: Table::open(pins, "LOCALS")?,
             destinations: Table::open(pins, "DESTINATIONS")?,
             loads: Table::open(pins, "LOADS")?,
             next_hops: Table::open(pins, "NEXT_HOPS")?,
@@ -75,6 +77,7 @@ impl Tables {
             blocks: self.blocks.all(),
             lookups: self.lookups.all(),
             mark_rules: self.mark_rules.all(),
+            locals: self.locals.all(),
             destinations: self.destinations.all(),
             loads: self.loads.all(),
             next_hops: self.next_hops.all(),

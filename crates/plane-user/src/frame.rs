@@ -2,7 +2,7 @@
 
 use abi::{
     Address, AddressCell, AddressCellV6, Block, Carry, DestinationCell, FragmentKey, FragmentKeyV6,
-    FragmentValue, Globals, InterfaceCell, LoadCell, LocalityKey, LookupLine, MarkRule,
+    FragmentValue, Globals, InterfaceCell, LoadCell, LocalCell, LocalityKey, LookupLine, MarkRule,
     NeighbourKey, NextHopCell, ReasonCounters, RouteValue, Runtime, ServiceCell, ServiceRuntime,
     StatsCell, Tick,
 };
@@ -344,6 +344,10 @@ impl<'t> Tables<'t> for &'t Memory {
 
     fn load(self, number: u32) -> Option<&'t LoadCell> {
         self.view().loads.get(number as usize)
+    }
+
+    fn local(self, index: u32) -> Option<&'t LocalCell> {
+        self.view().locals.get(index as usize)
     }
 
     fn next_hop(self, index: u32) -> Option<&'t NextHopCell> {

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use abi::{
     Address, AddressCell, AddressCellV6, Block, Carry, DestinationCell, FragmentKey, FragmentKeyV6,
-    FragmentValue, Globals, InterfaceCell, LoadCell, LocalityKey, LookupLine, MarkRule,
+    FragmentValue, Globals, InterfaceCell, LoadCell, LocalCell, LocalityKey, LookupLine, MarkRule,
     NeighbourKey, NextHopCell, ReasonCounters, RouteValue, Runtime, ServiceCell, ServiceRuntime,
     StatsCell, Tick, View,
 };
@@ -28,6 +28,7 @@ pub struct Memory {
     blocks: Vec<Block>,
     lookups: Vec<LookupLine>,
     mark_rules: Vec<MarkRule>,
+    locals: Vec<LocalCell>,
     destinations: Vec<DestinationCell>,
     loads: Vec<LoadCell>,
     next_hops: Vec<NextHopCell>,
@@ -65,6 +66,7 @@ impl Memory {
             blocks: cells(sizes.blocks),
             lookups: cells(sizes.lookups),
             mark_rules: cells(2 * abi::MARK_RULES),
+            locals: cells(sizes.local_cells()),
             destinations: cells(sizes.destinations),
             loads: cells(sizes.destinations),
             next_hops: cells(sizes.next_hops),
@@ -189,6 +191,7 @@ impl Plane for Memory {
             blocks: &self.blocks,
             lookups: &self.lookups,
             mark_rules: &self.mark_rules,
+            locals: &self.locals,
             destinations: &self.destinations,
             loads: &self.loads,
             next_hops: &self.next_hops,

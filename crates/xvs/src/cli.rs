@@ -7,6 +7,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::config::ConfigCommand;
 use crate::keepalived::FileOptions;
+use crate::laddr::LaddrCommand;
 use crate::list::ListOptions;
 use crate::mark::MarkCommand;
 use crate::proc::ProcOptions;
@@ -65,6 +66,9 @@ pub enum Command {
     ///
     /// Ends with 0 when it can be used, with 5 (as `keepalived -t') when it cannot.
     Check(FileOptions),
+    /// Give services the addresses that real servers under FULLNAT see instead of clients'
+    #[command(subcommand)]
+    Laddr(LaddrCommand),
     /// Show and keep the configuration
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -9,6 +9,7 @@ mod cli;
 mod config;
 mod health_command;
 mod keepalived;
+mod laddr;
 mod list;
 mod manual;
 mod mark;
@@ -56,6 +57,7 @@ fn run(command: cli::Command) -> Result<ExitCode> {
         cli::Command::Status { json } => status::main(json),
         cli::Command::Set(options) => settings::main(&options),
         cli::Command::Mark(command) => mark::main(command),
+        cli::Command::Laddr(command) => laddr::main(&command),
         cli::Command::Config(command) => config::main(&command),
         cli::Command::Check(options) => keepalived::check(&options),
         cli::Command::Proc(options) => proc::main(&options),

@@ -334,9 +334,9 @@ impl Servers<'_> {
             "FNAT" | "FULLNAT" => {
                 self.diagnostics.push(Diagnostic::error(
                     first.span,
-                    "FULLNAT is no forwarding method of this director yet",
-                    "connections would need a source address of the director",
-                    "use NAT with the director as the real servers' gateway, DR or TUN",
+                    "a configuration file cannot choose FULLNAT",
+                    "its services need local addresses, for which the file has no keyword",
+                    "use NAT, DR or TUN, or make the service by `xvs adm ... --fullnat' and `xvs laddr'",
                 ));
                 return None;
             }

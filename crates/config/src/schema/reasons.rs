@@ -54,8 +54,8 @@ pub(super) const BFD: Reason = reason(
     "use a TCP_CHECK or PING_CHECK with a short delay_loop for real servers, track_script for instances",
 );
 pub(super) const FULLNAT: Reason = reason(
-    "the director chooses FULLNAT's local addresses itself",
-    "remove it: the address of the route to the real server is used",
+    "a configuration file cannot choose FULLNAT, which alone has local addresses",
+    "remove it, or make the service by `xvs adm ... --fullnat' and `xvs laddr'",
 );
 pub(super) const SYN_PROXY: Reason = reason(
     "there is no SYN proxy",

@@ -50,6 +50,7 @@ impl<P: Plane> Director<P> {
             stats,
             rates,
             destinations,
+            local_addresses: wanted.local_addresses().to_vec(),
         }
     }
 
@@ -82,11 +83,12 @@ impl<P: Plane> Director<P> {
     pub fn saved(&self) -> Saved {
         let offset_of = |key: &ServiceKey| self.counters.offset(key);
         let services = self.wanted.services().map(|wanted| {
-            let (service, destinations) = list_of(wanted);
+            let list = list_of(wanted);
             SavedService {
-                service,
-                destinations,
-                offset: offset_of(&service.key),
+                offset: offset_of(&list.service.key),
+                service: list.service,
+                destinations: list.destinations,
+                local_addresses: list.local_addresses,
             }
         });
         Saved {

@@ -39,7 +39,9 @@ impl Touched {
                     touched.told.insert(*service);
                 }
                 Effect::DestinationAdded { service, .. }
-                | Effect::DestinationRemoved { service, .. } => touch(*service),
+                | Effect::DestinationRemoved { service, .. }
+                | Effect::LocalAddressAdded { service, .. }
+                | Effect::LocalAddressRemoved { service, .. } => touch(*service),
                 Effect::Flushed(removed) => {
                     removed
                         .iter()

@@ -32,6 +32,7 @@ impl<P: Plane> Director<P> {
             hops: &self.hops,
             network,
         };
+        self.publisher.lent(&self.plane, &census.lent, &around);
         let freed: Vec<Freed> = self
             .publisher
             .swept(&self.plane, &census.by_destination, &around);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
-use abi::address_flags::{LOCAL, REAL, VIRTUAL};
+use abi::address_flags::{LENT, LOCAL, REAL, VIRTUAL};
 
 /// Who needs an address.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub(crate) struct Uses {
     pub(crate) virtual_services: i32,
     /// Destinations whose replies come through the director, likewise.
     pub(crate) real_servers: i32,
+    /// Services that lend it to clients, those whose connections still have it included.
+    pub(crate) pools: i32,
 }
 
 /// How the uses of addresses change.
@@ -31,7 +33,9 @@ struct Known {
 impl Known {
     fn flags(self) -> u32 {
         let role = |used: i32, flag| if used > 0 { flag } else { 0 };
-        let roles = role(self.uses.virtual_services, VIRTUAL) | role(self.uses.real_servers, REAL);
+        let roles = role(self.uses.virtual_services, VIRTUAL)
+            | role(self.uses.real_servers, REAL)
+            | role(self.uses.pools, LENT);
         if roles != 0 && self.local {
             roles | LOCAL
         } else {
@@ -100,16 +104,24 @@ impl Uses {
     pub(crate) const VIRTUAL: Self = Self {
         virtual_services: 1,
         real_servers: 0,
+        pools: 0,
     };
     pub(crate) const REAL: Self = Self {
         virtual_services: 0,
         real_servers: 1,
+        pools: 0,
+    };
+    pub(crate) const LENT: Self = Self {
+        virtual_services: 0,
+        real_servers: 0,
+        pools: 1,
     };
 
     fn changed_by(self, change: Self) -> Self {
         Self {
             virtual_services: self.virtual_services + change.virtual_services,
             real_servers: self.real_servers + change.real_servers,
+            pools: self.pools + change.pools,
         }
     }
 }
@@ -119,4 +131,5 @@ pub(crate) fn note(changes: &mut UseChanges, address: IpAddr, uses: Uses, by: i3
     let entry = changes.entry(address).or_default();
     entry.virtual_services += uses.virtual_services * by;
     entry.real_servers += uses.real_servers * by;
+    entry.pools += uses.pools * by;
 }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
-use abi::{Block, LookupLine, View};
+use abi::{Block, LookupLine, View, address_flags};
 use conntable::{Bucket, Kind, Word};
 use model::{Protocol, Service, ServiceKey};
 use sched::plan::PlannedBlock;
@@ -15,6 +15,7 @@ use crate::publish::Surroundings;
 use crate::publish::addresses::{UseChanges, Uses, note};
 use crate::publish::cells::{DestinationValues, ServiceValues, service_key};
 use crate::publish::lists::lines_of;
+use crate::publish::locals::Pool;
 use crate::publish::plan::{DestinationWrite, Edit, Plan};
 use crate::publish::records::{DestinationRecord, Placed, Removed, ServiceRecord};
 use crate::runs::Run;
@@ -141,6 +142,8 @@ impl Publisher {
                 last_weight: destination.last_weight,
             })
             .collect();
+        let pool = Pool::read(view, values.local_first, values.locals)
+            .filter(|pool| self.locals.take_this(pool.run))?;
         let schedule = service
             .and_then(|service| Schedule::of(service, &list, u64::from(in_blocks)).ok())
             .filter(|schedule| {
@@ -155,6 +158,7 @@ impl Publisher {
             traits: values.traits,
             schedule,
             cursor_base: values.cursor_base,
+            pool,
         };
         Some((placed, destinations))
     }
@@ -260,6 +264,24 @@ impl Publisher {
                 note(&mut uses, destination.key.address, Uses::REAL, 1);
             }
         }
+        let found = addresses(&view);
+        let pools = self
+            .records
+            .values()
+            .filter_map(|record| record.placed.as_ref());
+        let lent: Vec<IpAddr> = pools
+            .flat_map(|placed| placed.pool.addresses.iter().copied())
+            .collect();
+        // Connections may have local addresses that were taken from their pool.
+        let returned: Vec<IpAddr> = found
+            .iter()
+            .filter(|&(address, flags)| flags & address_flags::LENT != 0 && !lent.contains(address))
+            .map(|(&address, _)| address)
+            .collect();
+        for &address in lent.iter().chain(&returned) {
+            note(&mut uses, address, Uses::LENT, 1);
+        }
+        self.keep_returned(returned);
         let is_local = |address: IpAddr| surroundings.is_local(address);
         let wanted: HashMap<IpAddr, u32> = self
             .addresses
@@ -267,7 +289,6 @@ impl Publisher {
             .into_iter()
             .collect();
         self.addresses.settle(uses, &is_local);
-        let found = addresses(&view);
         let surplus = found.keys().filter(|address| !wanted.contains_key(address));
         let missing = wanted
             .iter()

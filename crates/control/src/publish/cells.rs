@@ -65,6 +65,9 @@ pub(crate) struct ServiceValues {
     pub(crate) cursor_base: u64,
     pub(crate) lookup_first: u32,
     pub(crate) lookup_slots: u32,
+    pub(crate) local_first: u32,
+    /// IPv4's, then IPv6's.
+    pub(crate) locals: [u32; 2],
 }
 
 impl ServiceValues {
@@ -81,6 +84,8 @@ impl ServiceValues {
             cursor_base: cell.cursor_base.load(),
             lookup_first: cell.lookup_first.load(),
             lookup_slots: cell.lookup_slots.load(),
+            local_first: cell.local_first.load(),
+            locals: [cell.locals.load(), cell.locals_v6.load()],
         }
     }
 
@@ -97,6 +102,9 @@ impl ServiceValues {
         cell.cursor_base.store(self.cursor_base);
         cell.lookup_first.store(self.lookup_first);
         cell.lookup_slots.store(self.lookup_slots);
+        cell.local_first.store(self.local_first);
+        cell.locals.store(self.locals[0]);
+        cell.locals_v6.store(self.locals[1]);
         cell.key.publish(key.key);
     }
 }
@@ -115,6 +123,7 @@ pub(crate) fn method_number(forwarding: Forwarding) -> u8 {
         Forwarding::Local => method::LOCAL,
         Forwarding::Tunnel => method::TUNNEL,
         Forwarding::Route => method::DIRECT_ROUTE,
+        Forwarding::FullNat => method::FULLNAT,
     }
 }
 

@@ -5,6 +5,7 @@ use model::Service;
 
 use crate::publish::Publisher;
 use crate::publish::cells::ServiceValues;
+use crate::publish::locals::Pool;
 use crate::publish::plan::{BlockValues, CapacityError, Edit, Plan};
 use crate::publish::records::{Placed, ServiceRecord};
 use crate::publish::traits::Traits;
@@ -17,6 +18,8 @@ pub(crate) struct Told {
     pub(crate) schedule: Schedule,
     /// Whether a destination was told its settings, which begins a round over.
     pub(crate) is_told: bool,
+    /// Its local addresses.
+    pub(crate) pool: Pool,
 }
 
 impl Publisher {
@@ -36,6 +39,7 @@ impl Publisher {
         let Told {
             mut schedule,
             is_told,
+            pool,
         } = told;
         let is_same = before.as_ref().is_some_and(|placed| {
             placed.schedule.as_ref() == Some(&schedule) && same_members(view, placed, &numbers)
@@ -44,7 +48,7 @@ impl Publisher {
         if goes_on
             && before
                 .as_ref()
-                .is_some_and(|placed| placed.traits == traits)
+                .is_some_and(|placed| placed.traits == traits && placed.pool == pool)
         {
             record.placed = before;
             return Ok(());
@@ -61,8 +65,8 @@ impl Publisher {
             }
         });
         let cursor_base = cursor.wrapping_sub(position);
-        let (placed, values) =
-            self.place(record.number, traits, &numbers, schedule, cursor_base, plan)?;
+        let laid_out = (schedule, cursor_base, pool);
+        let (placed, values) = self.place(record.number, traits, &numbers, laid_out, plan)?;
         plan.edits.push(Edit::Service(cell_key, values));
         if let Some(before) = before {
             plan.old_members.push(before.members);
@@ -79,8 +83,7 @@ impl Publisher {
         number: u32,
         traits: Traits,
         numbers: &[u32],
-        schedule: Schedule,
-        cursor_base: u64,
+        (schedule, cursor_base, pool): (Schedule, u64, Pool),
         plan: &mut Plan,
     ) -> Result<(Placed, ServiceValues), CapacityError> {
         const HINT: &str = "start the daemon with a larger --max-destinations";
@@ -150,6 +153,8 @@ impl Publisher {
             cursor_base,
             lookup_first: lookup_run.first,
             lookup_slots: schedule.slots().len() as u32,
+            local_first: pool.run.first,
+            locals: pool.counts(),
         };
         let schedule = Some(schedule);
         Ok((
@@ -161,6 +166,7 @@ impl Publisher {
                 traits,
                 schedule,
                 cursor_base,
+                pool,
             },
             values,
         ))

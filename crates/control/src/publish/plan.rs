@@ -80,10 +80,14 @@ pub(crate) struct Plan {
     pub(crate) new_blocks: Vec<(Run, Vec<BlockValues>)>,
     /// Destinations' numbers, slot by slot.
     pub(crate) new_lookups: Vec<(Run, Vec<u32>)>,
+    pub(crate) new_locals: Vec<(Run, Vec<IpAddr>)>,
+    /// Local addresses that are in a service's pool no longer.
+    pub(crate) returned_locals: Vec<IpAddr>,
     /// Runs that only the old side points to.
     pub(crate) old_members: Vec<Run>,
     pub(crate) old_blocks: Vec<Run>,
     pub(crate) old_lookups: Vec<Run>,
+    pub(crate) old_locals: Vec<Run>,
     /// What the services' records become.
     pub(crate) records: Vec<(ServiceKey, Option<ServiceRecord>)>,
     pub(crate) taken_services: Vec<u32>,
@@ -108,8 +112,19 @@ pub struct Change<'a> {
     /// The service.
     pub key: ServiceKey,
     /// How it shall be; `None` removes it.
-    pub wanted: Option<(&'a Service, &'a [Destination])>,
+    pub wanted: Option<Wants<'a>>,
     /// Whether one of its destinations was told its settings, be they the ones that it had: wrr
     /// begins a round of its sequence over then (`ip_vs_wrr_dest_changed`).
     pub is_told: bool,
+}
+
+/// What a service shall have.
+#[derive(Debug, Clone, Copy)]
+pub struct Wants<'a> {
+    /// Its settings.
+    pub service: &'a Service,
+    /// Its destinations in list order.
+    pub destinations: &'a [Destination],
+    /// What its real servers under FULLNAT see.
+    pub local_addresses: &'a [IpAddr],
 }

@@ -10,7 +10,8 @@ use crate::publish::Publisher;
 use crate::publish::addresses::{Uses, note};
 use crate::publish::cells::{DestinationValues, is_held, method_number, service_cell_key};
 use crate::publish::lists::Told;
-use crate::publish::plan::{CapacityError, Change, DestinationWrite, Edit, Plan};
+use crate::publish::locals::plan_return;
+use crate::publish::plan::{CapacityError, Change, DestinationWrite, Edit, Plan, Wants};
 use crate::publish::records::{DestinationRecord, Removed, ServiceRecord};
 use crate::schedule::{Schedule, Scheduled};
 use crate::side::ServiceCellKey;
@@ -41,8 +42,8 @@ impl Publisher {
         };
         let old = self.records.get(&change.key).cloned();
         match (change.wanted, old) {
-            (Some((service, destinations)), old) => {
-                let wanted = (service, destinations, change.is_told);
+            (Some(wants), old) => {
+                let wanted = (&wants, change.is_told);
                 self.plan_present(view, cell_key, wanted, old, towards, plan)
             }
             (None, Some(old)) if old.placed.is_some() => {
@@ -66,6 +67,7 @@ impl Publisher {
             plan.old_members.push(placed.members);
             plan.old_blocks.push(placed.blocks);
             plan.old_lookups.push(placed.lookups);
+            plan_return(&placed.pool, plan);
         }
         for destination in std::mem::take(&mut record.destinations) {
             record
@@ -105,11 +107,16 @@ impl Publisher {
         &mut self,
         view: &View<'_>,
         cell_key: ServiceCellKey,
-        (service, wanted, is_told): (&Service, &[Destination], bool),
+        (wants, is_told): (&Wants<'_>, bool),
         old: Option<ServiceRecord>,
         towards: &dyn Fn(Target) -> Towards,
         plan: &mut Plan,
     ) -> Result<(), CapacityError> {
+        let Wants {
+            service,
+            destinations: wanted,
+            local_addresses,
+        } = *wants;
         let mut record = match old {
             Some(old) => old,
             None => self.new_service(&service.key, plan)?,
@@ -134,7 +141,13 @@ impl Publisher {
                 service: service.key,
                 source,
             })?;
-        let told = Told { schedule, is_told };
+        let before = record.placed.as_ref().map(|placed| placed.pool.clone());
+        let pool = self.plan_pool(local_addresses, before.as_ref(), plan)?;
+        let told = Told {
+            schedule,
+            is_told,
+            pool,
+        };
         self.plan_lists(view, (cell_key, service), told, &mut record, plan)?;
         plan.records.push((service.key, Some(record)));
         Ok(())

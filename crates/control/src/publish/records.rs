@@ -6,6 +6,7 @@ use abi::{Tick, method};
 use model::{DestinationKey, ServiceKey};
 
 use crate::nexthops::Target;
+use crate::publish::locals::Pool;
 use crate::publish::traits::Traits;
 use crate::runs::Run;
 use crate::schedule::Schedule;
@@ -40,6 +41,8 @@ pub(crate) struct Placed {
     pub(crate) schedule: Option<Schedule>,
     /// What the service's cursor read when the schedule began.
     pub(crate) cursor_base: u64,
+    /// The service's local addresses.
+    pub(crate) pool: Pool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,9 +56,9 @@ pub(crate) struct DestinationRecord {
 }
 
 impl DestinationRecord {
-    /// Whether its replies come through the director.
+    /// Whether its replies come through the director, also where it is on the director itself.
     pub(crate) fn is_masqueraded(&self) -> bool {
-        self.method == method::MASQUERADE
+        matches!(self.method, method::MASQUERADE | method::FULLNAT)
     }
 
     /// Whether it is a tunnel's end.

@@ -73,6 +73,11 @@ pub(crate) fn write_new(view: &View<'_>, plan: &Plan) {
     for (run, numbers) in &plan.new_lookups {
         write_lookups(view, *run, numbers);
     }
+    for (run, addresses) in &plan.new_locals {
+        for (cell, &address) in view.locals[run.places()].iter().zip(addresses) {
+            words::store(&cell.address, words::of(address));
+        }
+    }
     for (run, blocks) in &plan.new_blocks {
         for (cell, block) in view.blocks[run.places()].iter().zip(blocks) {
             cell.start.store(block.start);

@@ -7,6 +7,7 @@ mod common;
 mod cutting;
 mod entries;
 mod families;
+mod lending;
 mod marking;
 mod network;
 mod packets;

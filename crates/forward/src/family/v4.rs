@@ -62,6 +62,10 @@ impl Family for V4 {
     const ONWARD: Stage = Stage::Onward;
     const TRANSLATE: Stage = Stage::Translate;
     const TUNNEL: Stage = Stage::Tunnel;
+    const FULLNAT: Stage = Stage::Fullnat;
+    const LEND: Stage = Stage::Lend;
+    const RETURN: Stage = Stage::Return;
+    const FULLNAT_ERROR: Stage = Stage::FullnatError;
     const ANSWER: Stage = Stage::Answer;
     const MAX_ERROR: u32 = icmp::MAX_ERROR;
     const ICMP_HAS_PSEUDO_HEADER: bool = false;
@@ -121,6 +125,27 @@ impl Family for V4 {
         };
         host.set_bytes(l3 + ipv4::TTL_OFFSET, &word)?;
         host.set_bytes(l3 + offset, &change.address.to_ne_bytes())?;
+        Some(delta)
+    }
+
+    #[inline(always)]
+    fn readdress_both<'t, H: Host<'t>>(
+        host: &mut H,
+        l3: u32,
+        ip: &ipv4::Header,
+        (source, destination): (u32, u32),
+        goes_through: bool,
+    ) -> Option<Delta> {
+        let delta =
+            Delta::of_u32(ip.source(), source).and(Delta::of_u32(ip.destination(), destination));
+        let word = if goes_through {
+            ip.counted_down(delta)
+        } else {
+            ip.with_checksum_changed(delta)
+        };
+        host.set_bytes(l3 + ipv4::TTL_OFFSET, &word)?;
+        host.set_bytes(l3 + ipv4::SOURCE_OFFSET, &source.to_ne_bytes())?;
+        host.set_bytes(l3 + ipv4::DESTINATION_OFFSET, &destination.to_ne_bytes())?;
         Some(delta)
     }
 

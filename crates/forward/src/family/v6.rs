@@ -64,6 +64,10 @@ impl Family for V6 {
     const ONWARD: Stage = Stage::OnwardV6;
     const TRANSLATE: Stage = Stage::TranslateV6;
     const TUNNEL: Stage = Stage::TunnelV6;
+    const FULLNAT: Stage = Stage::FullnatV6;
+    const LEND: Stage = Stage::LendV6;
+    const RETURN: Stage = Stage::ReturnV6;
+    const FULLNAT_ERROR: Stage = Stage::FullnatErrorV6;
     const ANSWER: Stage = Stage::AnswerV6;
     const MAX_ERROR: u32 = icmpv6::MAX_ERROR;
     const ICMP_HAS_PSEUDO_HEADER: bool = true;
@@ -146,6 +150,31 @@ impl Family for V6 {
             host.set_bytes(l3 + offset + index as u32 * 4, &word.to_ne_bytes())?;
         }
         Some(Delta::of_address(old, change.address))
+    }
+
+    #[inline(always)]
+    fn readdress_both<'t, H: Host<'t>>(
+        host: &mut H,
+        l3: u32,
+        ip: &ipv6::Header,
+        (source, destination): (Address, Address),
+        goes_through: bool,
+    ) -> Option<Delta> {
+        if goes_through {
+            Self::count_down(host, l3, ip)?;
+        }
+        for (index, word) in source.iter().enumerate() {
+            let offset = ipv6::SOURCE_OFFSET + index as u32 * 4;
+            host.set_bytes(l3 + offset, &word.to_ne_bytes())?;
+        }
+        for (index, word) in destination.iter().enumerate() {
+            let offset = ipv6::DESTINATION_OFFSET + index as u32 * 4;
+            host.set_bytes(l3 + offset, &word.to_ne_bytes())?;
+        }
+        Some(
+            Delta::of_address(ip.source(), source)
+                .and(Delta::of_address(ip.destination(), destination)),
+        )
     }
 
     #[inline(always)]

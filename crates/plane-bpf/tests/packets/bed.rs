@@ -353,7 +353,7 @@ impl Bed {
 
     fn sizes() -> Sizes {
         let processors = plane_bpf::processors().unwrap();
-        Sizes::chosen(Sizes::MIN_CONNECTIONS, 16, 32, processors).unwrap()
+        Sizes::chosen(Sizes::MIN_CONNECTIONS, 32, 64, processors).unwrap()
     }
 
     /// Gives a packet to all; returns what all did.

@@ -22,6 +22,8 @@ pub const LOST: [u8; 4] = [203, 0, 113, 1];
 pub const VIRTUAL: [u8; 4] = [10, 0, 0, 1];
 /// A virtual address that is on another director now.
 pub const ELSEWHERE: [u8; 4] = [10, 0, 0, 2];
+/// The director's address that real servers under FULLNAT see.
+pub const LOCAL: [u8; 4] = [10, 0, 0, 9];
 pub const SERVER: [u8; 4] = [192, 168, 0, 2];
 pub const DEAD: [u8; 4] = [192, 168, 0, 3];
 pub const ASKED: [u8; 4] = [192, 168, 0, 4];
@@ -35,6 +37,10 @@ pub const TO_ASKED: u16 = 83;
 pub const TO_NARROW: u16 = 84;
 pub const TO_TAGGED: u16 = 85;
 pub const DIRECT: u16 = 86;
+pub const FULLNAT: u16 = 87;
+pub const FULLNAT_DNS: u16 = 54;
+/// A service under FULLNAT without a local address.
+pub const DRY: u16 = 88;
 pub const DNS: u16 = 53;
 pub const SERVER_PORT: u16 = 8080;
 pub const NARROW_MTU: u32 = 600;
@@ -100,7 +106,7 @@ impl Network for Lan {
     }
 
     fn is_local(&self, address: IpAddr) -> bool {
-        address == IpAddr::from(VIRTUAL)
+        address == IpAddr::from(VIRTUAL) || address == IpAddr::from(LOCAL)
     }
 
     fn routes(&self) -> BTreeMap<Prefix, Way> {
@@ -145,6 +151,9 @@ pub fn services() -> Vec<Command> {
         ("TCP 10.0.0.1:84", "192.168.0.5:8080", Forwarding::Masq),
         ("UDP 10.0.0.1:84", "192.168.0.5:8080", Forwarding::Masq),
         ("TCP 10.0.0.1:85", "192.168.0.6:8080", Forwarding::Masq),
+        ("TCP 10.0.0.1:87", "192.168.0.2:8080", Forwarding::FullNat),
+        ("TCP 10.0.0.1:88", "192.168.0.2:8080", Forwarding::FullNat),
+        ("UDP 10.0.0.1:54", "192.168.0.2:53", Forwarding::FullNat),
         ("TCP 10.0.0.1:86", "192.168.0.2:86", Forwarding::Route),
         ("TCP 10.0.0.2:80", "192.168.0.2:8081", Forwarding::Masq),
     ];
@@ -153,6 +162,12 @@ pub fn services() -> Vec<Command> {
     for (service, server, forwarding) in services {
         commands.push(Command::AddService(request(service)));
         commands.push(add(service, server, forwarding));
+    }
+    for service in ["TCP 10.0.0.1:87", "UDP 10.0.0.1:54"] {
+        commands.push(Command::AddLocalAddress {
+            service: service.parse().unwrap(),
+            address: LOCAL.into(),
+        });
     }
     commands
 }

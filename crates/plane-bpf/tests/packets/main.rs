@@ -10,6 +10,7 @@ mod errors;
 mod forwarding;
 mod fragments;
 mod frames;
+mod fullnat;
 mod garbage;
 mod handshakes;
 mod kernel;

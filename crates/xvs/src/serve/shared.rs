@@ -305,6 +305,12 @@ fn summary(command: &Command) -> String {
             service,
             destination,
         } => pair("delete", service, destination),
+        Command::AddLocalAddress { service, address } => {
+            format!("add local address {address} of {service}")
+        }
+        Command::DeleteLocalAddress { service, address } => {
+            format!("delete local address {address} of {service}")
+        }
         Command::Flush => "delete all services".to_owned(),
     }
 }

@@ -40,6 +40,7 @@ impl WantedDirector {
             stats,
             rates,
             destinations: wanted.destinations().map(destination).collect(),
+            local_addresses: wanted.local_addresses().to_vec(),
         }
     }
 }

@@ -1,0 +1,274 @@
+//! FULLNAT: the real server sees an address of the director's own, and answers to it, whatever its
+//! gateway.
+//!
+//! A connection is two entries. The *main* one is found by the client, as any connection. Its
+//! *alias* is found by what the real server sees: the local address and port as if they were the
+//! client's, and the real server as if it were the virtual service. Each holds the other's handle in
+//! its `client_hop`. The alias is what takes the local port: a port is in use towards a real server
+//! while such an alias lives. It lives as long as the main entry does. The connection's first packet
+//! makes it ([`lend()`]).
+
+mod error;
+mod lend;
+
+use abi::{Globals, Reason, Tick, method};
+use cell::blurred;
+use conntable::{Direction, End, Entry as _, Found, Handle, Kind, OTHER_FAMILY, Query, Slot as _};
+use wire::{Delta, ipv4, tcp, udp};
+
+use crate::connection::{Chosen, find};
+use crate::family::{self, Family, Header as _, V4, V6};
+use crate::handshake;
+use crate::host::{Host, Tables, connections};
+use crate::lookup::Role;
+use crate::onward::{CLEAR, Passage, note};
+use crate::packet::{Packet, Ports};
+use crate::route;
+use crate::verdict::{Step, Verdict};
+
+pub(crate) use error::error;
+pub use lend::is_lent;
+pub(crate) use lend::lend;
+
+/// A main entry's `client_hop` before it has an alias.
+const NO_ALIAS: u64 = 0;
+
+/// The ends that a packet gets.
+struct Ends<A> {
+    source: A,
+    destination: A,
+    ports: Ports,
+}
+
+/// The method of a new connection to a destination. A real server on the director itself answers
+/// through the director anyhow, and is sent to by VS/NAT.
+#[inline(always)]
+pub(crate) fn method_for(chosen: &Chosen<'_>) -> u8 {
+    let method = match chosen.method() {
+        method::FULLNAT if chosen.is_local() => method::MASQUERADE,
+        method => method,
+    };
+    // The kernel's verifier need not follow what comes for each.
+    blurred(method as u32, chosen.number) as u8
+}
+
+/// Whether the director sees only the clients' half of a connection by this method.
+#[inline(always)]
+pub(crate) fn is_one_way(method: u8) -> bool {
+    const BOTH_WAYS: u32 = 1 << method::MASQUERADE | 1 << method::FULLNAT;
+    BOTH_WAYS >> (method & 15) & 1 == 0
+}
+
+/// Whether a connection's main entry, as an alias of the family names it, is still there.
+#[inline(always)]
+pub(crate) fn holds<'t, F: Family, T: Tables<'t>>(
+    tables: T,
+    globals: &Globals,
+    main: u64,
+    now: Tick,
+) -> bool {
+    let handle = Handle(main & !OTHER_FAMILY);
+    let is_v6 = F::IS_V6 != (main & OTHER_FAMILY != 0);
+    if is_v6 {
+        connections::<V6, T>(tables, globals).holds(handle, now)
+    } else {
+        connections::<V4, T>(tables, globals).holds(handle, now)
+    }
+}
+
+/// Leaves a client's first packet to the stage that lends its connection a local address and port.
+#[inline(always)]
+pub(crate) fn borrow<'t, F: Family, H: Host<'t>>(host: &H, main: u64) -> Step<Verdict> {
+    let carry = host.carry().ok_or(Reason::TableMissing)?;
+    carry.connection.store(main);
+    Ok(Verdict::go_on(F::LEND))
+}
+
+/// Leaves a client's packet to the stage that sends it to its real server.
+#[inline(always)]
+pub(crate) fn hand_over<'t, F: Family, H: Host<'t>>(host: &H, main: Handle) -> Step<Verdict> {
+    let carry = host.carry().ok_or(Reason::TableMissing)?;
+    carry.connection.store(main.0);
+    Ok(Verdict::go_on(F::FULLNAT))
+}
+
+/// The stage: a client's packet, whose connection was left.
+#[inline(always)]
+pub(crate) fn to_server<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
+    let (globals, now) = family::globals(host)?;
+    let mut packet = Packet::<F>::read(host)?;
+    packet.check(host)?;
+    let ports = packet.ports(host)?;
+    let tables = host.tables();
+    let carry = host.carry().ok_or(Reason::TableMissing)?;
+    let main = connections::<F, _>(tables, globals)
+        .at(Handle(carry.connection.load()), now)
+        .ok_or(Reason::NoConnection)?;
+    let chosen = Chosen::by_number(tables, main.entry.destination())?;
+    if main.entry.client_hop().load() == NO_ALIAS {
+        // Another processor is about to lend one.
+        return Err(Reason::NoLocalPort);
+    }
+    let ends = ends_to_server::<F, _>(tables, globals, main.entry, &chosen, now)?;
+    let way = route::by_index(tables, chosen.cell.next_hop.load());
+    let role = Role {
+        direction: Direction::ToServer,
+        end: End::Virtual,
+        is_lent: false,
+    };
+    let passage = Passage {
+        packet: &packet,
+        ports: &ports,
+        role,
+        now,
+    };
+    let obstacle = note(host, globals, &passage, &main, &chosen, (&way, 0))?;
+    if obstacle != CLEAR {
+        return Ok(Verdict::stay_for(obstacle));
+    }
+    let settings = (&chosen, method::FULLNAT);
+    handshake::clamp(host, &packet, &ports, settings, Direction::ToServer)?;
+    rewrite(host, &packet, &ports, &ends)?;
+    route::leave(host, packet.link, &way).ok_or(Reason::RewriteFailed)?;
+    Ok(Verdict::send(Reason::Forwarded))
+}
+
+/// The stage: a packet to a local address, perhaps a real server's answer.
+#[inline(always)]
+pub(crate) fn to_client<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
+    let (globals, now) = family::globals(host)?;
+    let mut packet = Packet::<F>::read(host)?;
+    packet.check(host)?;
+    let ports = packet.ports(host)?;
+    let tables = host.tables();
+    let query = Query {
+        client: packet.ip.destination(),
+        client_port: ports.destination,
+        protocol: packet.protocol,
+        kind: Kind::Alias,
+        end: End::Virtual,
+        address: packet.ip.source(),
+        port: ports.source,
+    };
+    let alias = find::<F, _>(tables, globals, &query, now).ok_or(Reason::NoConnection)?;
+    let main = main_of::<F, _>(tables, globals, alias.entry, now)?;
+    let chosen = Chosen::by_number(tables, main.entry.destination())?;
+    let way = route::to_address::<F, H>(host, main.entry.client());
+    let role = Role {
+        direction: Direction::ToClient,
+        end: End::Server,
+        is_lent: true,
+    };
+    let passage = Passage {
+        packet: &packet,
+        ports: &ports,
+        role,
+        now,
+    };
+    let obstacle = note(host, globals, &passage, &main, &chosen, (&way, 0))?;
+    if obstacle != CLEAR {
+        return Ok(Verdict::stay_for(obstacle));
+    }
+    let settings = (&chosen, method::FULLNAT);
+    handshake::clamp(host, &packet, &ports, settings, Direction::ToClient)?;
+    rewrite(host, &packet, &ports, &ends_to_client::<F>(main.entry))?;
+    route::leave(host, packet.link, &way).ok_or(Reason::RewriteFailed)?;
+    Ok(Verdict::send(Reason::Replied))
+}
+
+/// The main entry of an alias.
+#[inline(always)]
+fn main_of<'t, F: Family, T: Tables<'t>>(
+    tables: T,
+    globals: &Globals,
+    alias: &F::Slot,
+    now: Tick,
+) -> Step<Found<'t, F::Slot>> {
+    connections::<F, T>(tables, globals)
+        .at(Handle(alias.client_hop().load()), now)
+        .ok_or(Reason::NoConnection)
+}
+
+/// What a packet from the client to the real server says.
+#[inline(always)]
+fn ends_to_server<'t, F: Family, T: Tables<'t>>(
+    tables: T,
+    globals: &Globals,
+    main: &F::Slot,
+    chosen: &Chosen<'t>,
+    now: Tick,
+) -> Step<Ends<F::Address>> {
+    let alias = connections::<F, T>(tables, globals)
+        .at(Handle(main.client_hop().load()), now)
+        .ok_or(Reason::NoConnection)?;
+    Ok(Ends {
+        source: alias.entry.client(),
+        destination: chosen.address::<F>(),
+        ports: Ports {
+            source: alias.entry.client_port(),
+            destination: main.destination_port(),
+            flags: 0,
+        },
+    })
+}
+
+/// What a packet from the real server to the client says.
+#[inline(always)]
+fn ends_to_client<F: Family>(main: &F::Slot) -> Ends<F::Address> {
+    Ends {
+        source: main.virtual_address(),
+        destination: main.client(),
+        ports: Ports {
+            source: main.virtual_port(),
+            destination: main.client_port(),
+            flags: 0,
+        },
+    }
+}
+
+/// Gives a packet with a transport header other ends.
+#[inline(always)]
+fn rewrite<'t, F: Family, H: Host<'t>>(
+    host: &mut H,
+    packet: &Packet<F>,
+    old: &Ports,
+    new: &Ends<F::Address>,
+) -> Step<()> {
+    let addresses = (new.source, new.destination);
+    let pseudo_header = F::readdress_both(host, packet.l3(), &packet.ip, addresses, true)
+        .ok_or(Reason::RewriteFailed)?;
+    let (old, new) = (old.word(), new.ports.word());
+    host.set_bytes(packet.l4, &new.to_ne_bytes())
+        .ok_or(Reason::RewriteFailed)?;
+    let (checksum, optional) = if packet.protocol == ipv4::UDP {
+        (udp::CHECKSUM_OFFSET, true)
+    } else {
+        (tcp::CHECKSUM_OFFSET, false)
+    };
+    let payload = Delta::of_u32(old, new);
+    host.change_checksum(packet.l4 + checksum, pseudo_header, payload, optional)
+        .ok_or(Reason::RewriteFailed)
+}
+
+/// Gives a fragment without transport header other addresses.
+#[inline(always)]
+pub(crate) fn rewrite_header<'t, F: Family, H: Host<'t>>(
+    host: &mut H,
+    packet: &Packet<F>,
+    (globals, now): (&Globals, Tick),
+    main: &F::Slot,
+    direction: Direction,
+) -> Step<()> {
+    let tables = host.tables();
+    let ends = match direction {
+        Direction::ToServer => {
+            let chosen = Chosen::by_number(tables, main.load().destination)?;
+            ends_to_server::<F, _>(tables, globals, main, &chosen, now)?
+        }
+        Direction::ToClient => ends_to_client::<F>(main),
+    };
+    let addresses = (ends.source, ends.destination);
+    F::readdress_both(host, packet.l3(), &packet.ip, addresses, true)
+        .map(|_| ())
+        .ok_or(Reason::RewriteFailed)
+}
