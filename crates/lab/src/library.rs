@@ -35,6 +35,10 @@ const BUILT_IN: &[(&str, &str)] = &[
     ),
     ("labs/tun.toml", include_str!("../../../labs/tun.toml")),
     (
+        "labs/fullnat.toml",
+        include_str!("../../../labs/fullnat.toml"),
+    ),
+    (
         "labs/methods.toml",
         include_str!("../../../labs/methods.toml"),
     ),
