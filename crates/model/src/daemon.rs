@@ -116,9 +116,7 @@ impl SyncDaemonRequest {
             role: self.role,
             interface: self.interface,
             sync_id: self.sync_id,
-            max_length: self
-                .max_length
-                .unwrap_or_else(|| default_max_length(mtu, group)),
+            max_length: max_length(self.role, self.max_length, group, mtu),
             group,
             port: self.port.unwrap_or(8848),
             ttl: self.ttl.unwrap_or(1),
@@ -126,11 +124,64 @@ impl SyncDaemonRequest {
     }
 }
 
-/// What fits one packet of at most 1500 bytes beside the IP and UDP headers.
-fn default_max_length(mtu: u32, group: IpAddr) -> u16 {
+/// The longest message beside the IP and UDP headers (`start_sync_thread` in `ip_vs_sync.c`): a master's default fits
+/// Ethernet, whatever the interface; a backup takes what fits its own, and 1024 bytes at least.
+fn max_length(role: SyncRole, wanted: Option<u16>, group: IpAddr, mtu: u32) -> u16 {
+    const ETHERNET: u32 = 1500;
+    const LONGEST_PACKET: u32 = u16::MAX as u32;
     let headers = match group {
         IpAddr::V4(_) => 20 + 8,
         IpAddr::V6(_) => 40 + 8,
     };
-    u16::try_from(mtu.min(1500).saturating_sub(headers)).unwrap_or(u16::MAX)
+    let (shortest, packet) = match role {
+        SyncRole::Master => (1, ETHERNET),
+        SyncRole::Backup => (1024, mtu.clamp(ETHERNET, LONGEST_PACKET)),
+    };
+    let length = match wanted {
+        Some(wanted) => u32::from(wanted).clamp(shortest, LONGEST_PACKET - headers),
+        None => packet - headers,
+    };
+    u16::try_from(length).unwrap_or(u16::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn length(role: SyncRole, max_length: Option<u16>, group: &str, mtu: u32) -> u16 {
+        let request = SyncDaemonRequest {
+            role,
+            interface: "eth0".to_owned(),
+            sync_id: 0,
+            max_length,
+            group: Some(group.parse().unwrap()),
+            port: None,
+            ttl: None,
+        };
+        request.on_interface(mtu).max_length
+    }
+
+    /// What `ipvsadm -L --daemon` listed on Linux 6.1 after each was started.
+    #[test]
+    fn messages_are_as_long_as_the_kernels() {
+        use SyncRole::{Backup, Master};
+        let (v4, v6) = ("224.0.0.81", "ff02::81");
+        for (role, wanted, group, mtu, listed) in [
+            (Master, None, v4, 1300, 1472),
+            (Master, None, v4, 9000, 1472),
+            (Master, Some(5), v4, 9000, 5),
+            (Backup, None, v4, 1300, 1472),
+            (Backup, None, v6, 1500, 1452),
+            (Backup, None, v4, 9000, 8972),
+            (Backup, None, v4, 65_536, 65_507),
+            (Backup, None, v6, 65_536, 65_487),
+            (Backup, Some(500), v4, 9000, 1024),
+        ] {
+            assert_eq!(
+                length(role, wanted, group, mtu),
+                listed,
+                "{role:?} {wanted:?} {group} {mtu}"
+            );
+        }
+    }
 }

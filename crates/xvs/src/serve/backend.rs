@@ -17,12 +17,6 @@ use crate::serve::shared::{Shared, State};
 const IPVS_VERSION: (u8, u8, u8) = (1, 2, 1);
 /// Buckets of the connection table that are listed at a time.
 const PART: u32 = 4096;
-/// What the kernel takes for a sync daemon where nothing is said (`ip_vs_sync.c`).
-const SYNC_GROUP: std::net::Ipv4Addr = std::net::Ipv4Addr::new(224, 0, 0, 81);
-const SYNC_PORT: u16 = 8848;
-const SYNC_TTL: u8 = 1;
-/// Bytes of the IPv4 and UDP headers before a sync message.
-const SYNC_HEADERS: u32 = 28;
 
 impl api::Backend for Shared {
     fn info(&self) -> DirectorInfo {
@@ -212,18 +206,7 @@ fn sync_daemon(state: &State, request: SyncDaemonRequest) -> Result<SyncDaemon, 
         .snapshot
         .link_named(&request.interface)
         .ok_or(Refusal::NoSuchDevice)?;
-    let fits = link.mtu.saturating_sub(SYNC_HEADERS).min(1472);
-    Ok(SyncDaemon {
-        role: request.role,
-        interface: request.interface,
-        sync_id: request.sync_id,
-        max_length: request
-            .max_length
-            .unwrap_or(u16::try_from(fits).unwrap_or(u16::MAX)),
-        group: request.group.unwrap_or(SYNC_GROUP.into()),
-        port: request.port.unwrap_or(SYNC_PORT),
-        ttl: request.ttl.unwrap_or(SYNC_TTL),
-    })
+    Ok(request.on_interface(link.mtu))
 }
 
 fn interfaces(state: &State) -> Vec<api::Interface> {
