@@ -253,13 +253,8 @@ fn broken(error: &impl ToString) -> DirectorError {
 /// The daemon is not there, or may not be spoken to.
 fn unreachable(path: &Path, error: &io::Error) -> Unavailable {
     let (reason, hint) = match error.kind() {
-        io::ErrorKind::PermissionDenied => (
-            Refusal::Forbidden.to_string(),
-            format!(
-                "Run it as root, or as a member of the group that {} was given to by `xvs serve --socket-group'.",
-                path.display()
-            ),
-        ),
+        // These words are all that `ipvsadm' says.
+        io::ErrorKind::PermissionDenied => (Refusal::Forbidden.to_string(), String::new()),
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => (
             "Protocol not available".to_owned(),
             "No director runs in this network namespace: start `xvs serve'.".to_owned(),

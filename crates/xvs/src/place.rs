@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
+
+use crate::settings::explained;
 
 /// Names another folder than [`DEFAULT`] to the command lines.
 const VARIABLE: &str = "XVS_STATE_DIR";
@@ -75,7 +77,6 @@ pub fn client() -> Result<api::Client> {
 /// When there is none, or it may not be spoken to.
 pub fn connected() -> Result<api::Client> {
     let mut client = client()?;
-    adm::Director::connect(&mut client)
-        .map_err(|error| anyhow!("{error}\nhint: {}", error.hint))?;
+    adm::Director::connect(&mut client).map_err(|error| explained(error.into()))?;
     Ok(client)
 }
