@@ -1,12 +1,13 @@
 //! `xvs laddr`: services' local addresses, which real servers under FULLNAT see.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::num::NonZeroU32;
 use std::process::ExitCode;
 
 use adm::Director as _;
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 use clap::{Args, Subcommand};
-use model::{Command, Protocol, ServiceKey, ServiceStatus};
+use model::{Command, Family, Protocol, ServiceKey, ServiceStatus};
 use serde_json::json;
 
 use crate::place;
@@ -48,27 +49,36 @@ pub struct Which {
     /// A UDP service
     #[arg(short, long, value_name = "ADDRESS:PORT")]
     udp_service: Option<SocketAddr>,
+    /// The service of a firewall mark, for IPv4's packets
+    #[arg(short, long, value_name = "MARK")]
+    fwmark_service: Option<NonZeroU32>,
+    /// The service of a firewall mark, for IPv6's packets
+    #[arg(long, value_name = "MARK")]
+    fwmark_service_v6: Option<NonZeroU32>,
 }
 
 impl Which {
     fn key(&self) -> Option<ServiceKey> {
-        let named = [
-            (Protocol::Tcp, self.tcp_service),
-            (Protocol::Udp, self.udp_service),
-        ];
-        let (protocol, end) = named
-            .into_iter()
-            .find_map(|(protocol, end)| Some((protocol, end?)))?;
-        Some(ServiceKey::Address {
+        let addressed = |protocol, end: SocketAddr| ServiceKey::Address {
             protocol,
             address: end.ip(),
             port: end.port(),
-        })
+        };
+        let marked = |family, mark: NonZeroU32| ServiceKey::Mark {
+            mark: mark.get(),
+            family,
+        };
+        self.tcp_service
+            .map(|end| addressed(Protocol::Tcp, end))
+            .or_else(|| Some(addressed(Protocol::Udp, self.udp_service?)))
+            .or_else(|| Some(marked(Family::Ipv4, self.fwmark_service?)))
+            .or_else(|| Some(marked(Family::Ipv6, self.fwmark_service_v6?)))
     }
 
     fn required(&self) -> Result<ServiceKey> {
-        self.key()
-            .ok_or_else(|| anyhow!("no service is named\nhint: name it by -t or -u ADDRESS:PORT"))
+        self.key().ok_or_else(|| {
+            anyhow!("no service is named\nhint: name it by -t or -u ADDRESS:PORT, or by -f MARK")
+        })
     }
 }
 
@@ -79,10 +89,15 @@ pub fn main(command: &LaddrCommand) -> Result<ExitCode> {
         .connect()
         .map_err(|error| anyhow!("{error}\nhint: {}", error.hint))?;
     let change = match command {
-        LaddrCommand::Add(Pair { service, laddr }) => Command::AddLocalAddress {
-            service: service.required()?,
-            address: *laddr,
-        },
+        LaddrCommand::Add(Pair { service, laddr }) => {
+            let service = service.required()?;
+            check(&service, *laddr)?;
+            warn_unless_here(*laddr);
+            Command::AddLocalAddress {
+                service,
+                address: *laddr,
+            }
+        }
         LaddrCommand::Del(Pair { service, laddr }) => Command::DeleteLocalAddress {
             service: service.required()?,
             address: *laddr,
@@ -100,6 +115,35 @@ pub fn main(command: &LaddrCommand) -> Result<ExitCode> {
         outcome?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses what could never stand for a client of the service.
+fn check(service: &ServiceKey, address: IpAddr) -> Result<()> {
+    if Family::of(address) != service.family() {
+        bail!(
+            "{address} cannot stand for clients of {service}: it is not of their address family\n\
+             hint: give the service local addresses of its own family"
+        );
+    }
+    if address.is_unspecified() || address.is_multicast() {
+        bail!(
+            "{address} is no host's address\n\
+             hint: give the service an address of this machine's that nothing else uses"
+        );
+    }
+    Ok(())
+}
+
+/// Warns of a local address that real servers would answer to in vain. It may come later, as a
+/// virtual router's do.
+fn warn_unless_here(address: IpAddr) {
+    if UdpSocket::bind((address, 0)).is_err() {
+        let length = if address.is_ipv4() { 32 } else { 128 };
+        eprintln!(
+            "xvs: warning: {address} is no address of this machine now; until it is, answers to it are lost\n\
+             hint: ip address add {address}/{length} dev INTERFACE, on the real servers' side"
+        );
+    }
 }
 
 fn list(services: Vec<ServiceStatus>, json: bool) -> Result<()> {
@@ -121,4 +165,47 @@ fn list(services: Vec<ServiceStatus>, json: bool) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn service(text: &str) -> ServiceKey {
+        text.parse().expect("the tests' services are written right")
+    }
+
+    #[test]
+    fn clients_are_stood_for_by_hosts_of_their_family_alone() {
+        for (key, address, fits) in [
+            ("TCP 172.16.10.21:80", "192.168.100.20", true),
+            ("TCP 172.16.10.21:80", "2001:db8:100::20", false),
+            ("TCP 172.16.10.21:80", "0.0.0.0", false),
+            ("TCP 172.16.10.21:80", "224.0.0.1", false),
+            ("UDP [2001:db8:10::21]:53", "2001:db8:100::20", true),
+            ("UDP [2001:db8:10::21]:53", "192.168.100.20", false),
+        ] {
+            let address = address.parse().expect("it is an address");
+            assert_eq!(
+                check(&service(key), address).is_ok(),
+                fits,
+                "{key} {address}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_service_is_named_by_address_or_by_mark() {
+        let named = Which {
+            tcp_service: None,
+            udp_service: None,
+            fwmark_service: None,
+            fwmark_service_v6: NonZeroU32::new(7),
+        };
+        let key = ServiceKey::Mark {
+            mark: 7,
+            family: Family::Ipv6,
+        };
+        assert_eq!(named.key(), Some(key));
+    }
 }
