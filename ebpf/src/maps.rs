@@ -5,8 +5,8 @@
 use abi::{
     Address, AddressCell, AddressCellV6, Block, Carry, DestinationCell, FragmentKey, FragmentKeyV6,
     FragmentValue, Globals, INTERFACES as INTERFACE_CELLS, InterfaceCell, LoadCell, LocalCell,
-    Locality, LocalityKey, LookupLine, MarkRule, Member, NeighbourKey, NextHopCell, ReasonCounters,
-    RouteValue, Runtime, ServiceCell, ServiceRuntime, StatsCell,
+    Locality, LocalityKey, LookupLine, MarkRule, Member, NeighbourKey, NextHopCell, RealServerKey,
+    ReasonCounters, RouteValue, Runtime, ServiceCell, ServiceRuntime, StatsCell,
 };
 use aya_ebpf::bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC};
 use aya_ebpf::helpers::bpf_get_prandom_u32;
@@ -71,6 +71,8 @@ static ROUTES_V6: LpmTrie<Address, RouteValue> =
 #[map]
 static NEIGHBOURS: HashMap<NeighbourKey, u32> =
     HashMap::with_max_entries(65_536, BPF_F_NO_PREALLOC);
+#[map]
+static REAL_SERVERS: HashMap<RealServerKey, u32> = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
 #[map]
 static FRAGMENTS: LruHashMap<FragmentKey, FragmentValue> = LruHashMap::with_max_entries(16_384, 0);
 #[map]
@@ -179,6 +181,11 @@ impl forward::Tables<'static> for Maps {
     fn neighbour(self, key: &NeighbourKey) -> Option<u32> {
         // SAFETY: the value is copied at once.
         unsafe { NEIGHBOURS.get(key) }.copied()
+    }
+    #[inline(always)]
+    fn is_real_server(self, key: &RealServerKey) -> bool {
+        // SAFETY: only whether there is a value is asked.
+        unsafe { REAL_SERVERS.get(key) }.is_some()
     }
     #[inline(always)]
     fn fragment(self, key: &FragmentKey) -> Option<FragmentValue> {

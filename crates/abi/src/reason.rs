@@ -77,6 +77,7 @@ reasons! {
     DeliveredHere = 17, "delivered_here", Pass, "The destination is the director itself.";
     ReplyFromHere = 18, "reply_from_here", Pass, "A local real server's packet went to its client.";
 
+    NotConnected = 23, "not_connected", Drop, "A real server's packet belongs to no connection; it got port unreachable, as the setting nat_icmp_send says.";
     TruncatedHeader = 24, "truncated_header", Drop, "The frame ends inside a header.";
     BadIpHeader = 25, "bad_ip_header", Drop, "The IP header's version or lengths contradict each other.";
     BadTransportHeader = 26, "bad_transport_header", Drop, "The TCP or UDP header's length is impossible.";

@@ -70,7 +70,7 @@ pub struct Globals {
     pub address_mask_v6: Cell32,
     /// IPVS's pmtu_disc: 0 fragments what is too large for a tunnel, whatever the sender wants.
     pub pmtu_disc: Cell32,
-    /// IPVS's nat_icmp_send: 1 tells clients of errors about replies, too.
+    /// IPVS's nat_icmp_send: 1 tells a real server that its packet belongs to no connection.
     pub nat_icmp_send: Cell32,
     /// IPVS's schedule_icmp: 1 lets an ICMP error that belongs to no connection open one.
     pub schedule_icmp: Cell32,
@@ -677,6 +677,17 @@ pub struct NeighbourKey {
     pub address: Address,
 }
 
+/// Where a real server of VS/NAT takes connections: the key of their map, which has entries while
+/// [`Globals::nat_icmp_send`] is on.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RealServerKey {
+    /// [`Address`].
+    pub address: Address,
+    /// As [`ServiceCell::key`]; protocol 0 where its service goes by a firewall mark.
+    pub service: u32,
+}
+
 /// What a stage of a packet's way leaves for the next one: one for every processor, as no packet is
 /// interrupted by another on its processor.
 #[repr(C, align(64))]
@@ -731,7 +742,11 @@ pub struct Carry {
     /// Whether the time to live of a packet that is too big counts as taken from before its size was
     /// looked at: 1 or 0.
     pub counted_down: Cell32,
-    reserved: [Cell32; 14],
+    /// Flags of the TCP segment that opens a connection.
+    pub flags: Cell32,
+    /// Whether a connection is made for the packet that an ICMP error quotes: 1 or 0.
+    pub is_quoted: Cell32,
+    reserved: [Cell32; 12],
 }
 
 /// A fragmented datagram: the key of the fragments' map.
@@ -800,12 +815,13 @@ mod tests {
         assert_eq!(size_of::<ReasonCounters>(), 512);
         assert_eq!(size_of::<RouteValue>(), 24);
         assert_eq!(size_of::<NeighbourKey>(), 24);
+        assert_eq!(size_of::<RealServerKey>(), 20);
         assert_eq!(size_of::<FragmentKey>(), 12);
         assert_eq!(size_of::<FragmentKeyV6>(), 36);
         assert_eq!(size_of::<FragmentValue>(), 16);
         assert_eq!(size_of::<Carry>(), 192);
         assert_eq!(size_of::<LookupLine>(), 64);
         assert_eq!(size_of::<LocalityKey>(), 20);
-        assert_eq!(crate::ABI_VERSION, 5);
+        assert_eq!(crate::ABI_VERSION, 6);
     }
 }

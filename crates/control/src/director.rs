@@ -23,6 +23,7 @@ use crate::director::setting::Guard;
 use crate::director::touched::Touched;
 use crate::nexthops::{HopState, Network, NextHops, Target, Towards};
 use crate::publish::{CapacityError, Change, Publisher, Surroundings, Wants};
+use crate::real_servers::RealServers;
 use crate::wanted::{Effect, Wanted, WantedService};
 use crate::{Plane, Sizes, marks, settings, timeouts};
 
@@ -53,6 +54,7 @@ pub struct Director<P> {
     marks: MarkRules,
     /// The rules that packets go by; `None` where that is not known.
     marked: Option<Vec<marks::Values>>,
+    real_servers: RealServers,
     publisher: Publisher,
     hops: NextHops,
     counters: Counters,
@@ -92,6 +94,7 @@ impl<P: Plane> Director<P> {
             guard: Guard::default(),
             marks: MarkRules::default(),
             marked: Some(Vec::new()),
+            real_servers: RealServers::none(),
             publisher: Publisher::new(sizes),
             hops: NextHops::new(sizes.next_hops),
             counters: Counters::default(),
@@ -168,6 +171,8 @@ impl<P: Plane> Director<P> {
             self.hops.retain(self.publisher.targets());
             self.free_hops();
         }
+        // What the plane does not take now is tried again whenever the network changes.
+        let _tried_again_later = self.note_real_servers();
         Ok(())
     }
 

@@ -22,6 +22,7 @@ mod numbers;
 mod plane;
 pub mod publish;
 mod rates;
+mod real_servers;
 mod runs;
 mod saved;
 mod schedule;

@@ -48,6 +48,19 @@ pub trait Plane {
     /// When the table is full, or the kernel refuses.
     fn set_neighbour(&self, key: abi::NeighbourKey, hop: Option<u32>) -> Result<(), PlaneError>;
 
+    /// Notes that a real server of VS/NAT takes connections there, or does no longer. Removing what is
+    /// not there is no error.
+    ///
+    /// # Errors
+    /// When the table is full, or the kernel refuses.
+    fn set_real_server(&self, key: abi::RealServerKey, is_there: bool) -> Result<(), PlaneError>;
+
+    /// Where real servers are noted to take connections.
+    ///
+    /// # Errors
+    /// When the kernel does not tell.
+    fn known_real_servers(&self) -> Result<Vec<abi::RealServerKey>, PlaneError>;
+
     /// The prefixes that have a way.
     ///
     /// # Errors

@@ -15,13 +15,15 @@ const ICMP_BURST: u32 = 50;
 /// Writes what packets go by.
 pub(crate) fn write(view: &View<'_>, settings: &Settings, defence: Defence) {
     let globals = view.globals;
-    let switches: [(&Cell32, Setting); 4] = [
+    let switches: [(&Cell32, Setting); 6] = [
         (&globals.expire_nodest_conn, Setting::ExpireNodestConn),
         (
             &globals.expire_quiescent_template,
             Setting::ExpireQuiescentTemplate,
         ),
+        (&globals.nat_icmp_send, Setting::NatIcmpSend),
         (&globals.pmtu_disc, Setting::PmtuDisc),
+        (&globals.schedule_icmp, Setting::ScheduleIcmp),
         (&globals.sloppy_tcp, Setting::SloppyTcp),
     ];
     for (cell, setting) in switches {

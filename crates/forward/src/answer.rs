@@ -18,7 +18,8 @@ const ANSWERED: u64 = 1 << Reason::NoDestination as u32
     | 1 << Reason::HostUnreachable as u32
     | 1 << Reason::NoRoute as u32
     | 1 << Reason::TooBig as u32
-    | 1 << Reason::TimeToLive as u32;
+    | 1 << Reason::TimeToLive as u32
+    | 1 << Reason::NotConnected as u32;
 
 /// The verdict, or, where the sender must be told of it, the stage that tells. A hook that has none
 /// passes the packet up.
@@ -51,11 +52,14 @@ pub(crate) fn answer<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> 
         0 => F::icmp_error_for(reason),
         icmp => ((icmp >> 8) as u8, icmp as u8),
     };
-    let size = if F::is_too_big(kind, code) {
-        (carry.mtu.load(), carry.counted_down.load() != 0)
+    let (mtu, counted_down) = if F::is_too_big(kind, code) {
+        (carry.mtu.load(), carry.counted_down.load())
     } else {
-        (0, false)
+        (0, (reason == Reason::NotConnected as u32) as u32)
     };
+    // The kernel's verifier need not follow what comes for each.
+    let unknown = carry.mtu.load();
+    let size = (blurred(mtu, unknown), blurred(counted_down, unknown) != 0);
     Ok(match error::<F, H>(host, (kind, code), size) {
         Some(()) => Verdict::send_for(reason),
         None => Verdict::stay_for(reason),

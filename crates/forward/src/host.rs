@@ -5,8 +5,8 @@ use core::marker::PhantomData;
 use abi::{
     Address, AddressCell, AddressCellV6, Block, Carry, DestinationCell, FragmentKey, FragmentKeyV6,
     FragmentValue, Globals, LoadCell, LocalCell, LocalityKey, LookupLine, MarkRule, NeighbourKey,
-    NextHopCell, Reason, ReasonCounters, RouteValue, Runtime, ServiceCell, ServiceRuntime,
-    StatsCell, Tick,
+    NextHopCell, RealServerKey, Reason, ReasonCounters, RouteValue, Runtime, ServiceCell,
+    ServiceRuntime, StatsCell, Tick,
 };
 use cell::{Cell32, element};
 use conntable::{Bucket, Buckets, Handle, SlotV4, SlotV6, Table};
@@ -76,6 +76,8 @@ pub trait Tables<'t>: Copy {
     fn route_v6(self, address: Address) -> Option<RouteValue>;
     /// The next hop of a neighbour.
     fn neighbour(self, key: &NeighbourKey) -> Option<u32>;
+    /// Whether a real server of VS/NAT takes connections there.
+    fn is_real_server(self, key: &RealServerKey) -> bool;
     /// What a datagram's first fragment decided.
     fn fragment(self, key: &FragmentKey) -> Option<FragmentValue>;
     /// Keeps what a datagram's first fragment decided.

@@ -13,7 +13,7 @@
 //!  enter ──known──────────────────────────► onward ──► out, here, or tunnel ──► out
 //!    ├─new──► open ─► persist ─► schedule ─► make ─┘        └─► cut ──► out in fragments
 //!    ├─part─► fragment ──► out, or open
-//!    └─ICMP─► relay ──► translate ──► out              any ──refused──► answer ──► out
+//!    └─ICMP─► relay ──► translate ──► out, or open     any ──refused──► answer ──► out
 //!  make ─FULLNAT─► lend ─► fullnat ──► out            onward ─FULLNAT─► fullnat
 //!  enter ─to a local address of FULLNAT─► return ──► out
 //!  relay, translate ─FULLNAT─► fullnat_error ──► out

@@ -1,6 +1,6 @@
 //! A packet of a connection: its state, its counters, and its way by the forwarding method.
 
-use abi::{Globals, Reason, Tick, method};
+use abi::{Carry, Globals, Reason, Tick, method};
 use cell::blurred;
 use conntable::{Direction, End, Entry as _, Found, Handle, Kind, Slot as _};
 
@@ -45,6 +45,25 @@ pub(crate) fn hand_over<'t, F: Family, H: Host<'t>>(
     Ok(Verdict::go_on(F::ONWARD))
 }
 
+/// The connection that an earlier stage left; of several that were just made for one, that which
+/// stays.
+#[inline(always)]
+pub(crate) fn left<'t, F: Family, H: Host<'t>>(
+    host: &H,
+    globals: &Globals,
+    carry: &Carry,
+    now: Tick,
+) -> Step<Found<'t, F::Slot>> {
+    let mut handle = carry.connection.load();
+    if handle & UNSETTLED != 0 {
+        let own = Handle(handle & !UNSETTLED);
+        handle = F::settle(host.tables(), own, now, host.processor());
+    }
+    connections::<F, _>(host.tables(), globals)
+        .at(Handle(handle), now)
+        .ok_or(Reason::NoConnection)
+}
+
 /// The stage: a packet whose connection is found.
 #[inline(always)]
 pub(crate) fn found<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
@@ -53,14 +72,7 @@ pub(crate) fn found<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
     packet.check(host)?;
     let ports = packet.ports(host)?;
     let carry = host.carry().ok_or(Reason::TableMissing)?;
-    let mut handle = carry.connection.load();
-    if handle & UNSETTLED != 0 {
-        let own = Handle(handle & !UNSETTLED);
-        handle = F::settle(host.tables(), own, now, host.processor());
-    }
-    let found = connections::<F, _>(host.tables(), globals)
-        .at(Handle(handle), now)
-        .ok_or(Reason::NoConnection)?;
+    let found = left::<F, H>(host, globals, carry, now)?;
     let passage = Passage {
         packet: &packet,
         ports: &ports,

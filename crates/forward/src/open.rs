@@ -19,11 +19,15 @@ use crate::lookup::{self, TO_SERVICE};
 use crate::onward::{UNSETTLED, hand_over};
 use crate::packet::{Fragment, Packet, Ports};
 use crate::persist;
+use crate::relay;
 use crate::state::{after_packet, is_active, is_past_handshake, is_reusable};
 use crate::verdict::{Step, Verdict};
 
 /// Ticks for which a claimed slot that nobody publishes stays taken.
 pub(crate) const CLAIM_TICKS: Tick = 1000;
+/// Seconds for which a connection lasts that an ICMP error made, unless its own packets come
+/// (`ip_vs_conn_new`).
+const QUOTED_SECONDS: u32 = 3;
 /// The port that active FTP's data connections come from, network order. They belong to the control
 /// connection's real server, and are never scheduled.
 const FTP_DATA: u16 = 20u16.to_be();
@@ -48,7 +52,7 @@ pub(crate) fn open<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
     {
         return hand_over::<F, H>(host, found.handle().0, TO_SERVICE);
     }
-    match enquire::<F, H>(host, globals, &query, (&ports, now)) {
+    match enquire::<F, H>(host, globals, &query, (ports.flags, now)) {
         Err(Reason::NoService) if !is_virtual => Err(Reason::NotOurs),
         Err(reason) if packet.fragment == Fragment::FIRST && reason.is_pass() => {
             fragment::remember_pass(host, &packet, now);
@@ -94,18 +98,18 @@ fn is_lost<'t, F: Family, H: Host<'t>>(host: &H, found: &Found<'t, F::Slot>, ope
     !chosen.is_available() || opens && chosen.cell.weight.load() == 0
 }
 
-/// Finds the service, and leaves to the scheduler what it may go by.
+/// Finds the service of a packet with these TCP flags, and leaves to the scheduler what it may go by.
 #[inline(always)]
-fn enquire<'t, F: Family, H: Host<'t>>(
+pub(crate) fn enquire<'t, F: Family, H: Host<'t>>(
     host: &H,
     globals: &Globals,
     query: &Query<F::Address>,
-    (ports, now): (&Ports, Tick),
+    (flags, now): (u8, Tick),
 ) -> Step<Verdict> {
     let carry = host.carry().ok_or(Reason::TableMissing)?;
-    describe::<F>(carry, query, now);
+    describe::<F>(carry, query, (flags, now));
     let (cell, index) = service_of::<F, H>(host, globals, query).ok_or(Reason::NoService)?;
-    if query.protocol == ipv4::TCP && !opens(globals, ports.flags) {
+    if query.protocol == ipv4::TCP && !opens(globals, flags) {
         return Err(Reason::NotSyn);
     }
     if is_shed(host, globals) {
@@ -130,7 +134,7 @@ fn enquire<'t, F: Family, H: Host<'t>>(
 
 /// Leaves what the stages up to the connection's making go by.
 #[inline(always)]
-fn describe<F: Family>(carry: &Carry, query: &Query<F::Address>, now: Tick) {
+fn describe<F: Family>(carry: &Carry, query: &Query<F::Address>, (flags, now): (u8, Tick)) {
     let (client, address) = (F::words(query.client), F::words(query.address));
     for word in 0..4 {
         carry.client[word].store(client[word]);
@@ -146,6 +150,22 @@ fn describe<F: Family>(carry: &Carry, query: &Query<F::Address>, now: Tick) {
     carry.asked.store(0);
     carry.compared.store(0);
     carry.control.store(0);
+    carry.flags.store(flags as u32);
+    carry.is_quoted.store(0);
+}
+
+/// The question for the connection that [`describe`] left.
+#[inline(always)]
+fn described<F: Family>(carry: &Carry) -> Query<F::Address> {
+    Query {
+        client: F::of_cells(&carry.client),
+        client_port: carry.client_port.load() as u16,
+        protocol: carry.protocol.load() as u8,
+        kind: Kind::Connection,
+        end: End::Virtual,
+        address: F::of_cells(&carry.virtual_address),
+        port: (carry.ports.load() >> 16) as u16,
+    }
 }
 
 /// The service of a packet that may open a connection: its mark's; else its port's; else FTP's, where the port may be
@@ -232,11 +252,8 @@ fn is_shed<'t, H: Host<'t>>(host: &H, globals: &Globals) -> bool {
 #[inline(always)]
 pub(crate) fn make<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
     let (globals, now) = family::globals(host)?;
-    let mut packet = Packet::<F>::read(host)?;
-    packet.check(host)?;
-    let ports = packet.ports(host)?;
-    let query = query_of(&packet, &ports, TO_SERVICE);
     let carry = host.carry().ok_or(Reason::TableMissing)?;
+    let query = described::<F>(carry);
     let chosen = Chosen::by_number(host.tables(), carry.destination.load())?;
     let service = host
         .tables()
@@ -261,7 +278,15 @@ pub(crate) fn make<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
         host.count(Reason::AmbiguousReply);
         return Ok(Verdict::go_on(Stage::Schedule));
     }
-    let handle = entry::<F, H>(host, globals, (&new, &chosen), (&ports, now))?;
+    let is_quoted = H::COMPLETE && carry.is_quoted.load() != 0;
+    // Its translation goes by a local address, and there is none yet.
+    if is_quoted && new.method == method::FULLNAT {
+        return Err(Reason::IcmpOther);
+    }
+    let handle = entry::<F, H>(host, globals, (&new, &chosen), (carry, now))?;
+    if is_quoted {
+        return Ok(relay::hand_over::<F>(carry, handle, TO_SERVICE));
+    }
     if new.method == method::FULLNAT {
         return fullnat::borrow::<F, H>(host, handle);
     }
@@ -299,7 +324,7 @@ fn entry<'t, F: Family, H: Host<'t>>(
     host: &H,
     globals: &Globals,
     (new, chosen): (&NewConnection<F::Address>, &Chosen<'t>),
-    (ports, now): (&Ports, Tick),
+    (carry, now): (&Carry, Tick),
 ) -> Step<u64> {
     let (tables, processor) = (host.tables(), host.processor());
     let hash = F::hash(globals, new.client, new.client_port, new.protocol);
@@ -317,7 +342,13 @@ fn entry<'t, F: Family, H: Host<'t>>(
     claimed.entry.write(new);
     let born = Word::default().moved(0, fullnat::is_one_way(new.method), 0);
     let event = Direction::ToServer;
-    let first = after_packet(globals, new.protocol, ports.flags, event, born, now);
+    let first = if carry.is_quoted.load() != 0 {
+        let lasts = QUOTED_SECONDS * globals.ticks_per_second.load();
+        born.moved(born.state(), born.one_way(), now.wrapping_add(lasts))
+    } else {
+        let flags = carry.flags.load() as u8;
+        after_packet(globals, new.protocol, flags, event, born, now)
+    };
     // First, as the connection may end as soon as others see it.
     if new.control != 0 {
         table.hold(new.control);

@@ -1,12 +1,12 @@
 //! The way of a packet from its arrival to its verdict, stage by stage.
 
-use abi::{Globals, Reason, Stage, Tick, destination_flags, wildcards};
+use abi::{Globals, RealServerKey, Reason, ServiceCell, Stage, Tick, destination_flags, wildcards};
 use conntable::{Direction, Entry as _, Found};
 use wire::{ethernet, ipv4, tcp};
 
 use crate::connection::{find, query_of};
 use crate::depart;
-use crate::family::{self, Family, V4, V6};
+use crate::family::{self, Family, Header as _, V4, V6};
 use crate::host::{Host, Tables};
 use crate::lookup::{self, Role};
 use crate::onward::{self, Passage, onward};
@@ -194,7 +194,35 @@ fn balance<'t, F: Family, H: Host<'t>>(
             onward::<F, H, false>(host, globals, &passage, &found)
         }
         _ if is_to_server => Ok(Verdict::go_on(F::OPEN)),
-        _ => Err(Reason::NoConnection),
+        _ => Err(unconnected::<F, H>(host, globals, packet, ports)),
+    }
+}
+
+/// What a packet is that belongs to no connection and comes from a real server's address: where
+/// `nat_icmp_send` says so, and it comes from where the real server takes connections, one that it is
+/// told of. A reset is not answered.
+#[inline(always)]
+fn unconnected<'t, F: Family, H: Host<'t>>(
+    host: &H,
+    globals: &Globals,
+    packet: &Packet<F>,
+    ports: &Ports,
+) -> Reason {
+    let is_answered = H::COMPLETE && ports.flags & tcp::RST == 0 && packet.ip.ttl() > 1;
+    if !is_answered || globals.nat_icmp_send.load() == 0 {
+        return Reason::NoConnection;
+    }
+    // A firewall mark's service is of any protocol.
+    let is_there = [packet.protocol, 0].into_iter().any(|protocol| {
+        host.tables().is_real_server(&RealServerKey {
+            address: F::words(packet.ip.source()),
+            service: ServiceCell::key(ports.source, protocol, F::IS_V6),
+        })
+    });
+    if is_there {
+        Reason::NotConnected
+    } else {
+        Reason::NoConnection
     }
 }
 

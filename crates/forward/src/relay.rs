@@ -1,15 +1,17 @@
 //! ICMP errors about connections, from either side, translated like the packets they complain of.
 
-use abi::{Reason, Tick, method};
-use conntable::{Direction, End, Entry as _, Handle, Kind, Query, Slot as _};
-use wire::{Delta, icmp, ipv4};
+use abi::{Carry, Globals, Reason, Tick, method};
+use conntable::{Direction, End, Entry as _, Kind, Query, Slot as _};
+use wire::{Delta, icmp, ipv4, tcp};
 
-use crate::connection::{Chosen, find};
+use crate::connection::{self, Chosen, find};
 use crate::counters;
 use crate::family::{self, Change, Family, Header as _};
-use crate::host::{Host, connections};
+use crate::host::Host;
 use crate::lookup::{self, Role};
 use crate::nat;
+use crate::onward;
+use crate::open;
 use crate::outer_error;
 use crate::packet::{Fragment, Packet, Ports};
 use crate::route;
@@ -127,29 +129,52 @@ fn about<'t, F: Family, H: Host<'t>>(
     if packet.fragment != Fragment::NONE {
         return Err(Reason::IcmpOther);
     }
-    let handle = subject(host, packet, (role, now))?;
+    let query = embedded(host, packet)?.query(role);
+    let (globals, _) = family::globals(host)?;
     let carry = host.carry().ok_or(Reason::TableMissing)?;
-    carry.connection.store(handle.0);
+    match find::<F, _>(host.tables(), globals, &query, now) {
+        Some(found) => Ok(hand_over::<F>(carry, found.handle().0, role)),
+        None if role.direction == Direction::ToServer => {
+            adopt::<F, H>(host, globals, carry, &query, now)
+        }
+        None => Err(Reason::IcmpOther),
+    }
+}
+
+/// Leaves an error to the stage that translates it, with its connection's handle's number.
+#[inline(always)]
+pub(crate) fn hand_over<F: Family>(carry: &Carry, handle: u64, role: Role) -> Verdict {
+    carry.connection.store(handle);
     carry.direction.store(role.direction as u32);
-    Ok(Verdict::go_on(if role.is_lent {
+    Verdict::go_on(if role.is_lent {
         F::FULLNAT_ERROR
     } else {
         F::TRANSLATE
-    }))
+    })
 }
 
-/// The connection that an ICMP message is about.
+/// Has a connection made for a packet that no connection is known of, where `schedule_icmp` says so:
+/// the error about it goes to the real server that the connection would go to. As routers send a
+/// connection's packets to one director and errors about them to another, this one may know nothing
+/// of it.
 #[inline(always)]
-fn subject<'t, F: Family, H: Host<'t>>(
-    host: &mut H,
-    packet: &Packet<F>,
-    (role, now): (Role, Tick),
-) -> Step<Handle> {
-    let inner = embedded(host, packet)?;
-    let (globals, _) = family::globals(host)?;
-    find::<F, _>(host.tables(), globals, &inner.query(role), now)
-        .map(|found| found.handle())
-        .ok_or(Reason::IcmpOther)
+fn adopt<'t, F: Family, H: Host<'t>>(
+    host: &H,
+    globals: &Globals,
+    carry: &Carry,
+    query: &Query<F::Address>,
+    now: Tick,
+) -> Step<Verdict> {
+    if globals.schedule_icmp.load() == 0 {
+        return Err(Reason::IcmpOther);
+    }
+    // Whatever the packet was, it is as good as one that opens.
+    let verdict = match open::enquire::<F, H>(host, globals, query, (tcp::SYN, now)) {
+        Err(Reason::NoService) => return Err(Reason::IcmpOther),
+        result => result?,
+    };
+    carry.is_quoted.store(1);
+    Ok(verdict)
 }
 
 /// The stage after [`relay`]: rewrites an error and the packet in it, and sends it on.
@@ -159,16 +184,28 @@ pub(crate) fn translate<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdic
     let mut packet = Packet::<F>::read(host)?;
     packet.check(host)?;
     let packet = &packet;
-    let tables = host.tables();
     let carry = host.carry().ok_or(Reason::TableMissing)?;
+    let found = onward::left::<F, H>(host, globals, carry, now)?;
     let direction = Role::carried(carry).direction;
-    let found = connections::<F, _>(tables, globals)
-        .at(Handle(carry.connection.load()), now)
-        .ok_or(Reason::NoConnection)?;
-    let slot = found.entry;
-    if slot.method() == method::FULLNAT {
+    if found.entry.method() == method::FULLNAT {
         return Ok(Verdict::go_on(F::FULLNAT_ERROR));
     }
+    let result = translated(host, globals, packet, (found.entry, direction));
+    // An error is one packet, too.
+    if found.entry.load().kind == Kind::OnePacket as u8 {
+        connection::end::<F, H>(host, globals, &found);
+    }
+    result
+}
+
+#[inline(always)]
+fn translated<'t, F: Family, H: Host<'t>>(
+    host: &mut H,
+    globals: &Globals,
+    packet: &Packet<F>,
+    (slot, direction): (&'t F::Slot, Direction),
+) -> Step<Verdict> {
+    let tables = host.tables();
     let chosen = Chosen::by_number(tables, slot.load().destination)?;
     if direction == Direction::ToServer && chosen.is_local() {
         return Err(Reason::DeliveredHere);

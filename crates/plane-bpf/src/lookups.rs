@@ -1,10 +1,11 @@
-//! The maps that only system calls reach: the ways to addresses, and their neighbours.
+//! The maps that only system calls reach: the ways to addresses, their neighbours, and where real
+//! servers take connections.
 
 use std::fmt;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use abi::{Address, NeighbourKey, RouteValue};
+use abi::{Address, NeighbourKey, RealServerKey, RouteValue};
 use aya::Pod;
 use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{HashMap, Map, MapData, MapError};
@@ -16,12 +17,14 @@ use crate::pins::Pins;
 
 const ROUTES: &str = "routes";
 const NEIGHBOURS: &str = "neighbours";
+const REAL_SERVERS: &str = "real servers";
 
 /// The maps. Keys and values are the words of the ABI's structures.
 pub struct Lookups {
     routes: Mutex<LpmTrie<MapData, u32, RouteWords>>,
     routes_v6: Mutex<LpmTrie<MapData, Address, RouteWords>>,
     neighbours: Mutex<HashMap<MapData, [u32; 6], u32>>,
+    real_servers: Mutex<HashMap<MapData, [u32; 5], u32>>,
 }
 
 /// The words of a [`RouteValue`].
@@ -39,14 +42,17 @@ impl Lookups {
         let unusable = |name| move |cause| Error::Map { name, cause };
         let trie = |name| object::map(pins, name).map(Map::LpmTrie);
         let (routes, routes_v6) = (trie("ROUTES")?, trie("ROUTES_V6")?);
-        let neighbours = Map::HashMap(object::map(pins, "NEIGHBOURS")?);
+        let hashed = |name| object::map(pins, name).map(Map::HashMap);
+        let (neighbours, real_servers) = (hashed("NEIGHBOURS")?, hashed("REAL_SERVERS")?);
         let routes = LpmTrie::try_from(routes).map_err(unusable("ROUTES"))?;
         let routes_v6 = LpmTrie::try_from(routes_v6).map_err(unusable("ROUTES_V6"))?;
         let neighbours = HashMap::try_from(neighbours).map_err(unusable("NEIGHBOURS"))?;
+        let real_servers = HashMap::try_from(real_servers).map_err(unusable("REAL_SERVERS"))?;
         Ok(Self {
             routes: Mutex::new(routes),
             routes_v6: Mutex::new(routes_v6),
             neighbours: Mutex::new(neighbours),
+            real_servers: Mutex::new(real_servers),
         })
     }
 
@@ -108,6 +114,33 @@ impl Lookups {
             })
         });
         known.collect::<Result<_, _>>().map_err(refused(NEIGHBOURS))
+    }
+
+    /// Notes that a real server of VS/NAT takes connections there, or does no longer.
+    pub fn set_real_server(&self, key: RealServerKey, is_there: bool) -> Result<(), PlaneError> {
+        let [a, b, c, d] = key.address;
+        let key = [a, b, c, d, key.service];
+        let mut real_servers = guard(&self.real_servers);
+        let result = if is_there {
+            real_servers.insert(key, 1, 0)
+        } else {
+            absent_is_fine(real_servers.remove(&key))
+        };
+        result.map_err(refused(REAL_SERVERS))
+    }
+
+    /// Where real servers are noted to take connections.
+    pub fn known_real_servers(&self) -> Result<Vec<RealServerKey>, PlaneError> {
+        let real_servers = guard(&self.real_servers);
+        let known = real_servers.keys().map(|key| {
+            key.map(|[a, b, c, d, service]| RealServerKey {
+                address: [a, b, c, d],
+                service,
+            })
+        });
+        known
+            .collect::<Result<_, _>>()
+            .map_err(refused(REAL_SERVERS))
     }
 }
 

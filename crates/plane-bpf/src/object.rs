@@ -77,7 +77,7 @@ const STAGES: [Stages; 2] = [
 ];
 
 /// Every map of the object.
-const MAPS: [&str; 30] = [
+const MAPS: [&str; 31] = [
     "GLOBALS",
     "RUNTIME",
     "ADDRESSES",
@@ -104,6 +104,7 @@ const MAPS: [&str; 30] = [
     "ROUTES",
     "ROUTES_V6",
     "NEIGHBOURS",
+    "REAL_SERVERS",
     "FRAGMENTS",
     "FRAGMENTS_V6",
     "TC_STAGES",
@@ -297,6 +298,7 @@ fn load_maps(pins: &Pins, sizes: &Sizes) -> Result<Ebpf, Error> {
         ("DESTINATIONS", sizes.destinations),
         ("LOADS", sizes.destinations),
         ("NEXT_HOPS", sizes.next_hops),
+        ("REAL_SERVERS", sizes.destinations),
         ("STATS", sizes.stats_cells()),
         ("REASONS", sizes.processors),
         ("CARRIES", sizes.processors),

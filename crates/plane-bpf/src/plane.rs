@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use abi::{NeighbourKey, RouteValue, Tick, View};
+use abi::{NeighbourKey, RealServerKey, RouteValue, Tick, View};
 use conntable::{Bucket, SlotV4, SlotV6};
 use control::{PlaneError, Sizes, TablePrefix};
 
@@ -251,6 +251,14 @@ impl control::Plane for Plane {
 
     fn set_neighbour(&self, key: NeighbourKey, hop: Option<u32>) -> Result<(), PlaneError> {
         self.lookups.set_neighbour(key, hop)
+    }
+
+    fn set_real_server(&self, key: RealServerKey, is_there: bool) -> Result<(), PlaneError> {
+        self.lookups.set_real_server(key, is_there)
+    }
+
+    fn known_real_servers(&self) -> Result<Vec<RealServerKey>, PlaneError> {
+        self.lookups.known_real_servers()
     }
 
     fn known_routes(&self) -> Result<Vec<TablePrefix>, PlaneError> {

@@ -3,8 +3,8 @@
 use abi::{
     Address, AddressCell, AddressCellV6, Block, Carry, DestinationCell, FragmentKey, FragmentKeyV6,
     FragmentValue, Globals, InterfaceCell, LoadCell, LocalCell, LocalityKey, LookupLine, MarkRule,
-    NeighbourKey, NextHopCell, ReasonCounters, RouteValue, Runtime, ServiceCell, ServiceRuntime,
-    StatsCell, Tick,
+    NeighbourKey, NextHopCell, RealServerKey, ReasonCounters, RouteValue, Runtime, ServiceCell,
+    ServiceRuntime, StatsCell, Tick,
 };
 use cell::Cell32;
 use conntable::{Bucket, SlotV4, SlotV6};
@@ -384,6 +384,10 @@ impl<'t> Tables<'t> for &'t Memory {
 
     fn neighbour(self, key: &NeighbourKey) -> Option<u32> {
         Memory::neighbour(self, key)
+    }
+
+    fn is_real_server(self, key: &RealServerKey) -> bool {
+        Memory::is_real_server(self, key)
     }
 
     fn fragment_v6(self, key: &FragmentKeyV6) -> Option<FragmentValue> {

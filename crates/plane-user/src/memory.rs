@@ -1,6 +1,6 @@
 //! The tables on the heap.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::iter::repeat_with;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,8 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use abi::{
     Address, AddressCell, AddressCellV6, Block, Carry, DestinationCell, FragmentKey, FragmentKeyV6,
     FragmentValue, Globals, InterfaceCell, LoadCell, LocalCell, LocalityKey, LookupLine, MarkRule,
-    NeighbourKey, NextHopCell, ReasonCounters, RouteValue, Runtime, ServiceCell, ServiceRuntime,
-    StatsCell, Tick, View,
+    NeighbourKey, NextHopCell, RealServerKey, ReasonCounters, RouteValue, Runtime, ServiceCell,
+    ServiceRuntime, StatsCell, Tick, View,
 };
 use conntable::{Bucket, SlotV4, SlotV6};
 use control::{Plane, PlaneError, Sizes, TablePrefix};
@@ -40,6 +40,7 @@ pub struct Memory {
     connections_v6: Vec<Bucket<SlotV6>>,
     routes: Mutex<BTreeMap<TablePrefix, RouteValue>>,
     neighbours: Mutex<BTreeMap<NeighbourKey, u32>>,
+    real_servers: Mutex<BTreeSet<RealServerKey>>,
     fragments: Mutex<BTreeMap<FragmentKey, FragmentValue>>,
     fragments_v6: Mutex<BTreeMap<FragmentKeyV6, FragmentValue>>,
     localities: Mutex<BTreeMap<LocalityKey, u32>>,
@@ -78,6 +79,7 @@ impl Memory {
             connections_v6: cells(sizes.buckets_v6()),
             routes: Mutex::default(),
             neighbours: Mutex::default(),
+            real_servers: Mutex::default(),
             fragments: Mutex::default(),
             fragments_v6: Mutex::default(),
             localities: Mutex::default(),
@@ -117,6 +119,11 @@ impl Memory {
     /// The next hop's index of a neighbour.
     pub fn neighbour(&self, key: &NeighbourKey) -> Option<u32> {
         guard(&self.neighbours).get(key).copied()
+    }
+
+    /// Whether a real server of VS/NAT takes connections there.
+    pub fn is_real_server(&self, key: &RealServerKey) -> bool {
+        guard(&self.real_servers).contains(key)
     }
 
     pub(crate) fn fragment(&self, key: &FragmentKey) -> Option<FragmentValue> {
@@ -236,6 +243,20 @@ impl Plane for Memory {
             None => neighbours.remove(&key),
         };
         Ok(())
+    }
+
+    fn set_real_server(&self, key: RealServerKey, is_there: bool) -> Result<(), PlaneError> {
+        let mut real_servers = guard(&self.real_servers);
+        if is_there {
+            real_servers.insert(key);
+        } else {
+            real_servers.remove(&key);
+        }
+        Ok(())
+    }
+
+    fn known_real_servers(&self) -> Result<Vec<RealServerKey>, PlaneError> {
+        Ok(guard(&self.real_servers).iter().copied().collect())
     }
 
     fn known_routes(&self) -> Result<Vec<TablePrefix>, PlaneError> {

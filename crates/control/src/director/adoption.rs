@@ -7,6 +7,7 @@ use model::{Command, Service, ServiceKey, TimeoutChange};
 use crate::director::{Around, CommandError, Director};
 use crate::nexthops::{Network, NextHops, Target};
 use crate::publish::{Change, Damaged, Publisher};
+use crate::real_servers::RealServers;
 use crate::{Plane, Saved, Sizes, loads};
 
 impl<P: Plane> Director<P> {
@@ -40,6 +41,7 @@ impl<P: Plane> Director<P> {
             hops,
             adopted,
             marked: None,
+            real_servers: RealServers::unknown(),
             ..Self::new(plane, sizes)
         };
         director.take_up_hops(network);

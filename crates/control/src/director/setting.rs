@@ -6,7 +6,7 @@ use model::{Setting, SettingError, SettingRequest, Settings};
 
 use crate::defence::{Defence, drop_entries};
 use crate::director::Director;
-use crate::{Plane, connections, settings};
+use crate::{Plane, PlaneError, connections, settings};
 
 /// What the defence knows from one second to the next.
 #[derive(Debug)]
@@ -46,6 +46,17 @@ impl<P: Plane> Director<P> {
         self.settings = settings;
         let defence = Defence::of(&mut self.settings, self.guard.free_pages);
         settings::write(&self.plane.view(), &self.settings, defence);
+        // What the plane does not take now is tried again whenever the network changes.
+        let _tried_again_later = self.note_real_servers();
+    }
+
+    /// Notes where real servers take connections, for packets that `nat_icmp_send` is about.
+    ///
+    /// # Errors
+    /// When the plane did not take all of it.
+    pub(super) fn note_real_servers(&mut self) -> Result<(), PlaneError> {
+        let needed = self.settings.is_on(Setting::NatIcmpSend);
+        self.real_servers.follow(&self.plane, &self.wanted, needed)
     }
 
     /// A second passed, and so many pages of memory are free: takes the defence on.

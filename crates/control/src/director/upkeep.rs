@@ -67,7 +67,7 @@ impl<P: Plane> Director<P> {
                 network,
             },
         );
-        outcome
+        outcome.and(self.note_real_servers())
     }
 
     /// Makes packets look for the ways to clients anew.

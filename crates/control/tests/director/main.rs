@@ -12,6 +12,7 @@ mod marking;
 mod network;
 mod packets;
 mod publishing;
+mod real_servers;
 mod scheduling;
 mod settings;
 mod traffic;

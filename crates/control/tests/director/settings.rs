@@ -59,7 +59,7 @@ fn of_several_settings_all_are_made_or_none() {
 fn settings_reach_packets_and_outlive_a_daemon() {
     let mut director = director();
     let all = "conn_reuse_mode=3 expire_nodest_conn=1 expire_quiescent_template=7 pmtu_disc=0 \
-               sloppy_tcp=-1 secure_tcp=3 drop_packet=3 am_droprate=5 lblcr_expiration=60";
+               sloppy_tcp=-1 schedule_icmp=1 nat_icmp_send=2 secure_tcp=3 drop_packet=3 am_droprate=5 lblcr_expiration=60";
     set(&mut director, all).unwrap();
     let saved = director.saved();
     let director = director.restarted();
@@ -71,6 +71,8 @@ fn settings_reach_packets_and_outlive_a_daemon() {
         (&globals.expire_quiescent_template, 1),
         (&globals.pmtu_disc, 0),
         (&globals.sloppy_tcp, 1),
+        (&globals.schedule_icmp, 1),
+        (&globals.nat_icmp_send, 1),
         (&globals.tcp_table, 1),
         (&globals.drop_packet, 5),
         (&globals.lblcr_expiration, 60 * Memory::TICKS_PER_SECOND),

@@ -242,10 +242,11 @@ impl Family for V4 {
     #[inline(always)]
     fn icmp_error_for(reason: u32) -> (u8, u8) {
         const NO_DESTINATION: u32 = Reason::NoDestination as u32;
+        const NOT_CONNECTED: u32 = Reason::NotConnected as u32;
         const TOO_BIG: u32 = Reason::TooBig as u32;
         const TIME_TO_LIVE: u32 = Reason::TimeToLive as u32;
         match reason {
-            NO_DESTINATION => (icmp::UNREACHABLE, icmp::PORT),
+            NO_DESTINATION | NOT_CONNECTED => (icmp::UNREACHABLE, icmp::PORT),
             TOO_BIG => (icmp::UNREACHABLE, icmp::FRAGMENTATION_NEEDED),
             TIME_TO_LIVE => (icmp::TIME_EXCEEDED, 0),
             _ => (icmp::UNREACHABLE, icmp::HOST),

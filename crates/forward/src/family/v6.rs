@@ -274,10 +274,11 @@ impl Family for V6 {
     #[inline(always)]
     fn icmp_error_for(reason: u32) -> (u8, u8) {
         const NO_DESTINATION: u32 = Reason::NoDestination as u32;
+        const NOT_CONNECTED: u32 = Reason::NotConnected as u32;
         const TOO_BIG: u32 = Reason::TooBig as u32;
         const TIME_TO_LIVE: u32 = Reason::TimeToLive as u32;
         match reason {
-            NO_DESTINATION => (icmpv6::DESTINATION_UNREACHABLE, icmpv6::PORT),
+            NO_DESTINATION | NOT_CONNECTED => (icmpv6::DESTINATION_UNREACHABLE, icmpv6::PORT),
             TOO_BIG => (icmpv6::PACKET_TOO_BIG, 0),
             TIME_TO_LIVE => (icmpv6::TIME_EXCEEDED, icmpv6::HOP_LIMIT),
             _ => (icmpv6::DESTINATION_UNREACHABLE, icmpv6::ADDRESS),

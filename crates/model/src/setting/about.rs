@@ -46,7 +46,9 @@ impl Setting {
             | Self::ExpireNodestConn
             | Self::ExpireQuiescentTemplate
             | Self::LblcrExpiration
+            | Self::NatIcmpSend
             | Self::PmtuDisc
+            | Self::ScheduleIcmp
             | Self::SloppyTcp => connections(self),
             Self::AmDroprate
             | Self::Amemthresh
@@ -88,9 +90,17 @@ const fn connections(setting: Setting) -> (Takes, &'static str) {
             seconds(86_400),
             "Seconds after which an unchanged set of lblcr loses its most loaded destination",
         ),
+        Setting::NatIcmpSend => (
+            any(0),
+            "1: a packet from a real server's port under VS/NAT that belongs to no connection is dropped, and the real server is told so; 0: it is left to the kernel",
+        ),
         Setting::PmtuDisc => (
             any(1),
             "1: who sends what is too large for a tunnel, and must not be fragmented, is told; 0: it is fragmented",
+        ),
+        Setting::ScheduleIcmp => (
+            any(0),
+            "1: an ICMP error about a connection that is not known goes where the scheduler would send the connection, and makes it for three seconds",
         ),
         _ => (
             any(0),
@@ -221,22 +231,6 @@ const fn others(setting: Setting) -> (Takes, &'static str) {
                 "leave it",
             ),
             "Seconds after which lblc forgets an address's destination that was not asked for",
-        ),
-        Setting::NatIcmpSend => (
-            fixed(
-                "0",
-                "a real server's packets without a connection are left to the kernel",
-                "let a rule of the packet filter reject them, if real servers shall be told",
-            ),
-            "1: a real server whose packet belongs to no connection is told so",
-        ),
-        Setting::ScheduleIcmp => (
-            fixed(
-                "0",
-                "ICMP errors about connections that xvs does not know are left to the kernel",
-                "leave it, and let routers send a flow always to the same director",
-            ),
-            "1: ICMP errors without a connection are scheduled too",
         ),
         Setting::SloppySctp => (
             fixed(

@@ -10,7 +10,7 @@ use control::interfaces::Interface;
 use control::nexthops::Network;
 use control::{Director, Sizes};
 use forward::Action;
-use model::Command;
+use model::{Command, SettingRequest};
 use plane_bpf::{Hook, Plane, Ran};
 use plane_user::{Frame, Memory};
 
@@ -102,6 +102,12 @@ pub trait Site: Network + Clone + Send + 'static {
     fn interface(&self) -> Interface;
 }
 
+/// Time stands still on the heap, and goes on in the kernel.
+fn allow_all_errors(view: &abi::View<'_>) {
+    view.globals.icmp_burst.store(UNLIMITED);
+    view.globals.icmp_per_second.store(UNLIMITED);
+}
+
 struct World<P, S> {
     name: &'static str,
     director: Director<P>,
@@ -114,6 +120,7 @@ trait Side {
     fn name(&self) -> &'static str;
     fn send(&self, frame: &[u8]) -> Option<Seen>;
     fn apply(&mut self, commands: &[Command]);
+    fn set(&mut self, setting: &SettingRequest);
     /// Takes in what has changed in the network.
     fn follow(&mut self);
     fn view(&self) -> abi::View<'_>;
@@ -130,10 +137,7 @@ impl<P: Hooks, S: Site> World<P, S> {
         for outcome in director.apply(&site.commands(), site) {
             outcome.unwrap();
         }
-        // Time stands still on the heap, and goes on in the kernel.
-        let globals = director.plane().view().globals;
-        globals.icmp_burst.store(UNLIMITED);
-        globals.icmp_per_second.store(UNLIMITED);
+        allow_all_errors(&director.plane().view());
         let xdp_first = name.contains("XDP");
         let mut world = Self {
             name,
@@ -237,6 +241,11 @@ impl<P: Hooks, S: Site> Side for World<P, S> {
         for outcome in self.director.apply(commands, &self.site) {
             outcome.unwrap();
         }
+    }
+
+    fn set(&mut self, setting: &SettingRequest) {
+        self.director.set(std::slice::from_ref(setting)).unwrap();
+        allow_all_errors(&self.view());
     }
 
     fn follow(&mut self) {
@@ -397,6 +406,12 @@ impl Bed {
     /// Carries out commands everywhere.
     pub fn apply(&mut self, commands: &[Command]) {
         self.sides.iter_mut().for_each(|side| side.apply(commands));
+    }
+
+    /// Makes a setting everywhere, as in `pmtu_disc=1`.
+    pub fn set(&mut self, setting: &str) {
+        let request = setting.parse().unwrap();
+        self.sides.iter_mut().for_each(|side| side.set(&request));
     }
 
     /// Takes in everywhere what has changed in the network.

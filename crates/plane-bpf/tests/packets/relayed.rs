@@ -106,3 +106,33 @@ fn an_error_that_is_cut_off_is_dropped() {
         bed.must(&error, Action::Drop, Reason::BadIcmp);
     }
 }
+
+/// Linux 6.1: the entry is listed as NONE, counts in InActConn, and is gone after three seconds; the
+/// client's own segment makes it ESTABLISHED.
+#[test]
+fn an_error_about_an_unknown_connection_makes_one_for_three_seconds() {
+    let mut bed = Bed::new();
+    let about = Packet::from_server(40001, ACK)
+        .sent_from_service(WEB)
+        .frame();
+    let error = icmp(CLIENT_MAC, CLIENT, VIRTUAL, UNREACHABLE, &about[14..]);
+    bed.must(&error, Action::Pass, Reason::IcmpOther);
+    bed.set("schedule_icmp=1");
+    bed.must(&error, Action::Send, Reason::IcmpRelayed);
+    assert_eq!(
+        (bed.connections(), bed.state(40001)),
+        ((0, 1), "NONE".into())
+    );
+    bed.advance(1);
+    bed.sweep();
+    assert_eq!(bed.connections(), (0, 1));
+    bed.advance(3);
+    bed.sweep();
+    assert_eq!(bed.connections(), (0, 0));
+
+    bed.must(&error, Action::Send, Reason::IcmpRelayed);
+    let own = Packet::to_service(40001, WEB, ACK).frame();
+    bed.must(&own, Action::Send, Reason::Forwarded);
+    let established = ((1, 0), "ESTABLISHED".into());
+    assert_eq!((bed.connections(), bed.state(40001)), established);
+}

@@ -204,13 +204,13 @@ def errors_of_client(p, client, vip, port):
     p.give("client", error(client, vip, *((1, 4, 0) if v6 else (3, 3, 0)), strange), "error about no connection")
 
 
-def set_up(p, name, vip, rip, how, rport="80"):
+def set_up(p, name, vip, rip, how, rport="80", tcp_service="", udp_service=""):
     b = lambda a: "[%s]" % a if ":" in a else a
     p.say(name)
     p.do("ipvsadm -C")
-    for proto, port in [("t", "80"), ("u", "53")]:
+    for proto, port, service in [("t", "80", tcp_service), ("u", "53", udp_service)]:
         r = "8080" if port == "80" and rport != "80" else port
-        p.do("ipvsadm -A -%s %s:%s -s rr" % (proto, b(vip), port))
+        p.do(("ipvsadm -A -%s %s:%s -s rr %s" % (proto, b(vip), port, service)).strip())
         p.do("ipvsadm -a -%s %s:%s -r %s:%s %s" % (proto, b(vip), port, b(rip), r, how))
 
 
@@ -324,10 +324,10 @@ def tunnel(p, client, vip, rip, own, gate, kind):
         p.give("server", error(gate, own, 3, 4, 1400 if v6 else 1000, sent[:60]), "short error about the outer packet")
 
 
-def scheduled(p, client, vip, rip, how):
+def scheduled(p, client, vip, rip, how, **service):
     """Errors that belong to no connection."""
     v6 = ":" in client
-    set_up(p, "schedule_icmp, " + how, vip, rip, how)
+    set_up(p, "schedule_icmp, " + how, vip, rip, how, **service)
     p.do("sysctl -w net.ipv4.vs.schedule_icmp=1")
     for port, proto in [(80, TCP), (53, UDP), (81, TCP)]:
         there = p.flow()
@@ -337,6 +337,7 @@ def scheduled(p, client, vip, rip, how):
         p.give("client", error(client, vip, *((2, 0, 1300) if v6 else (3, 4, 1000)), reply), "again")
         back = tcp(client, there, vip, port, ACK, b"data", ack=1) if proto == TCP else udp(client, there, vip, port, b"query")
         p.give("client", ip(client, vip, proto, back), "the client's own packet")
+        p.give("client", error("fd00:10::99" if v6 else "172.16.10.99", vip, *((3, 0, 0) if v6 else (11, 0, 0)), reply), "error of a router")
     p.do("sysctl -w net.ipv4.vs.schedule_icmp=0")
 
 
@@ -372,6 +373,10 @@ def main(out):
     for how in ["-m", "-g", "-i"]:
         scheduled(p, C4, V4, R4, how)
         scheduled(p, C6, V6, R6, how)
+    for c, v, r in [(C4, V4, R4), (C6, V6, R6)]:
+        scheduled(p, c, v, r, "-m -w 0")
+        scheduled(p, c, v, r, "-m", tcp_service="-p 60", udp_service="-p 60")
+        scheduled(p, c, v, r, "-m", udp_service="-o")
 
 
 main(sys.argv[1])

@@ -15,22 +15,6 @@ use likeness::{from_us, is_the_stacks, to_us, without_choices};
 use site::Links;
 use transcript::{End, Given, Step};
 
-/// A setting of the kernel's.
-fn set(bed: &Bed, setting: &str) {
-    let (name, value) = setting.split_once('=').unwrap();
-    let value: u32 = value.parse().unwrap();
-    bed.change(|view| {
-        let globals = view.globals;
-        let cell = match name {
-            "net.ipv4.vs.pmtu_disc" => &globals.pmtu_disc,
-            "net.ipv4.vs.nat_icmp_send" => &globals.nat_icmp_send,
-            "net.ipv4.vs.schedule_icmp" => &globals.schedule_icmp,
-            other => panic!("{other} is not translated"),
-        };
-        cell.store(value);
-    });
-}
-
 /// A command on the kernel's director, carried out on ours.
 fn carry_out(bed: &mut Bed, links: &Links, command: &str) {
     let words: Vec<&str> = command.split_whitespace().collect();
@@ -43,7 +27,7 @@ fn carry_out(bed: &mut Bed, links: &Links, command: &str) {
                 other => panic!("{other:?} changes nothing"),
             }
         }
-        ["sysctl", "-w", setting] => set(bed, setting),
+        ["sysctl", "-w", setting] => bed.set(setting),
         ["ip", "link", "set", device, "mtu", mtu] => {
             let end = if device == "eth0" {
                 End::Client
@@ -98,11 +82,6 @@ const EXCEPTIONS: &[Exception] = &[
         "nat",
         "without checksum",
         "the kernel gives the datagram a checksum; here it goes on without, as RFC 768 allows",
-    ),
-    (
-        "nat",
-        "of no connection, nat_icmp_send",
-        "not built: what belongs to no connection is left to the stack",
     ),
     (
         "direct routing",
@@ -171,7 +150,7 @@ fn begin(bed: &mut Bed, links: &Links) {
     }
     bed.follow();
     for setting in ["pmtu_disc=1", "nat_icmp_send=0", "schedule_icmp=0"] {
-        set(bed, &format!("net.ipv4.vs.{setting}"));
+        bed.set(setting);
     }
 }
 
@@ -227,4 +206,5 @@ replays! {
     tunnels_of_ipv4_in_ipv6_are_the_kernels: "tunnel-4-in-6.txt";
     tunnels_of_ipv6_in_ipv4_are_the_kernels: "tunnel-6-in-4.txt";
     tunnels_of_ipv6_in_ipv6_are_the_kernels: "tunnel-6-in-6.txt";
+    errors_without_a_connection_are_scheduled_as_the_kernels: "scheduled.txt";
 }
