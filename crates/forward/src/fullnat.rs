@@ -14,13 +14,14 @@ mod lend;
 use abi::{Globals, Reason, Tick, method};
 use cell::blurred;
 use conntable::{Direction, End, Entry as _, Found, Handle, Kind, OTHER_FAMILY, Query, Slot as _};
-use wire::{Delta, ipv4, tcp, udp};
+use wire::Delta;
 
 use crate::connection::{Chosen, find};
 use crate::family::{self, Family, Header as _, V4, V6};
 use crate::handshake;
 use crate::host::{Host, Tables, connections};
 use crate::lookup::Role;
+use crate::nat;
 use crate::onward::{CLEAR, Passage, note};
 use crate::packet::{Packet, Ports};
 use crate::route;
@@ -240,11 +241,7 @@ fn rewrite<'t, F: Family, H: Host<'t>>(
     let (old, new) = (old.word(), new.ports.word());
     host.set_bytes(packet.l4, &new.to_ne_bytes())
         .ok_or(Reason::RewriteFailed)?;
-    let (checksum, optional) = if packet.protocol == ipv4::UDP {
-        (udp::CHECKSUM_OFFSET, true)
-    } else {
-        (tcp::CHECKSUM_OFFSET, false)
-    };
+    let (checksum, optional) = nat::checksum_of(packet.protocol);
     let payload = Delta::of_u32(old, new);
     host.change_checksum(packet.l4 + checksum, pseudo_header, payload, optional)
         .ok_or(Reason::RewriteFailed)

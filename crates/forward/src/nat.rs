@@ -12,7 +12,7 @@ use crate::verdict::Step;
 
 /// Where the transport's checksum stands, and whether 0 means that there is none.
 #[inline(always)]
-const fn checksum_of(protocol: u8) -> (u32, bool) {
+pub(crate) const fn checksum_of(protocol: u8) -> (u32, bool) {
     if protocol == ipv4::UDP {
         (udp::CHECKSUM_OFFSET, true)
     } else {
