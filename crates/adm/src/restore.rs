@@ -5,8 +5,9 @@ use std::io::{self, BufRead};
 /// Reads the words of the next line that has any. The word `ipvsadm` does not count, wherever it
 /// stands.
 ///
-/// Comments and quotes mean nothing. A last line that ends in white space instead of a newline is
-/// passed over, as `ipvsadm` does.
+/// Comments and quotes mean nothing. A last line that ends in more than one blank instead of a
+/// newline is passed over, as `ipvsadm` does: it takes one blank with each word, and gives up where
+/// the others are followed by nothing.
 ///
 /// # Errors
 /// When the input cannot be read.
@@ -18,7 +19,8 @@ pub(crate) fn next_command(input: &mut dyn BufRead) -> io::Result<Option<Vec<Str
             return Ok(None);
         }
         let text = String::from_utf8_lossy(&line);
-        if text.ends_with(is_blank) {
+        let before_blank = text.strip_suffix(is_blank);
+        if before_blank.is_some_and(|before| before.is_empty() || before.ends_with(is_blank)) {
             return Ok(None);
         }
         let words = text.trim_end_matches('\n').split(is_blank);

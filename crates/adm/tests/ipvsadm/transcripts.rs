@@ -250,3 +250,29 @@ fn of_several_errors_the_first_that_ipvsadm_looks_for_is_reported() {
 fn views_exclude_each_other_in_a_fixed_order() {
     replay("79-views.txt");
 }
+
+#[test]
+fn every_option_stands_beside_every_command_as_it_did() {
+    replay_drawn("80-options.txt", 0);
+}
+
+#[test]
+fn every_odd_number_is_taken_or_refused_as_it_was() {
+    replay_drawn("81-values.txt", 0);
+}
+
+#[test]
+fn every_odd_address_and_port_is_taken_or_refused_as_it_was() {
+    replay_drawn("82-ends.txt", 0);
+}
+
+#[test]
+fn whole_command_lines_leave_behind_what_they_did() {
+    replay_drawn("83-words.txt", 0x20);
+}
+
+/// Replays what `examples/command_lines.rs` printed and `oracle/transcribe.sh` asked.
+fn replay_drawn(name: &str, salt: u8) {
+    let hosts = &golden("more-hosts");
+    replay_on(&Machine { hosts, salt }, name);
+}
