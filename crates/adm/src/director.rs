@@ -17,6 +17,23 @@ pub struct Unavailable {
     pub hint: String,
 }
 
+/// A change was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{refusal}")]
+pub struct Refused {
+    /// The reason that IPVS knows.
+    pub refusal: Refusal,
+    /// What that means here and what to do about it, where the reason does not tell; else empty.
+    pub hint: String,
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        let hint = String::new();
+        Self { refusal, hint }
+    }
+}
+
 /// Something went wrong with the director.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum DirectorError {
@@ -45,15 +62,16 @@ pub trait Director {
     /// When it cannot be reached.
     fn info(&mut self) -> Result<DirectorInfo, DirectorError>;
 
-    /// Carries out changes in order, as one transaction if possible. A refused one does not keep
-    /// those after it from being carried out: there is an answer for each.
+    /// Carries out changes in order, as one transaction. A refused one does not keep those after it
+    /// from being carried out: there is an answer for each. They are taken one by one, so that
+    /// there may be many.
     ///
     /// # Errors
-    /// When the director cannot be reached.
+    /// When the director cannot be reached. Nothing has changed then.
     fn apply_all(
         &mut self,
-        commands: Vec<Command>,
-    ) -> Result<Vec<Result<(), Refusal>>, DirectorError>;
+        commands: &mut dyn Iterator<Item = Command>,
+    ) -> Result<Vec<Result<(), Refused>>, DirectorError>;
 
     /// Sets the counters of one service, or of all, to zero.
     ///

@@ -35,7 +35,7 @@ mod scan;
 mod session;
 mod sort;
 
-pub use director::{Connections, Director, DirectorError, Unavailable};
+pub use director::{Connections, Director, DirectorError, Refused, Unavailable};
 pub use invocation::{Format, Invocation, Listing, View};
 pub use names::{NameTables, Resolver};
 pub use parse::{UsageError, parse};

@@ -1,18 +1,16 @@
 //! Carries out command lines.
 
+use std::collections::HashSet;
 use std::io::{self, BufRead, BufWriter, Write};
 
 use model::Command;
 
-use crate::director::{Director, DirectorError, Unavailable};
+use crate::director::{Director, DirectorError, Refused, Unavailable};
 use crate::invocation::{Format, Invocation, Listing};
 use crate::names::Resolver;
 use crate::parse::{UsageError, parse};
 use crate::save::Style;
 use crate::{connections, help, list, restore, save};
-
-/// How many changes from standard input are handed to the director at once.
-const BATCH: usize = 4096;
 
 /// One run of `ipvsadm`.
 pub(crate) struct Session<'a> {
@@ -79,7 +77,7 @@ impl<'a> Session<'a> {
                 self.print(|out| writeln!(out, "{}", help::VERSION));
                 Err(Exit(0))
             }
-            Ok(Invocation::Change(command)) => self.change(vec![command]),
+            Ok(Invocation::Change(command)) => self.change(&mut std::iter::once(command)),
             Ok(Invocation::Zero(service)) => {
                 let result = self.director.zero(service);
                 self.done(result)
@@ -108,40 +106,53 @@ impl<'a> Session<'a> {
     }
 
     /// Carries out the command lines on standard input. Changes in a row go to the director
-    /// together.
+    /// together, as they are read.
     fn restore(&mut self, input: &mut dyn BufRead) -> Step {
+        let names = self.names;
         let mut code = 0;
-        let mut changes = Vec::new();
-        while let Some(words) = restore::next_command(input).unwrap_or(None) {
-            match parse(&words, self.names) {
-                Ok(Invocation::Change(command)) => changes.push(command),
-                other => {
-                    self.change(std::mem::take(&mut changes))?;
-                    code = self.step(other, None)?;
+        loop {
+            let mut other = None;
+            let changes = std::iter::from_fn(|| {
+                let words = restore::next_command(input).unwrap_or(None)?;
+                match parse(&words, names) {
+                    Ok(Invocation::Change(command)) => Some(command),
+                    parsed => {
+                        other = Some(parsed);
+                        None
+                    }
                 }
+            });
+            let mut changes = changes.fuse().peekable();
+            if changes.peek().is_some() {
+                code = self.change(&mut changes)?;
             }
-            if changes.len() == BATCH {
-                code = self.change(std::mem::take(&mut changes))?;
+            match other {
+                Some(parsed) => code = self.step(parsed, None)?,
+                None => return Ok(code),
             }
         }
-        if !changes.is_empty() {
-            code = self.change(changes)?;
-        }
-        Ok(code)
     }
 
     /// Carries out changes. The exit code is that of the last one.
-    fn change(&mut self, commands: Vec<Command>) -> Step {
-        if commands.is_empty() {
-            return Ok(0);
-        }
+    fn change(&mut self, commands: &mut dyn Iterator<Item = Command>) -> Step {
         let answers = match self.director.apply_all(commands) {
             Ok(answers) => answers,
             Err(error) => return self.done(Err(error)),
         };
         let mut code = 0;
+        let mut hinted = HashSet::new();
         for answer in answers {
-            code = self.done(answer.map_err(DirectorError::Refused))?;
+            code = match answer {
+                Ok(()) => 0,
+                Err(Refused { refusal, hint }) => {
+                    self.complain(&refusal.to_string());
+                    if !hint.is_empty() && !hinted.contains(&hint) {
+                        self.complain(&format!("hint: {hint}"));
+                        hinted.insert(hint);
+                    }
+                    255
+                }
+            };
         }
         Ok(code)
     }

@@ -2,32 +2,43 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 
-use adm::{Connections, Director, DirectorError, Unavailable};
+use adm::{Connections, Director, DirectorError, Refused, Unavailable};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
+use futures::future::select;
+use http_body_util::channel::Sender;
+use http_body_util::{BodyExt, Channel, Either, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::{Method, Request, Response, StatusCode, header};
+use hyper::header::{self, HeaderName};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use model::{
-    Command, ConnectionEntry, DirectorInfo, MarkChange, MarkRules, Refusal, ServiceKey,
-    ServiceStatus, SettingRequest, SettingStatus, SyncDaemon, SyncDaemonRequest, SyncRole,
-    TimeoutChange, Timeouts,
+    Command, DirectorInfo, MarkChange, MarkRules, Refusal, ServiceKey, ServiceStatus,
+    SettingRequest, SettingStatus, SyncDaemon, SyncDaemonRequest, SyncRole, TimeoutChange,
+    Timeouts,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::{Outcomes, Problem, Reloaded, Status, Transaction, Zero};
+use crate::stream::{Stream, read_line};
+use crate::{Outcomes, Problem, Reloaded, Status, Zero, record};
+
+/// A request's body: whole, or piece by piece.
+type Body = Either<Full<Bytes>, Channel<Bytes>>;
+
+/// Pieces of a body are about so long, in bytes.
+const PIECE: usize = 1 << 16;
 
 /// A director behind a Unix socket. Every call blocks until the answer is there.
 #[derive(Debug)]
 pub struct Client {
     path: PathBuf,
     runtime: Option<Runtime>,
-    connection: Option<SendRequest<Full<Bytes>>>,
+    connection: Option<SendRequest<Body>>,
 }
 
 impl Client {
@@ -142,7 +153,13 @@ impl Client {
         path: &str,
         body: Bytes,
     ) -> Result<Bytes, DirectorError> {
-        let response = self.request(method, path, body)?;
+        let kind = (header::CONTENT_TYPE, "application/json");
+        let response = self.request(method, path, kind, body)?;
+        self.body(response)
+    }
+
+    /// The body of a good answer.
+    fn body(&mut self, response: Response<Incoming>) -> Result<Bytes, DirectorError> {
         let status = response.status();
         let runtime = self.runtime()?;
         let collected = runtime.block_on(response.into_body().collect());
@@ -157,30 +174,68 @@ impl Client {
         &mut self,
         method: Method,
         path: &str,
+        header: (HeaderName, &str),
         body: Bytes,
     ) -> Result<Response<Incoming>, DirectorError> {
+        let body = Either::Left(Full::new(body));
+        self.converse(request(method, path, header, body)?, async {})
+    }
+
+    /// Sends a request while `feed` sees to its body, and returns the beginning of the answer.
+    fn converse(
+        &mut self,
+        request: Request<Body>,
+        feed: impl Future<Output = ()>,
+    ) -> Result<Response<Incoming>, DirectorError> {
         self.open()?;
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(header::HOST, "xvs")
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(Full::new(body))
-            .map_err(|error| broken(&error))?;
-        let Some(connection) = &mut self.connection else {
-            return Err(broken(&"the connection is closed"));
-        };
-        let Some(runtime) = &self.runtime else {
+        let (Some(connection), Some(runtime)) = (&mut self.connection, &self.runtime) else {
             return Err(broken(&"the connection is closed"));
         };
         let answer = runtime.block_on(async {
             connection.ready().await?;
-            connection.send_request(request).await
+            let answer = pin!(connection.send_request(request));
+            // Whoever has the answer already need not be told more.
+            match select(answer, pin!(feed)).await {
+                futures::future::Either::Left((answer, _)) => answer,
+                futures::future::Either::Right(((), answer)) => answer.await,
+            }
         });
         answer.map_err(|error| {
             self.connection = None;
             broken(&error)
         })
+    }
+
+    /// Asks for a list that is read as it comes.
+    fn stream<T, R>(
+        &mut self,
+        path: &str,
+        accept: (HeaderName, &str),
+        read: R,
+    ) -> Result<impl Iterator<Item = Result<T, DirectorError>> + use<'_, T, R>, DirectorError>
+    where
+        R: Fn(&[u8]) -> Option<(Result<T, DirectorError>, usize)>,
+    {
+        let response = self.request(Method::GET, path, accept, Bytes::new())?;
+        if !response.status().is_success() {
+            let failed = self.body(response).map(drop);
+            return Err(failed.err().unwrap_or_else(|| broken(&"no list came")));
+        }
+        // Whoever stops reading leaves the rest of the answer in the way of the next one.
+        self.connection = None;
+        let mut body = response.into_body();
+        let runtime = self.runtime()?;
+        let next = move || loop {
+            match runtime.block_on(body.frame())? {
+                Ok(frame) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Some(Ok(data));
+                    }
+                }
+                Err(error) => return Some(Err(broken(&error))),
+            }
+        };
+        Ok(Stream::new(next, read))
     }
 
     fn open(&mut self) -> Result<(), Unavailable> {
@@ -216,7 +271,43 @@ impl Client {
     }
 }
 
-fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DirectorError> {
+fn request(
+    method: Method,
+    path: &str,
+    (name, value): (HeaderName, &str),
+    body: Body,
+) -> Result<Request<Body>, DirectorError> {
+    Request::builder()
+        .method(method)
+        .uri(path)
+        .header(header::HOST, "xvs")
+        .header(name, value)
+        .body(body)
+        .map_err(|error| broken(&error))
+}
+
+/// Sends commands, one a line, until they end or nobody wants more.
+async fn send_lines(mut sender: Sender<Bytes>, commands: &mut dyn Iterator<Item = Command>) {
+    let mut piece = Vec::new();
+    for command in commands {
+        // Plain data with text keys is always JSON.
+        if serde_json::to_writer(&mut piece, &command).is_ok() {
+            piece.push(b'\n');
+        }
+        if piece.len() >= PIECE
+            && sender
+                .send_data(std::mem::take(&mut piece).into())
+                .await
+                .is_err()
+        {
+            return;
+        }
+    }
+    // An error means that the answer is there already.
+    let _unwanted = sender.send_data(piece.into()).await;
+}
+
+pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DirectorError> {
     serde_json::from_slice(bytes).map_err(|error| broken(&error))
 }
 
@@ -235,13 +326,23 @@ fn failure(status: StatusCode, body: &[u8]) -> DirectorError {
     }
 }
 
+/// Why a change was refused, in IPVS's words and in the daemon's.
+fn refused(problem: &Problem) -> Refused {
+    let refusal = problem.refusal.unwrap_or(Refusal::Unsupported);
+    if problem.message == refusal.to_string() {
+        return refusal.into();
+    }
+    let hint = problem.message.replace("\nhint: ", ": ");
+    Refused { refusal, hint }
+}
+
 fn split_hint(message: &str) -> (String, String) {
     let (reason, hint) = message.split_once("\nhint: ").unwrap_or((message, ""));
     (reason.to_owned(), hint.to_owned())
 }
 
 /// The daemon was there, and the conversation failed.
-fn broken(error: &impl ToString) -> DirectorError {
+pub(crate) fn broken(error: &impl ToString) -> DirectorError {
     Unavailable {
         reason: error.to_string(),
         hint: "Look into the daemon's log, and whether this program is of the same version."
@@ -278,14 +379,21 @@ impl Director for Client {
 
     fn apply_all(
         &mut self,
-        commands: Vec<Command>,
-    ) -> Result<Vec<Result<(), Refusal>>, DirectorError> {
-        let body = self.send(Method::POST, "/v1/transactions", &Transaction { commands })?;
-        let outcomes: Outcomes = read(&body)?;
-        let refusal = |problem: Problem| problem.refusal.unwrap_or(Refusal::Unsupported);
+        commands: &mut dyn Iterator<Item = Command>,
+    ) -> Result<Vec<Result<(), Refused>>, DirectorError> {
+        let (sender, body) = Channel::new(2);
+        let kind = (header::CONTENT_TYPE, "application/x-ndjson");
+        let body = Either::Right(body);
+        let request = request(Method::POST, "/v1/transactions", kind, body)?;
+        let response = self.converse(request, send_lines(sender, commands))?;
+        let outcomes: Outcomes = read(&self.body(response)?)?;
         let results = outcomes.outcomes.into_iter();
         Ok(results
-            .map(|outcome| outcome.problem.map_or(Ok(()), |p| Err(refusal(p))))
+            .map(|outcome| {
+                outcome
+                    .problem
+                    .map_or(Ok(()), |problem| Err(refused(&problem)))
+            })
             .collect())
     }
 
@@ -295,7 +403,8 @@ impl Director for Client {
     }
 
     fn services(&mut self) -> Result<Vec<ServiceStatus>, DirectorError> {
-        self.get("/v1/services")
+        let accept = (header::ACCEPT, "application/x-ndjson");
+        self.stream("/v1/services", accept, read_line)?.collect()
     }
 
     fn service(&mut self, key: ServiceKey) -> Result<ServiceStatus, DirectorError> {
@@ -308,34 +417,9 @@ impl Director for Client {
     }
 
     fn connections(&mut self) -> Result<Connections<'_>, DirectorError> {
-        let response = self.request(Method::GET, "/v1/connections", Bytes::new())?;
-        // Whoever stops reading leaves the rest of the answer in the way of the next one.
-        self.connection = None;
-        let status = response.status();
-        let mut body = response.into_body();
-        let runtime = self.runtime()?;
-        if !status.is_success() {
-            let collected = runtime
-                .block_on(body.collect())
-                .map_err(|error| broken(&error))?;
-            return Err(failure(status, &collected.to_bytes()));
-        }
-        let next = move || loop {
-            match runtime.block_on(body.frame())? {
-                Ok(frame) => {
-                    if let Ok(data) = frame.into_data() {
-                        return Some(Ok(data));
-                    }
-                }
-                Err(error) => return Some(Err(broken(&error))),
-            }
-        };
-        Ok(Box::new(Lines {
-            next,
-            text: Vec::new(),
-            taken: 0,
-            ended: false,
-        }))
+        let accept = (header::ACCEPT, record::CONTENT_TYPE);
+        let read = |bytes: &[u8]| record::read(bytes).map(|(entry, length)| (Ok(entry), length));
+        Ok(Box::new(self.stream("/v1/connections", accept, read)?))
     }
 
     fn timeouts(&mut self) -> Result<Timeouts, DirectorError> {
@@ -358,41 +442,5 @@ impl Director for Client {
     fn stop_daemon(&mut self, role: SyncRole) -> Result<(), DirectorError> {
         let path = format!("/v1/sync-daemons/{role}");
         self.exchange(Method::DELETE, &path, Bytes::new()).map(drop)
-    }
-}
-
-/// Connections out of a stream of text, one a line.
-struct Lines<F> {
-    /// The next piece of text; `None` at its end.
-    next: F,
-    text: Vec<u8>,
-    /// Bytes of `text` that were read already.
-    taken: usize,
-    ended: bool,
-}
-
-impl<F: FnMut() -> Option<Result<Bytes, DirectorError>>> Iterator for Lines<F> {
-    type Item = Result<ConnectionEntry, DirectorError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        while !self.ended {
-            let rest = &self.text[self.taken..];
-            if let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
-                let entry = read(&rest[..end]);
-                self.taken += end + 1;
-                return Some(entry);
-            }
-            self.text.drain(..self.taken);
-            self.taken = 0;
-            match (self.next)() {
-                Some(Ok(data)) => self.text.extend_from_slice(&data),
-                Some(Err(error)) => {
-                    self.ended = true;
-                    return Some(Err(error));
-                }
-                None => self.ended = true,
-            }
-        }
-        None
     }
 }

@@ -3,11 +3,11 @@
 //! | request | answer |
 //! |---|---|
 //! | `GET /v1/info` | [`model::DirectorInfo`] |
-//! | `POST /v1/transactions` [`Transaction`] | [`Outcomes`]: packets see all of it or none |
-//! | `GET /v1/services` | list of [`model::ServiceStatus`] |
+//! | `POST /v1/transactions`, [`model::Command`]s, one JSON object a line | [`Outcomes`]: packets see all of it or none |
+//! | `GET /v1/services` | [`model::ServiceStatus`], one JSON object a line |
 //! | `GET /v1/service?key=TCP 192.0.2.1:80` | [`model::ServiceStatus`] |
 //! | `POST /v1/zero` [`Zero`] | nothing |
-//! | `GET /v1/connections` | [`model::ConnectionEntry`], one JSON object a line |
+//! | `GET /v1/connections` | [`model::ConnectionEntry`], one JSON object a line; to `Accept: application/vnd.xvs.connections` records of 80 bytes |
 //! | `GET`, `PATCH /v1/timeouts` | [`model::Timeouts`]; takes [`model::TimeoutChange`] |
 //! | `GET`, `PATCH /v1/settings` | list of [`model::SettingStatus`]; takes a list of [`model::SettingRequest`], all made or none |
 //! | `GET`, `POST /v1/marks` | [`model::MarkRules`]; takes a [`model::MarkChange`] |
@@ -27,8 +27,10 @@
 mod client;
 mod peer;
 mod problem;
+mod record;
 mod server;
 mod status;
+mod stream;
 mod types;
 
 pub use client::Client;
@@ -36,4 +38,4 @@ pub use peer::Peer;
 pub use problem::Problem;
 pub use server::{Backend, metrics_answer, serve};
 pub use status::{ConnectionTable, Interface, Reason, Status, Table, TransactionSummary};
-pub use types::{Outcome, Outcomes, Reloaded, Transaction, Zero};
+pub use types::{Outcome, Outcomes, Reloaded, Zero};

@@ -7,22 +7,31 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, FromRequest, Path, Query, Request, State};
-use axum::http::{Method, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
-use futures::stream;
+use futures::{StreamExt as _, stream};
 use model::{
     Command, ConnectionEntry, DirectorInfo, MarkChange, MarkRules, Refusal, ServiceKey,
     ServiceStatus, SettingRequest, SettingStatus, SyncDaemon, SyncDaemonRequest, SyncRole,
     TimeoutChange, Timeouts,
 };
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use tokio::net::UnixListener;
 
-use crate::{Outcome, Outcomes, Peer, Problem, Reloaded, Status, Transaction, Zero};
+use crate::{Outcome, Outcomes, Peer, Problem, Reloaded, Status, Zero, record};
+
+/// The content type of a JSON object a line.
+const NDJSON: &str = "application/x-ndjson";
+
+/// How many services are sent at a time.
+const SERVICES_AT_ONCE: usize = 64;
+
+/// No command takes more bytes than this.
+const LONGEST_LINE: usize = 1 << 16;
 
 /// What requests are carried out on.
 pub trait Backend: Send + Sync + 'static {
@@ -189,16 +198,62 @@ async fn info<B: Backend>(State(director): Director<B>) -> Json<DirectorInfo> {
 
 async fn transact<B: Backend>(
     State(director): Director<B>,
-    Given(transaction): Given<Transaction>,
-) -> Json<Outcomes> {
-    let outcomes = director.transact(transaction.commands).await;
-    Json(Outcomes {
+    body: Body,
+) -> Result<Json<Outcomes>, Problem> {
+    let outcomes = director.transact(commands(body).await?).await;
+    Ok(Json(Outcomes {
         outcomes: outcomes.into_iter().map(Outcome::from).collect(),
-    })
+    }))
 }
 
-async fn services<B: Backend>(State(director): Director<B>) -> Json<Vec<ServiceStatus>> {
-    Json(director.services())
+/// The commands of a transaction, one a line. They are read as they come: there may be many.
+async fn commands(body: Body) -> Result<Vec<Command>, Problem> {
+    let mut pieces = body.into_data_stream();
+    let mut commands = Vec::new();
+    let mut text = Vec::new();
+    loop {
+        let piece = pieces.next().await.transpose();
+        let piece = piece.map_err(|error| Problem::new(format!("the request's body: {error}")))?;
+        let (whole, is_last) = match &piece {
+            Some(piece) => {
+                text.extend_from_slice(piece);
+                let end = text.iter().rposition(|&byte| byte == b'\n');
+                (end.map_or(0, |end| end + 1), false)
+            }
+            None => (text.len(), true),
+        };
+        for line in text[..whole].split(|&byte| byte == b'\n') {
+            if !line.is_empty() {
+                commands.push(command(line, commands.len())?);
+            }
+        }
+        if is_last {
+            return Ok(commands);
+        }
+        text.drain(..whole);
+        if text.len() > LONGEST_LINE {
+            return Err(Problem::new(format!(
+                "command {} is longer than {LONGEST_LINE} bytes\nhint: one command a line",
+                commands.len() + 1
+            )));
+        }
+    }
+}
+
+fn command(line: &[u8], before: usize) -> Result<Command, Problem> {
+    serde_json::from_slice(line)
+        .map_err(|error| Problem::new(format!("command {}: {error}", before + 1)))
+}
+
+/// All services at one moment, a JSON object a line.
+async fn services<B: Backend>(State(director): Director<B>) -> Response {
+    let services = stream::iter(director.services()).chunks(SERVICES_AT_ONCE);
+    let pieces = services.map(|services| {
+        let mut bytes = Vec::new();
+        services.iter().for_each(|s| write_line(&mut bytes, s));
+        Ok::<Bytes, Infallible>(bytes.into())
+    });
+    ([(header::CONTENT_TYPE, NDJSON)], Body::from_stream(pieces)).into_response()
 }
 
 #[derive(Deserialize)]
@@ -228,27 +283,32 @@ async fn zero<B: Backend>(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// One connection a line, sent as the table is read: there may be millions.
-async fn connections<B: Backend>(State(director): Director<B>) -> Response {
-    let parts = stream::unfold((director, 0), |(director, part)| async move {
-        let lines = lines(&director.connections(part)?);
+/// Connections, sent as the table is read, for there may be millions: as records where these are
+/// asked for, else a JSON object a line.
+async fn connections<B: Backend>(State(director): Director<B>, headers: HeaderMap) -> Response {
+    let accepted = headers.get(header::ACCEPT);
+    let (kind, write): (_, fn(&mut Vec<u8>, &ConnectionEntry)) =
+        match accepted.is_some_and(|accepted| accepted == record::CONTENT_TYPE) {
+            true => (record::CONTENT_TYPE, record::write),
+            false => (NDJSON, write_line),
+        };
+    let parts = stream::unfold((director, 0), move |(director, part)| async move {
+        let mut bytes = Vec::new();
+        for entry in &director.connections(part)? {
+            write(&mut bytes, entry);
+        }
         // Others have their turn between two parts.
         tokio::task::yield_now().await;
-        Some((Ok::<Bytes, Infallible>(lines), (director, part + 1)))
+        Some((Ok::<Bytes, Infallible>(bytes.into()), (director, part + 1)))
     });
-    let kind = [(header::CONTENT_TYPE, "application/x-ndjson")];
-    (kind, Body::from_stream(parts)).into_response()
+    ([(header::CONTENT_TYPE, kind)], Body::from_stream(parts)).into_response()
 }
 
-fn lines(entries: &[ConnectionEntry]) -> Bytes {
-    let mut text = Vec::new();
-    for entry in entries {
-        // Plain data with text keys is always JSON.
-        if serde_json::to_writer(&mut text, entry).is_ok() {
-            text.push(b'\n');
-        }
+fn write_line<T: Serialize>(into: &mut Vec<u8>, thing: &T) {
+    // Plain data with text keys is always JSON.
+    if serde_json::to_writer(&mut *into, thing).is_ok() {
+        into.push(b'\n');
     }
-    text.into()
 }
 
 async fn timeouts<B: Backend>(State(director): Director<B>) -> Json<Timeouts> {

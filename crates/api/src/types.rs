@@ -1,16 +1,9 @@
 //! Bodies of requests and answers that are not the model's own types.
 
-use model::{Command, ServiceKey};
+use model::ServiceKey;
 use serde::{Deserialize, Serialize};
 
 use crate::Problem;
-
-/// Changes to carry out together, in order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Transaction {
-    /// The changes.
-    pub commands: Vec<Command>,
-}
 
 /// What became of each change of a transaction, in order. A refused one does not keep the others
 /// from being carried out.

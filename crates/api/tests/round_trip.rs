@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use adm::{Director, DirectorError};
+use adm::{Director, DirectorError, Refused};
 use api::{Backend, Client, Problem, Status};
 use model::{
     Command, ConnectionEntry, ConnectionProtocol, DirectorInfo, MarkChange, MarkRule, MarkRules,
@@ -83,7 +83,7 @@ impl Backend for Fake {
             Command::AddService(_) => Err(Refusal::ServiceExists.into()),
             _ => Err(Problem {
                 refusal: Some(Refusal::NoRoom),
-                message: "full".to_owned(),
+                message: "full\nhint: make room".to_owned(),
             }),
         };
         commands.iter().map(outcome).collect()
@@ -254,16 +254,29 @@ fn own_group() -> u32 {
 fn a_refusal_comes_back_as_the_refusal_it_was() {
     let mut pair = pair(0, Some(own_group()));
     let add = Command::AddService(ServiceRequest::new(web(), "rr"));
-    let commands = vec![Command::Flush, add, Command::DeleteService(web())];
-    let outcomes = pair.client.apply_all(commands).unwrap();
+    let commands = [Command::Flush, add, Command::DeleteService(web())];
+    let outcomes = pair.client.apply_all(&mut commands.into_iter()).unwrap();
+    let no_room = Refused {
+        refusal: Refusal::NoRoom,
+        hint: "full: make room".to_owned(),
+    };
     assert_eq!(
         outcomes,
-        [Ok(()), Err(Refusal::ServiceExists), Err(Refusal::NoRoom)]
+        [Ok(()), Err(Refusal::ServiceExists.into()), Err(no_room)]
     );
     let zeroed = pair.client.zero(Some(web()));
     assert_eq!(zeroed, Err(DirectorError::Refused(Refusal::NoSuchService)));
     let stopped = pair.client.stop_daemon(SyncRole::Backup);
     assert_eq!(stopped, Err(DirectorError::Refused(Refusal::NoDaemon)));
+}
+
+#[test]
+fn a_transaction_may_be_larger_than_what_is_read_at_once() {
+    let mut pair = pair(0, Some(own_group()));
+    let mut commands = std::iter::repeat_n(Command::DeleteService(web()), 50_000);
+    let outcomes = pair.client.apply_all(&mut commands).unwrap();
+    assert_eq!(outcomes.len(), 50_000);
+    assert_eq!(*pair.director.asked.lock().unwrap(), ["50000 commands"]);
 }
 
 #[test]
@@ -379,6 +392,24 @@ fn connections_are_streamed_whole_and_in_order() {
 }
 
 #[test]
+fn connections_are_json_to_whoever_asks_for_nothing_else() {
+    use std::io::{Read, Write};
+    let pair = pair(1, None);
+    let path = pair.folder.path().join("control.sock");
+    let mut stream = std::os::unix::net::UnixStream::connect(path).unwrap();
+    let request = "GET /v1/connections HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("application/x-ndjson"), "{answer}");
+    let lines = answer.lines().filter(|line| line.starts_with('{'));
+    let listed: Vec<ConnectionEntry> = lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(listed, (0..PART).map(connection).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_list_that_is_not_read_to_its_end_does_no_harm() {
     let mut pair = pair(20, Some(own_group()));
     let first = pair.client.connections().unwrap().next().unwrap().unwrap();
@@ -414,6 +445,13 @@ fn nonsense_is_answered_with_what_is_wrong_with_it() {
     assert!(
         body.starts_with("HTTP/1.1 400") && body.contains("key must be a string"),
         "{body}"
+    );
+    let second = ask(&format!(
+        "POST /v1/transactions HTTP/1.1\r\n{end}Content-Length: 11\r\n\r\n\"flush\"\n[1]"
+    ));
+    assert!(
+        second.starts_with("HTTP/1.1 400") && second.contains("command 2: "),
+        "{second}"
     );
     let path = ask(&format!("GET /v2/info HTTP/1.1\r\n{end}\r\n"));
     assert!(

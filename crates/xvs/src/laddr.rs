@@ -111,7 +111,7 @@ pub fn main(command: &LaddrCommand) -> Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
     };
-    for outcome in director.apply_all(vec![change])? {
+    for outcome in director.apply_all(&mut std::iter::once(change))? {
         outcome?;
     }
     Ok(ExitCode::SUCCESS)

@@ -21,6 +21,9 @@ use crate::serve::network::Kernel;
 use crate::serve::state;
 use crate::serve::virtual_routers::VirtualRouters;
 
+/// Of a transaction with more changes than this only their number is logged.
+const LOGGED_ONE_BY_ONE: usize = 64;
+
 /// How long a change waits for interfaces to be taken and for the neighbours of new destinations.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -196,10 +199,20 @@ impl Shared {
             director, snapshot, ..
         } = &mut *state;
         let outcomes = director.apply(commands, &Kernel(snapshot));
-        for (command, outcome) in commands.iter().zip(&outcomes) {
-            log(command, outcome, director);
-        }
         let accepted = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+        let refused = outcomes.len() - accepted;
+        match commands.len() {
+            0..=LOGGED_ONE_BY_ONE => {
+                for (command, outcome) in commands.iter().zip(&outcomes) {
+                    log(command, outcome);
+                }
+            }
+            _ => info!(
+                accepted,
+                refused, "many changes of the configuration at once"
+            ),
+        }
+        warn_of_not_built(&outcomes, director);
         state.transactions += 1;
         state.last = Some(api::TransactionSummary {
             number: state.transactions,
@@ -207,7 +220,7 @@ impl Shared {
                 .duration_since(UNIX_EPOCH)
                 .map_or(0, |since| since.as_secs()),
             accepted,
-            refused: outcomes.len() - accepted,
+            refused,
         });
         if accepted > 0 {
             self.save(&state);
@@ -259,24 +272,24 @@ fn added(outcomes: &Outcomes) -> Vec<IpAddr> {
         .collect()
 }
 
-fn log(
-    command: &Command,
-    outcome: &Result<Effect, control::CommandError>,
-    director: &Director<Plane>,
-) {
+fn log(command: &Command, outcome: &Result<Effect, control::CommandError>) {
     match outcome {
-        Ok(effect) => {
-            info!(change = summary(command), "the configuration changed");
-            for warning in not_built::warnings(effect, director.wanted()) {
-                warn!("{warning}");
-            }
-        }
+        Ok(_) => info!(change = summary(command), "the configuration changed"),
         Err(control::CommandError::Refused(refusal)) => {
             info!(change = summary(command), %refusal, "a change was refused");
         }
         Err(control::CommandError::NoRoom(error)) => {
             warn!(change = summary(command), %error, "a change was refused");
         }
+    }
+}
+
+/// Says what was accepted, but is not carried out yet.
+fn warn_of_not_built(outcomes: &Outcomes, director: &Director<Plane>) {
+    let accepted = outcomes.iter().flatten();
+    let warnings = accepted.flat_map(|effect| not_built::warnings(effect, director.wanted()));
+    for warning in warnings.take(LOGGED_ONE_BY_ONE) {
+        warn!("{warning}");
     }
 }
 

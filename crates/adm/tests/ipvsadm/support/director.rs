@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use adm::{Connections, Director, DirectorError, Unavailable};
+use adm::{Connections, Director, DirectorError, Refused, Unavailable};
 use control::wanted::{Wanted, WantedService};
 use model::{
     Command, ConnectionEntry, Destination, DestinationStatus, DirectorInfo, Rates, Refusal,
@@ -62,12 +62,11 @@ impl Director for WantedDirector {
 
     fn apply_all(
         &mut self,
-        commands: Vec<Command>,
-    ) -> Result<Vec<Result<(), Refusal>>, DirectorError> {
+        commands: &mut dyn Iterator<Item = Command>,
+    ) -> Result<Vec<Result<(), Refused>>, DirectorError> {
         self.transactions += 1;
         Ok(commands
-            .iter()
-            .map(|command| self.wanted.apply(command).map(drop))
+            .map(|command| Ok(self.wanted.apply(&command).map(drop)?))
             .collect())
     }
 
