@@ -102,6 +102,14 @@ stages! {
     xvs_tc_fullnat_error: FullnatError;
     /// A stage of `xvs_ingress`.
     xvs_tc_fullnat_error_v6: FullnatErrorV6;
+    /// A stage of `xvs_ingress`, and of `xvs_egress` for copies.
+    xvs_tc_tell: Tell;
+    /// A stage of `xvs_ingress`, and of `xvs_egress` for copies.
+    xvs_tc_tell_v6: TellV6;
+    /// A stage of `xvs_ingress`.
+    xvs_tc_sacks: Sacks;
+    /// A stage of `xvs_ingress`.
+    xvs_tc_sacks_v6: SacksV6;
     /// A stage of `xvs_ingress`.
     xvs_tc_answer: Answer;
     /// A stage of `xvs_ingress`.
@@ -127,6 +135,11 @@ pub fn xvs_egress(context: TcContext) -> i32 {
 #[inline(always)]
 fn pass_through(context: TcContext) -> i32 {
     let mut packet = Packet { context, exit: 0 };
+    if let Some(stage) = forward::copy_tells(&mut packet) {
+        // SAFETY: the array holds programs of this kind only, as the kernel sees to.
+        unsafe { TC_STAGES.tail_call(&packet.context, stage as u32) };
+        return TC_ACT_SHOT;
+    }
     match forward::piece(&mut packet) {
         Some(()) => TC_ACT_OK,
         None => TC_ACT_SHOT,
@@ -361,7 +374,7 @@ impl Host<'static> for Packet {
         Some(())
     }
     #[inline(always)]
-    fn truncate(&mut self, length: u32) -> Option<()> {
+    fn resize(&mut self, length: u32) -> Option<()> {
         let skb = self.context.skb.skb;
         // SAFETY: the context is the one that the kernel gave; the length is checked by the helper.
         let refused = unsafe { bpf_skb_change_tail(skb, length, 0) };

@@ -69,6 +69,10 @@ stages! {
     xvs_xdp_return: Return;
     /// A stage of `xvs_xdp`.
     xvs_xdp_return_v6: ReturnV6;
+    /// A stage of `xvs_xdp`.
+    xvs_xdp_sacks: Sacks;
+    /// A stage of `xvs_xdp`.
+    xvs_xdp_sacks_v6: SacksV6;
 }
 
 #[inline(always)]
@@ -238,7 +242,7 @@ impl Host<'static> for Frame {
         None
     }
     #[inline(always)]
-    fn truncate(&mut self, _length: u32) -> Option<()> {
+    fn resize(&mut self, _length: u32) -> Option<()> {
         None
     }
     #[inline(always)]

@@ -112,6 +112,8 @@ reasons! {
     Expired = 53, "expired", Note, "A connection was removed at the end of its time.";
     LostRace = 54, "lost_race", Note, "Two processors made the same connection at once; one gave way.";
     ConnectedFromHere = 55, "connected_from_here", Note, "A client on the director itself was connected to a real server of the virtual service that it asked for.";
+    AddressTold = 56, "address_told", Note, "A real server was told the client's address.";
+    AddressUntold = 57, "address_untold", Note, "A real server was not told the client's address, as its TCP header had no room for it.";
 }
 
 #[cfg(test)]

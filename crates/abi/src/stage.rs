@@ -64,10 +64,19 @@ pub enum Stage {
     Lend = 28,
     /// [`Stage::Lend`] for an IPv6 client.
     LendV6 = 29,
+    /// Makes of a segment, or of a copy that leaves, the one that tells an IPv4 real server the
+    /// client's address.
+    Tell = 30,
+    /// [`Stage::Tell`] for an IPv6 real server.
+    TellV6 = 31,
+    /// Translates what an IPv4 client's answer acknowledges selectively.
+    Sacks = 32,
+    /// [`Stage::Sacks`] for an IPv6 client.
+    SacksV6 = 33,
     /// Asks the scheduler, for either family.
-    Schedule = 30,
+    Schedule = 34,
     /// Sends an IPv4 packet, the connection of which is left in [`crate::Carry`], in fragments.
-    Cut = 31,
+    Cut = 35,
 }
 
 impl Stage {
@@ -104,6 +113,10 @@ impl Stage {
             Self::FullnatErrorV6 => "fullnat_error_v6",
             Self::Lend => "lend",
             Self::LendV6 => "lend_v6",
+            Self::Tell => "tell",
+            Self::TellV6 => "tell_v6",
+            Self::Sacks => "sacks",
+            Self::SacksV6 => "sacks_v6",
             Self::Schedule => "schedule",
             Self::Cut => "cut",
         }
@@ -117,7 +130,7 @@ impl Stage {
     }
 
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 36] = [
         Self::Enter,
         Self::EnterV6,
         Self::Depart,
@@ -148,6 +161,10 @@ impl Stage {
         Self::FullnatErrorV6,
         Self::Lend,
         Self::LendV6,
+        Self::Tell,
+        Self::TellV6,
+        Self::Sacks,
+        Self::SacksV6,
         Self::Schedule,
         Self::Cut,
     ];

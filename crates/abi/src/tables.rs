@@ -746,7 +746,28 @@ pub struct Carry {
     pub flags: Cell32,
     /// Whether a connection is made for the packet that an ICMP error quotes: 1 or 0.
     pub is_quoted: Cell32,
-    reserved: [Cell32; 12],
+    /// How the segment that is leaving, or a copy of it, tells the client's address: bits of
+    /// [`telling`]; 0 where it does not.
+    pub told: Cell32,
+    /// That segment's sequence number.
+    pub sequence: Cell32,
+    /// Interface that a rewritten packet leaves by; 0 where the kernel is to find the neighbour's MAC.
+    pub exit: Cell32,
+    /// By how much a stream is longer for the real server than for the client, in bytes.
+    pub shift: Cell32,
+    reserved: [Cell32; 8],
+}
+
+/// Bits of [`Carry::told`], and of the state of an alias in the connection table.
+pub mod telling {
+    /// By a TCP option.
+    pub const OPTION: u32 = 1;
+    /// By the PROXY protocol's header, version 2.
+    pub const PROXY: u32 = 2;
+    /// The client is an IPv6 one.
+    pub const IPV6: u32 = 4;
+    /// The segment is a copy, which goes before the packet that it is of.
+    pub const COPY: u32 = 8;
 }
 
 /// A fragmented datagram: the key of the fragments' map.
@@ -822,6 +843,6 @@ mod tests {
         assert_eq!(size_of::<Carry>(), 192);
         assert_eq!(size_of::<LookupLine>(), 64);
         assert_eq!(size_of::<LocalityKey>(), 20);
-        assert_eq!(crate::ABI_VERSION, 6);
+        assert_eq!(crate::ABI_VERSION, 7);
     }
 }

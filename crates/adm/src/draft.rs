@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use model::{
-    DestinationKey, Family, Forwarding, MaxSegment, Netmask, Protocol, ServiceKey, Tunnel,
-    TunnelChecksum,
+    ClientAddress, DestinationKey, Family, Forwarding, MaxSegment, Netmask, Protocol, ServiceKey,
+    Tunnel, TunnelChecksum,
 };
 
 use crate::address::{endpoint, ipv4};
@@ -41,6 +41,7 @@ pub(crate) struct Draft<'a> {
     pub lower_threshold: u32,
     pub tunnel: Tunnel,
     pub max_segment: MaxSegment,
+    pub client_address: ClientAddress,
     pub local_address: Option<IpAddr>,
 
     pub mcast_interface: &'a str,
@@ -73,6 +74,7 @@ impl<'a> Draft<'a> {
             lower_threshold: 0,
             tunnel: Tunnel::default(),
             max_segment: MaxSegment::default(),
+            client_address: ClientAddress::default(),
             local_address: None,
             mcast_interface: "",
             mcast_group: None,
@@ -214,6 +216,9 @@ impl<'a> Draft<'a> {
             OptionKind::TunnelRemoteChecksum => self.tunnel.checksum = TunnelChecksum::Remote,
             OptionKind::MaxSegment => {
                 self.max_segment = text.parse().map_err(|_| illegal("mss"))?;
+            }
+            OptionKind::ClientAddress => {
+                self.client_address = text.parse().map_err(|_| illegal("client address"))?;
             }
             OptionKind::LocalAddress => {
                 let address = text.parse().map_err(|_| illegal("local address"))?;

@@ -1,8 +1,8 @@
 //! From what the options say to what is to be done.
 
 use model::{
-    Command, Destination, Family, Forwarding, Persistence, Protocol, Scheduler, SchedulerFlags,
-    ServiceKey, ServiceRequest, SyncDaemonRequest, SyncRole,
+    ClientAddress, Command, Destination, Family, Forwarding, Persistence, Protocol, Scheduler,
+    SchedulerFlags, ServiceKey, ServiceRequest, SyncDaemonRequest, SyncRole,
 };
 
 use crate::draft::Draft;
@@ -84,6 +84,10 @@ impl Draft<'_> {
         if one_packet && self.mark == 0 && self.protocol != Some(Protocol::Udp) {
             return failed("One-Packet Scheduling is only for UDP virtual services");
         }
+        let is_told = self.client_address != ClientAddress::Off;
+        if is_told && self.mark == 0 && self.protocol != Some(Protocol::Tcp) {
+            return failed("Client addresses can be told only by TCP virtual services");
+        }
         let scheduler = match self.scheduler {
             "" => Scheduler::DEFAULT.as_str(),
             named => named,
@@ -99,6 +103,7 @@ impl Draft<'_> {
             persistence_engine: Some(self.engine.to_owned()).filter(|engine| !engine.is_empty()),
             one_packet,
             max_segment: self.max_segment,
+            client_address: self.client_address,
         })
     }
 

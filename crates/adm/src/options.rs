@@ -85,12 +85,13 @@ pub(crate) enum OptionKind {
     TunnelChecksum,
     TunnelRemoteChecksum,
     MaxSegment,
+    ClientAddress,
     LocalAddress,
 }
 
 impl OptionKind {
     /// All kinds with their names in messages, in the order in which they are checked.
-    pub(crate) const ALL: [(Self, &'static str); 36] = [
+    pub(crate) const ALL: [(Self, &'static str); 37] = [
         (Self::Numeric, "numeric"),
         (Self::Connection, "connection"),
         (Self::ServiceAddress, "service-address"),
@@ -126,6 +127,7 @@ impl OptionKind {
         (Self::TunnelChecksum, "tun-csum"),
         (Self::TunnelRemoteChecksum, "tun-remcsum"),
         (Self::MaxSegment, "mss"),
+        (Self::ClientAddress, "client-address"),
         (Self::LocalAddress, "laddr"),
     ];
 
@@ -310,6 +312,11 @@ pub(crate) const OPTIONS: &[OptionSpec] = &[
         Switch::Option(OptionKind::SchedulerFlags),
     ),
     valued("mss", None, Switch::Option(OptionKind::MaxSegment)),
+    valued(
+        "client-address",
+        None,
+        Switch::Option(OptionKind::ClientAddress),
+    ),
     valued(
         "real-server",
         Some('r'),

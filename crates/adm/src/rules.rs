@@ -97,7 +97,8 @@ fn rule(command: CommandKind, option: OptionKind) -> Rule {
             | O::OnePacket
             | O::Engine
             | O::SchedulerFlags
-            | O::MaxSegment,
+            | O::MaxSegment
+            | O::ClientAddress,
         )
         | (
             C::AddServer | C::EditServer,

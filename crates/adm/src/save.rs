@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 
 use model::{
-    Destination, Family, Forwarding, MaxSegment, Protocol, Service, ServiceKey, ServiceStatus,
-    Timeouts, Tunnel, TunnelChecksum, TunnelKind,
+    ClientAddress, Destination, Family, Forwarding, MaxSegment, Protocol, Service, ServiceKey,
+    ServiceStatus, Timeouts, Tunnel, TunnelChecksum, TunnelKind,
 };
 
 use crate::address::endpoint_text;
@@ -109,6 +109,9 @@ fn service_command(selector: &str, service: &Service, style: Style<'_>) -> Strin
     }
     if service.max_segment != MaxSegment::default() {
         text += &format!(" --mss {}", service.max_segment);
+    }
+    if service.client_address != ClientAddress::default() {
+        text += &format!(" --client-address {}", service.client_address);
     }
     let flags = service.scheduler_flags;
     if !flags.is_empty() {

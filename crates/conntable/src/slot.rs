@@ -152,6 +152,8 @@ pub trait Slot: Entry + Default {
     /// Routing generation (high half) and index of the next hop towards the client; changes. Of an
     /// alias and of the connection that has one: the other's [`Handle`](crate::Handle).
     fn client_hop(&self) -> &Cell64;
+    /// Of an alias: the sequence number of the first byte that the client sends; changes.
+    fn opened_at(&self) -> &Cell32;
     /// Writes a claimed slot. Only whoever claimed it may, and only within the claim's time.
     fn write(&self, new: &NewConnection<Self::Address>);
     /// Makes a template one that nobody finds, by the ports that IPVS gives it (65535).

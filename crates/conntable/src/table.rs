@@ -448,14 +448,15 @@ impl<'t, B: Buckets<'t>> Table<B> {
 #[inline(always)]
 fn record<E: Entry>(entry: &E, word: Word) -> Died {
     let load = entry.load();
-    // Without a branch: a template's is a count.
-    let is_template = (load.kind as u32 ^ Kind::Template as u32).wrapping_sub(1) >> 31;
+    // Without a branch: a template's is a count, and an alias' something else.
+    let is_other = (load.kind as u32 ^ load.kind as u32 >> 1) & 1;
+    const { assert!(Kind::Connection as u32 == 0 && Kind::OnePacket as u32 == 3) };
     Died {
         destination: load.destination,
         protocol: load.protocol,
         kind: load.kind,
         state: word.state(),
-        control: entry.control().load() & is_template.wrapping_sub(1),
+        control: entry.control().load() & is_other.wrapping_sub(1),
     }
 }
 

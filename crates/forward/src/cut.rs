@@ -163,7 +163,7 @@ pub fn piece<'t, H: Host<'t>>(host: &mut H) -> Option<()> {
     let (skip, keep) = (piece >> 16, piece & 0xffff);
     let l3 = Link::read(host).ok()?.l3;
     let header = V4::header(host, l3)?.fragment(skip, keep);
-    host.truncate(l3 + ipv4::HEADER + skip + keep)?;
+    host.resize(l3 + ipv4::HEADER + skip + keep)?;
     let mut rest = skip;
     for _ in 0..LARGEST.div_ceil(STRIP) {
         if rest == 0 {

@@ -76,6 +76,10 @@ pub(crate) trait Family: Copy + 'static {
     const RETURN: Stage;
     /// What translates an ICMP error under FULLNAT.
     const FULLNAT_ERROR: Stage;
+    /// What tells a real server of the family the client's address.
+    const TELL: Stage;
+    /// What translates selective acknowledgements to a client of the family.
+    const SACKS: Stage;
     /// What sends ICMP errors.
     const ANSWER: Stage;
     /// An address.
@@ -110,6 +114,13 @@ pub(crate) trait Family: Copy + 'static {
         ends: (Self::Address, Self::Address),
         goes_through: bool,
     ) -> Option<Delta>;
+    /// Gives the packet at `l3` another length, counted from its IP header on.
+    fn set_length<'t, H: Host<'t>>(
+        host: &mut H,
+        l3: u32,
+        ip: &Self::Header,
+        length: u32,
+    ) -> Option<()>;
     /// Flags of an address ([`abi::address_flags`]), 0 for one that does not concern the director.
     fn address_flags<'t, T: Tables<'t>>(
         tables: T,

@@ -10,6 +10,8 @@
 
 mod error;
 mod lend;
+mod numbers;
+mod tell;
 
 use abi::{Globals, Reason, Tick, method};
 use cell::blurred;
@@ -18,6 +20,7 @@ use wire::Delta;
 
 use crate::connection::{Chosen, find};
 use crate::family::{self, Family, Header as _, V4, V6};
+use crate::fullnat::numbers::Renumbered;
 use crate::handshake;
 use crate::host::{Host, Tables, connections};
 use crate::lookup::Role;
@@ -30,6 +33,9 @@ use crate::verdict::{Step, Verdict};
 pub(crate) use error::error;
 pub use lend::is_lent;
 pub(crate) use lend::lend;
+pub(crate) use numbers::sacks;
+pub use tell::copy_tells;
+pub(crate) use tell::tell;
 
 /// A main entry's `client_hop` before it has an alias.
 const NO_ALIAS: u64 = 0;
@@ -110,7 +116,9 @@ pub(crate) fn to_server<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdic
         // Another processor is about to lend one.
         return Err(Reason::NoLocalPort);
     }
-    let ends = ends_to_server::<F, _>(tables, globals, main.entry, &chosen, now)?;
+    let alias = alias_of::<F, _>(tables, globals, main.entry, now)?;
+    let ends = ends_to_server::<F>(main.entry, alias.entry, &chosen);
+    let told = tell::told::<F, F, H>(host, globals, (&packet, &ports), &alias)?;
     let way = route::by_index(tables, chosen.cell.next_hop.load());
     let role = Role {
         direction: Direction::ToServer,
@@ -129,8 +137,11 @@ pub(crate) fn to_server<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdic
     }
     let settings = (&chosen, method::FULLNAT);
     handshake::clamp(host, &packet, &ports, settings, Direction::ToServer)?;
-    rewrite(host, &packet, &ports, &ends)?;
+    rewrite(host, &packet, &ports, &ends, told.number)?;
     route::leave(host, packet.link, &way).ok_or(Reason::RewriteFailed)?;
+    if H::COMPLETE && told.is_telling() {
+        return tell::along::<F, F, H>(host, main.entry, &told, &way);
+    }
     Ok(Verdict::send(Reason::Forwarded))
 }
 
@@ -172,8 +183,17 @@ pub(crate) fn to_client<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdic
     }
     let settings = (&chosen, method::FULLNAT);
     handshake::clamp(host, &packet, &ports, settings, Direction::ToClient)?;
-    rewrite(host, &packet, &ports, &ends_to_client::<F>(main.entry))?;
+    let (number, shift) = tell::heard::<F, F, H>(host, globals, (&packet, &ports), &alias)?;
+    let ends = ends_to_client::<F>(main.entry);
+    let may_have_sacks = shift != 0 && numbers::may_have_sacks(host, &packet, &ports);
+    rewrite(host, &packet, &ports, &ends, number)?;
     route::leave(host, packet.link, &way).ok_or(Reason::RewriteFailed)?;
+    if may_have_sacks {
+        let carry = host.carry().ok_or(Reason::TableMissing)?;
+        carry.shift.store(shift);
+        carry.exit.store(way.ifindex());
+        return Ok(Verdict::go_on(F::SACKS));
+    }
     Ok(Verdict::send(Reason::Replied))
 }
 
@@ -190,27 +210,35 @@ fn main_of<'t, F: Family, T: Tables<'t>>(
         .ok_or(Reason::NoConnection)
 }
 
-/// What a packet from the client to the real server says.
+/// The alias of a main entry.
 #[inline(always)]
-fn ends_to_server<'t, F: Family, T: Tables<'t>>(
+fn alias_of<'t, F: Family, T: Tables<'t>>(
     tables: T,
     globals: &Globals,
     main: &F::Slot,
-    chosen: &Chosen<'t>,
     now: Tick,
-) -> Step<Ends<F::Address>> {
-    let alias = connections::<F, T>(tables, globals)
+) -> Step<Found<'t, F::Slot>> {
+    connections::<F, T>(tables, globals)
         .at(Handle(main.client_hop().load()), now)
-        .ok_or(Reason::NoConnection)?;
-    Ok(Ends {
-        source: alias.entry.client(),
+        .ok_or(Reason::NoConnection)
+}
+
+/// What a packet from the client to the real server says.
+#[inline(always)]
+fn ends_to_server<F: Family>(
+    main: &F::Slot,
+    alias: &F::Slot,
+    chosen: &Chosen<'_>,
+) -> Ends<F::Address> {
+    Ends {
+        source: alias.client(),
         destination: chosen.address::<F>(),
         ports: Ports {
-            source: alias.entry.client_port(),
+            source: alias.client_port(),
             destination: main.destination_port(),
             flags: 0,
         },
-    })
+    }
 }
 
 /// What a packet from the real server to the client says.
@@ -227,13 +255,14 @@ fn ends_to_client<F: Family>(main: &F::Slot) -> Ends<F::Address> {
     }
 }
 
-/// Gives a packet with a transport header other ends.
+/// Gives a packet with a transport header other ends, and another number.
 #[inline(always)]
 fn rewrite<'t, F: Family, H: Host<'t>>(
     host: &mut H,
     packet: &Packet<F>,
     old: &Ports,
     new: &Ends<F::Address>,
+    number: Renumbered,
 ) -> Step<()> {
     let addresses = (new.source, new.destination);
     let pseudo_header = F::readdress_both(host, packet.l3(), &packet.ip, addresses, true)
@@ -242,7 +271,7 @@ fn rewrite<'t, F: Family, H: Host<'t>>(
     host.set_bytes(packet.l4, &new.to_ne_bytes())
         .ok_or(Reason::RewriteFailed)?;
     let (checksum, optional) = nat::checksum_of(packet.protocol);
-    let payload = Delta::of_u32(old, new);
+    let payload = Delta::of_u32(old, new).and(number.write(host, packet.l4)?);
     host.change_checksum(packet.l4 + checksum, pseudo_header, payload, optional)
         .ok_or(Reason::RewriteFailed)
 }
@@ -260,7 +289,8 @@ pub(crate) fn rewrite_header<'t, F: Family, H: Host<'t>>(
     let ends = match direction {
         Direction::ToServer => {
             let chosen = Chosen::by_number(tables, main.load().destination)?;
-            ends_to_server::<F, _>(tables, globals, main, &chosen, now)?
+            let alias = alias_of::<F, _>(tables, globals, main, now)?;
+            ends_to_server::<F>(main, alias.entry, &chosen)
         }
         Direction::ToClient => ends_to_client::<F>(main),
     };

@@ -235,8 +235,8 @@ pub trait Host<'t> {
     fn leave_by_neighbour(&mut self);
     /// Cuts the frame to `keep` bytes behind `offset` and opens `room` bytes before them.
     fn embed(&mut self, offset: u32, room: u32, keep: u32) -> Option<()>;
-    /// Cuts the frame off behind `length` bytes.
-    fn truncate(&mut self, length: u32) -> Option<()>;
+    /// Makes the frame `length` bytes long: cut off behind them, or with zeros before that.
+    fn resize(&mut self, length: u32) -> Option<()>;
     /// Sends a copy of the frame the way that [`Host::leave_by`] was told, at once. Where it leaves
     /// it meets [`crate::piece`].
     fn send_copy(&mut self) -> Option<()>;

@@ -16,6 +16,7 @@
 //!    └─ICMP─► relay ──► translate ──► out, or open     any ──refused──► answer ──► out
 //!  make ─FULLNAT─► lend ─► fullnat ──► out            onward ─FULLNAT─► fullnat
 //!  enter ─to a local address of FULLNAT─► return ──► out
+//!  fullnat ─the client's address is told─► tell ──► out        return ─► sacks ──► out
 //!  relay, translate ─FULLNAT─► fullnat_error ──► out
 //!  depart (what this machine sends itself): replies of a local real server
 //! ```
@@ -60,7 +61,7 @@ mod verdict;
 pub use classify::classify;
 pub use connection::assure;
 pub use cut::piece;
-pub use fullnat::is_lent;
+pub use fullnat::{copy_tells, is_lent};
 pub use host::{Host, Tables};
 pub use open::{settle, settle_v6};
 pub use process::{process, process_departing, run};

@@ -70,6 +70,10 @@ pub fn run<'t, H: Host<'t>>(host: &mut H, stage: Stage) -> Verdict {
         Stage::ReturnV6 => fullnat::to_client::<V6, H>(host),
         Stage::FullnatError => fullnat::error::<V4, H>(host),
         Stage::FullnatErrorV6 => fullnat::error::<V6, H>(host),
+        Stage::Tell => fullnat::tell::<V4, H>(host),
+        Stage::TellV6 => fullnat::tell::<V6, H>(host),
+        Stage::Sacks => fullnat::sacks::<V4, H>(host),
+        Stage::SacksV6 => fullnat::sacks::<V6, H>(host),
         Stage::Answer => answer::answer::<V4, H>(host),
         Stage::AnswerV6 => answer::answer::<V6, H>(host),
     };
@@ -89,8 +93,9 @@ pub fn run<'t, H: Host<'t>>(host: &mut H, stage: Stage) -> Verdict {
 fn count<'t, H: Host<'t>>(host: &H, verdict: Verdict) {
     let is_over = match verdict.action() {
         Action::GoOn => false,
-        // What a hook passes up, the complete one sees again and counts.
-        Action::Pass => H::COMPLETE,
+        // What a hook passes up, the complete one sees again and counts. That passes nothing up but
+        // copies, which are counted as the packets that they are of.
+        Action::Pass => H::COMPLETE && verdict.reason_number() != Reason::ToStack as u32,
         Action::Drop | Action::Send | Action::Consume => true,
     };
     if is_over {

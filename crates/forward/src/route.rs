@@ -47,6 +47,12 @@ impl<'t> Way<'t> {
         self.none.is_some()
     }
 
+    /// The interface that it leaves by; 0 where the kernel must ask the neighbour.
+    #[inline(always)]
+    pub fn ifindex(&self) -> u32 {
+        self.hop.map_or(0, |hop| hop.ifindex.load())
+    }
+
     /// Whether its neighbour's MAC is known.
     #[inline(always)]
     pub const fn is_resolved(&self) -> bool {

@@ -1,7 +1,7 @@
 //! Real servers and quorum.
 
 use config::model::{RealServer, VirtualServer};
-use model::{Destination, MaxSegment, Service};
+use model::{ClientAddress, Destination, MaxSegment, Service};
 
 use crate::check::Checking;
 use crate::monitor::{CheckId, Checks, Event};
@@ -155,6 +155,7 @@ impl Serving {
             persistence_engine: server.persistence_engine,
             one_packet: server.one_packet,
             max_segment: MaxSegment::default(),
+            client_address: ClientAddress::default(),
         })
     }
 }

@@ -124,6 +124,7 @@ fn check_host(raw: HostFile, segments: &[String], unique: &mut Unique) -> Result
         name: serve.name,
         address: serve.address.into_inner(),
         port: serve.port,
+        proxy: serve.proxy,
     });
     Ok(Host {
         name,

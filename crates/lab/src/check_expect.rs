@@ -93,7 +93,11 @@ pub(crate) fn expect_answers(
             .filter_map(|host| host.serve.as_ref())
             .map(Serve::identity)
             .collect();
-        if let Some(unknown) = answers.keys().find(|name| !known.contains(name)) {
+        let is_known = |answer: &str| {
+            let name = answer.split_once(" for ").map_or(answer, |(name, _)| name);
+            known.iter().any(|known| known == name)
+        };
+        if let Some(unknown) = answers.keys().find(|answer| !is_known(answer)) {
             return Err(Mistake::at(
                 expect,
                 format!("no server here says that it is `{unknown}`"),

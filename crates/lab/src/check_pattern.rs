@@ -29,6 +29,7 @@ pub(crate) fn check_pattern(
         direction: raw.direction,
         tcp: raw.tcp.as_ref().map(|flags| flags.get_ref().clone()),
         icmp: check_icmp(raw)?,
+        client: raw.client,
         source: raw.source.as_ref().map(parsed).transpose()?,
         destination: raw.destination.as_ref().map(parsed).transpose()?,
         source_mac: plug(&raw.source_mac)?,

@@ -70,6 +70,9 @@ pub enum LabCommand {
         /// Address and port to listen on
         #[arg(long, default_value = "0.0.0.0:80")]
         listen: SocketAddr,
+        /// Be told clients by the PROXY protocol, and say whom
+        #[arg(long)]
+        proxy: bool,
     },
 }
 
@@ -156,8 +159,12 @@ fn perform(command: LabCommand) -> Result<ExitCode, LabError> {
             )?;
             Ok(ExitCode::SUCCESS)
         }
-        LabCommand::Http { name, listen } => {
-            http_server::serve(&name, listen)?;
+        LabCommand::Http {
+            name,
+            listen,
+            proxy,
+        } => {
+            http_server::serve(&name, listen, proxy)?;
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -89,6 +89,8 @@ pub struct Serve {
     pub address: IpAddr,
     /// The TCP port it listens on, on all addresses of that family.
     pub port: u16,
+    /// Whether it is told its clients by the PROXY protocol, and says whom.
+    pub proxy: bool,
 }
 
 impl Serve {
@@ -236,6 +238,8 @@ pub struct PacketPattern {
     pub tcp: Option<String>,
     /// ICMP or ICMPv6 messages of this meaning.
     pub icmp: Option<Icmp>,
+    /// TCP packets that tell their receiver of this client.
+    pub client: Option<IpAddr>,
     /// From this address, or this address and port.
     pub source: Option<Endpoint>,
     /// To this address, or this address and port.
@@ -283,6 +287,7 @@ impl fmt::Display for PacketPattern {
             "to the MAC of ",
             self.destination_mac.as_ref().map(|it| &it.name as _),
         )?;
+        say("telling of ", self.client.as_ref().map(|it| it as _))?;
         say("with TTL ", self.ttl.as_ref().map(|it| it as _))?;
         say("in ", self.tunnel.as_ref().map(|it| it as _))?;
         say(

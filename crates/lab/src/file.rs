@@ -224,6 +224,8 @@ pub(crate) struct ServeFile {
     pub name: String,
     pub address: Spanned<IpAddr>,
     pub port: u16,
+    #[serde(default)]
+    pub proxy: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -269,6 +271,7 @@ pub(crate) struct PatternFile {
     pub tcp: Option<Spanned<String>>,
     pub icmp: Option<Spanned<String>>,
     pub mtu: Option<Spanned<u32>>,
+    pub client: Option<IpAddr>,
     pub source: Option<Spanned<String>>,
     pub destination: Option<Spanned<String>>,
     pub source_mac: Option<Spanned<String>>,

@@ -39,8 +39,9 @@ mod settings;
 pub mod state;
 mod summary;
 pub mod tcp;
+pub mod told;
 pub mod transfer;
-pub mod tunnel;
+mod tunnel;
 mod twin;
 mod wiring;
 

@@ -238,9 +238,11 @@ impl<'lab> Running<'lab> {
         };
         let listen = SocketAddr::new(any, serve.port).to_string();
         let identity = serve.identity();
-        let argv = self
-            .tools
-            .xvs(["lab", "http", "--name", &identity, "--listen", &listen]);
+        let mut words = vec!["lab", "http", "--name", &identity, "--listen", &listen];
+        if serve.proxy {
+            words.push("--proxy");
+        }
+        let argv = self.tools.xvs(words);
         let _open = self.gate.pass()?;
         process::start_in(&self.namespace(&host.name), &argv, log)
     }

@@ -146,7 +146,10 @@ impl Packet {
         let icmp = pattern
             .icmp
             .is_none_or(|wanted| self.icmp().is_some_and(|icmp| icmp.matches(wanted)));
-        tcp && icmp && self.is_between(pattern) && self.is_in_tunnel(pattern)
+        let client = pattern
+            .client
+            .is_none_or(|wanted| self.tcp().is_some_and(|tcp| tcp.client == Some(wanted)));
+        tcp && icmp && client && self.is_between(pattern) && self.is_in_tunnel(pattern)
     }
 
     /// Whether it goes from where to where the pattern wants it, on Ethernet and above.
@@ -213,7 +216,11 @@ impl fmt::Display for Packet {
                     f,
                     ", ack {}, ttl {}, length {}",
                     tcp.acknowledgement, ip.ttl, tcp.payload
-                )
+                )?;
+                match tcp.client {
+                    Some(client) => write!(f, ", client {client}"),
+                    None => Ok(()),
+                }
             }
             (
                 Some(ip),

@@ -1,11 +1,13 @@
 //! TCP headers in captured frames.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use etherparse::TcpSlice;
 use serde::{Serialize, Serializer};
 
 use crate::check_pattern::TCP_FLAGS;
+use crate::told;
 
 /// From a TCP header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -23,6 +25,9 @@ pub struct Tcp {
     pub acknowledgement: u32,
     /// Bytes of payload.
     pub payload: usize,
+    /// The client that it tells its receiver of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<IpAddr>,
 }
 
 impl Tcp {
@@ -35,6 +40,7 @@ impl Tcp {
             sequence: tcp.sequence_number(),
             acknowledgement: tcp.acknowledgment_number(),
             payload: tcp.payload().len(),
+            client: told::client(tcp),
         }
     }
 }

@@ -11,7 +11,7 @@ fn server() -> SocketAddr {
         .unwrap()
         .local_addr()
         .unwrap();
-    std::thread::spawn(move || lab::http_server::serve("RS1:192.0.2.1", free));
+    std::thread::spawn(move || lab::http_server::serve("RS1:192.0.2.1", free, false));
     let begin = Instant::now();
     while TcpStream::connect(free).is_err() {
         assert!(

@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod client_address;
 mod command;
 mod connection;
 mod daemon;
@@ -22,6 +23,7 @@ mod stats;
 mod status;
 mod text;
 
+pub use client_address::ClientAddress;
 pub use command::{Command, Refusal};
 pub use connection::{ConnectionEntry, ConnectionProtocol, EngineData};
 pub use daemon::{SyncDaemon, SyncDaemonRequest, SyncRole, TimeoutChange, Timeouts};

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use serde::{Deserialize, Serialize};
 
 use crate::names::named;
-use crate::{MaxSegment, PersistenceEngine, Scheduler, SchedulerFlags, UnknownName};
+use crate::{ClientAddress, MaxSegment, PersistenceEngine, Scheduler, SchedulerFlags, UnknownName};
 
 /// A transport protocol that can be balanced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -172,6 +172,9 @@ pub struct Service {
     /// The largest TCP segment that handshakes may announce.
     #[serde(default)]
     pub max_segment: MaxSegment,
+    /// How real servers under FULLNAT are told clients' addresses (TCP).
+    #[serde(default)]
+    pub client_address: ClientAddress,
 }
 
 /// A virtual service as somebody asks for it: names not looked up yet, since whether the service
@@ -197,6 +200,9 @@ pub struct ServiceRequest {
     /// The largest TCP segment that handshakes may announce.
     #[serde(default)]
     pub max_segment: MaxSegment,
+    /// How real servers under FULLNAT are told clients' addresses (TCP).
+    #[serde(default)]
+    pub client_address: ClientAddress,
 }
 
 impl ServiceRequest {
@@ -210,6 +216,7 @@ impl ServiceRequest {
             persistence_engine: None,
             one_packet: false,
             max_segment: MaxSegment::default(),
+            client_address: ClientAddress::default(),
         }
     }
 
@@ -230,6 +237,7 @@ impl ServiceRequest {
                 .transpose()?,
             one_packet: self.one_packet,
             max_segment: self.max_segment,
+            client_address: self.client_address,
         })
     }
 }
@@ -244,6 +252,7 @@ impl From<Service> for ServiceRequest {
             persistence_engine: service.persistence_engine.map(|e| e.to_string()),
             one_packet: service.one_packet,
             max_segment: service.max_segment,
+            client_address: service.client_address,
         }
     }
 }

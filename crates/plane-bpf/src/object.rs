@@ -49,7 +49,8 @@ const STAGES: [Stages; 2] = [
         has: |stage| {
             use Stage::{
                 EnterV6, Fullnat, FullnatV6, Lend, LendV6, Make, MakeV6, Onward, OnwardV6, Open,
-                OpenV6, Persist, PersistV6, Return, ReturnV6, Schedule, Tunnel, TunnelV6,
+                OpenV6, Persist, PersistV6, Return, ReturnV6, Sacks, SacksV6, Schedule, Tunnel,
+                TunnelV6,
             };
             matches!(
                 stage,
@@ -71,6 +72,8 @@ const STAGES: [Stages; 2] = [
                     | FullnatV6
                     | Return
                     | ReturnV6
+                    | Sacks
+                    | SacksV6
             )
         },
     },

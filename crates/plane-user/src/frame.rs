@@ -249,14 +249,20 @@ impl<'t, const COMPLETE: bool> Host<'t> for Frame<'t, COMPLETE> {
         Some(())
     }
 
-    fn truncate(&mut self, length: u32) -> Option<()> {
-        self.bytes.truncate(length as usize);
+    fn resize(&mut self, length: u32) -> Option<()> {
+        self.bytes.resize(length as usize, 0);
         Some(())
     }
 
     fn send_copy(&mut self) -> Option<()> {
         let mut copy = Self::new(self.memory, self.ifindex, &self.bytes);
-        forward::piece(&mut copy)?;
+        match forward::copy_tells(&mut copy) {
+            Some(stage) => {
+                let verdict = forward::run(&mut copy, stage);
+                (verdict.action() == forward::Action::Pass).then_some(())?;
+            }
+            None => forward::piece(&mut copy)?,
+        }
         self.copies.push(copy.bytes);
         Some(())
     }

@@ -30,6 +30,8 @@ pub const UDP: u8 = 17;
 
 /// Where the time to live stands; behind it the protocol and the checksum.
 pub const TTL_OFFSET: u32 = 8;
+/// Where the packet's length stands.
+pub const LENGTH_OFFSET: u32 = 2;
 /// Where the source address stands.
 pub const SOURCE_OFFSET: u32 = 12;
 /// Where the destination address stands.

@@ -17,6 +17,8 @@
 pub const HEADER: u32 = 40;
 /// Where the hop limit stands.
 pub const HOP_LIMIT_OFFSET: u32 = 7;
+/// Where the payload's length stands.
+pub const LENGTH_OFFSET: u32 = 4;
 /// Where the source address stands.
 pub const SOURCE_OFFSET: u32 = 8;
 /// Where the destination address stands.

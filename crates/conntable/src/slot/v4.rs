@@ -118,6 +118,12 @@ impl Slot for SlotV4 {
     }
 
     #[inline(always)]
+    fn opened_at(&self) -> &Cell32 {
+        // An alias goes by no template.
+        &self.control
+    }
+
+    #[inline(always)]
     fn write(&self, new: &NewConnection<u32>) {
         self.client_hop.store(0);
         self.client.store(new.client);

@@ -156,6 +156,12 @@ impl Slot for SlotV6 {
     }
 
     #[inline(always)]
+    fn opened_at(&self) -> &Cell32 {
+        // An alias goes by no template.
+        &self.control
+    }
+
+    #[inline(always)]
     fn write(&self, new: &NewConnection<[u32; 4]>) {
         self.client_hop.store(0);
         store(&self.client, new.client);

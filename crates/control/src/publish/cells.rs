@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use abi::{Address, DestinationCell, ServiceCell, View, destination_flags, method, tunnel};
 use model::{
-    Destination, DestinationKey, Family, Forwarding, MaxSegment, Protocol, ServiceKey, Tunnel,
-    TunnelChecksum, TunnelKind,
+    ClientAddress, Destination, DestinationKey, Family, Forwarding, MaxSegment, Protocol,
+    ServiceKey, Tunnel, TunnelChecksum, TunnelKind,
 };
 
 use crate::nexthops::Towards;
@@ -197,6 +197,19 @@ impl DestinationValues {
         };
         Self {
             flags: destination_flags::with_max_segment(self.flags, bytes),
+            ..self
+        }
+    }
+
+    /// The same, told clients' addresses.
+    pub(crate) fn told(self, how: ClientAddress) -> Self {
+        let flag = match how {
+            ClientAddress::Off => 0,
+            ClientAddress::Toa => destination_flags::ADDRESS_OPTION,
+            ClientAddress::Proxy => destination_flags::PROXY_PROTOCOL,
+        };
+        Self {
+            flags: self.flags | flag,
             ..self
         }
     }

@@ -210,7 +210,8 @@ impl Publisher {
             let number = destination.number;
             let towards = towards(destination.target());
             let values = DestinationValues::present(wanted, record.number, towards)
-                .announcing(service.max_segment);
+                .announcing(service.max_segment)
+                .told(service.client_address);
             let write = DestinationWrite { number, values };
             record.destinations.push(destination);
             match origin {

@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use model::{
-    Destination, Family, Netmask, Refusal, Service, ServiceKey, ServiceRequest, TunnelKind,
+    ClientAddress, Destination, Family, Netmask, Protocol, Refusal, Service, ServiceKey,
+    ServiceRequest, TunnelKind,
 };
 
 /// A mark of 0 is no mark.
@@ -17,11 +18,23 @@ pub(super) fn check_key(key: &ServiceKey) -> Result<(), Refusal> {
 /// Looks up the names in the request, then looks at the mask.
 pub(super) fn check_service(request: &ServiceRequest) -> Result<Service, Refusal> {
     let service = request.resolve().map_err(|_| Refusal::UnknownScheduler)?;
+    let is_told = service.client_address != ClientAddress::Off;
+    if is_told && !may_be_tcp(&service.key) {
+        return Err(Refusal::Invalid);
+    }
     match (service.persistence.map(|p| p.netmask), service.key.family()) {
         (None, _)
         | (Some(Netmask::V4(_)), Family::Ipv4)
         | (Some(Netmask::V6(1..=128)), Family::Ipv6) => Ok(service),
         _ => Err(Refusal::Invalid),
+    }
+}
+
+/// Whether clients' addresses can be told: a mark's packets may be TCP's.
+fn may_be_tcp(key: &ServiceKey) -> bool {
+    match key {
+        ServiceKey::Address { protocol, .. } => *protocol == Protocol::Tcp,
+        ServiceKey::Mark { .. } => true,
     }
 }
 

@@ -66,6 +66,8 @@ impl Family for V4 {
     const LEND: Stage = Stage::Lend;
     const RETURN: Stage = Stage::Return;
     const FULLNAT_ERROR: Stage = Stage::FullnatError;
+    const TELL: Stage = Stage::Tell;
+    const SACKS: Stage = Stage::Sacks;
     const ANSWER: Stage = Stage::Answer;
     const MAX_ERROR: u32 = icmp::MAX_ERROR;
     const ICMP_HAS_PSEUDO_HEADER: bool = false;
@@ -147,6 +149,19 @@ impl Family for V4 {
         host.set_bytes(l3 + ipv4::SOURCE_OFFSET, &source.to_ne_bytes())?;
         host.set_bytes(l3 + ipv4::DESTINATION_OFFSET, &destination.to_ne_bytes())?;
         Some(delta)
+    }
+
+    #[inline(always)]
+    fn set_length<'t, H: Host<'t>>(
+        host: &mut H,
+        l3: u32,
+        ip: &ipv4::Header,
+        length: u32,
+    ) -> Option<()> {
+        let (old, new) = (ip.total_length() as u16, length as u16);
+        let delta = Delta::of_u16(old.to_be(), new.to_be());
+        host.set_bytes(l3 + ipv4::LENGTH_OFFSET, &new.to_be_bytes())?;
+        host.set_bytes(l3 + ipv4::TTL_OFFSET, &ip.with_checksum_changed(delta))
     }
 
     #[inline(always)]

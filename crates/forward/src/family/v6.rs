@@ -68,6 +68,8 @@ impl Family for V6 {
     const LEND: Stage = Stage::LendV6;
     const RETURN: Stage = Stage::ReturnV6;
     const FULLNAT_ERROR: Stage = Stage::FullnatErrorV6;
+    const TELL: Stage = Stage::TellV6;
+    const SACKS: Stage = Stage::SacksV6;
     const ANSWER: Stage = Stage::AnswerV6;
     const MAX_ERROR: u32 = icmpv6::MAX_ERROR;
     const ICMP_HAS_PSEUDO_HEADER: bool = true;
@@ -175,6 +177,17 @@ impl Family for V6 {
             Delta::of_address(ip.source(), source)
                 .and(Delta::of_address(ip.destination(), destination)),
         )
+    }
+
+    #[inline(always)]
+    fn set_length<'t, H: Host<'t>>(
+        host: &mut H,
+        l3: u32,
+        _: &ipv6::Header,
+        length: u32,
+    ) -> Option<()> {
+        let payload = length.wrapping_sub(ipv6::HEADER) as u16;
+        host.set_bytes(l3 + ipv6::LENGTH_OFFSET, &payload.to_be_bytes())
     }
 
     #[inline(always)]

@@ -2,12 +2,13 @@
 
 use abi::{Reason, method};
 use conntable::{Direction, Entry as _, Handle, Slot as _};
-use wire::{Delta, icmp};
+use wire::{Delta, icmp, tcp};
 
 use crate::connection::Chosen;
 use crate::counters;
 use crate::family::{self, Family};
-use crate::fullnat::{Ends, ends_to_client, ends_to_server, main_of};
+use crate::fullnat::numbers::Renumbered;
+use crate::fullnat::{Ends, alias_of, ends_to_client, ends_to_server, main_of, tell};
 use crate::host::{Host, connections};
 use crate::lookup::Role;
 use crate::packet::{Packet, Ports};
@@ -28,6 +29,7 @@ pub(crate) fn error<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
     let left = connections::<F, _>(tables, globals)
         .at(Handle(carry.connection.load()), now)
         .ok_or(Reason::NoConnection)?;
+    let (alias, state) = (left.entry, left.word.state());
     let main = match direction {
         Direction::ToServer => left,
         Direction::ToClient => main_of::<F, _>(tables, globals, left.entry, now)?,
@@ -40,7 +42,11 @@ pub(crate) fn error<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
     let (way, ends) = match direction {
         Direction::ToServer => (
             route::by_index(tables, chosen.cell.next_hop.load()),
-            ends_to_server::<F, _>(tables, globals, slot, &chosen, now)?,
+            ends_to_server::<F>(
+                slot,
+                alias_of::<F, _>(tables, globals, slot, now)?.entry,
+                &chosen,
+            ),
         ),
         Direction::ToClient => (
             route::to_address::<F, H>(host, slot.client()),
@@ -52,9 +58,33 @@ pub(crate) fn error<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
     }
     counters::packet(host, globals, &chosen, &packet, direction);
     let inner = &embedded(host, &packet)?;
-    rewrite(host, &packet, inner, &ends)?;
+    let renumbered = match direction {
+        Direction::ToServer => Delta::ZERO,
+        Direction::ToClient => renumber::<F, H>(host, inner, (alias, state))?,
+    };
+    rewrite(host, &packet, inner, &ends, renumbered)?;
     route::leave(host, packet.link, &way).ok_or(Reason::RewriteFailed)?;
     Ok(Verdict::send(Reason::IcmpRelayed))
+}
+
+/// Gives a segment that an error quotes to a client the sequence number that the client sent it with;
+/// returns by how much the error's sum changes.
+#[inline(always)]
+fn renumber<'t, F: Family, H: Host<'t>>(
+    host: &mut H,
+    inner: &Embedded<F>,
+    (alias, state): (&F::Slot, u8),
+) -> Step<Delta> {
+    if state == 0 {
+        return Ok(Delta::ZERO);
+    }
+    // An error quotes that much of a packet at least (RFC 792).
+    let quoted = host
+        .bytes(inner.l4 + tcp::SEQUENCE_OFFSET)
+        .ok_or(Reason::BadIcmp)?;
+    let old = u32::from_be_bytes(quoted);
+    let new = tell::quoted::<F, F>((alias, state), old);
+    Renumbered::sequence(old, new).write(host, inner.l4)
 }
 
 /// Gives an error new ends, and the packet in it, which went the other way, the same ones reversed.
@@ -64,6 +94,7 @@ fn rewrite<'t, F: Family, H: Host<'t>>(
     packet: &Packet<F>,
     inner: &Embedded<F>,
     ends: &Ends<F::Address>,
+    renumbered: Delta,
 ) -> Step<()> {
     let reversed = (ends.destination, ends.source);
     let embedded = F::readdress_both(host, inner.l3, &inner.ip, reversed, false)
@@ -90,7 +121,8 @@ fn rewrite<'t, F: Family, H: Host<'t>>(
     } else {
         (Delta::ZERO, Delta::ZERO)
     };
-    let payload = Delta::of_u32(old.word(), new.word()).and(embedded);
+    let ports = Delta::of_u32(old.word(), new.word());
+    let payload = ports.and(embedded).and(renumbered);
     let checksum = packet.l4 + icmp::CHECKSUM_OFFSET;
     host.change_checksum(checksum, outer, payload, false)
         .ok_or(Reason::RewriteFailed)

@@ -7,7 +7,7 @@ use conntable::{Claim, End, Found, Handle, Kind, NewConnection, Query, Slot as _
 use crate::connection::{self, Chosen};
 use crate::counters::settle_death;
 use crate::family::{self, Family, V4, V6};
-use crate::fullnat::{NO_ALIAS, holds};
+use crate::fullnat::{NO_ALIAS, holds, tell};
 use crate::host::{Host, Tables, connections};
 use crate::onward::UNSETTLED;
 use crate::open::CLAIM_TICKS;
@@ -189,7 +189,9 @@ fn take<'t, F: Family, H: Host<'t>>(
         control: 0,
     });
     claimed.entry.client_hop().store(main.handle().0);
-    let word = table.publish(&claimed, 0, false, table.alias_expiry(now))?;
+    let flags = host.carry()?.flags.load();
+    let state = tell::state_for(&chosen, protocol, flags);
+    let word = table.publish(&claimed, state, false, table.alias_expiry(now))?;
     let own = Handle::new(claimed.position, word.epoch());
     // Two processors may have found the same port free: the one that loses lends nothing.
     let kept = F::settle(tables, own, now, host.processor());

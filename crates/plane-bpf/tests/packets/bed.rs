@@ -43,10 +43,10 @@ pub trait Hooks: control::Plane {
 impl Hooks for Memory {
     fn at_tc(&self, frame: &[u8]) -> Option<(Action, Vec<u8>)> {
         let outcome = Frame::<true>::new(self, IFINDEX, frame).process();
-        let bytes = match outcome.verdict.action() {
-            Action::Consume => outcome.copies.concat(),
-            _ => outcome.bytes,
-        };
+        let mut bytes = outcome.copies.concat();
+        if outcome.verdict.action() != Action::Consume {
+            bytes.extend(outcome.bytes);
+        }
         Some((outcome.verdict.action(), bytes))
     }
 

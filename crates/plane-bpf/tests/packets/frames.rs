@@ -27,6 +27,10 @@ pub struct Packet {
     pub options: Vec<u8>,
     /// None makes it UDP.
     pub flags: Option<u8>,
+    /// TCP's, a multiple of four bytes.
+    pub tcp_options: Vec<u8>,
+    pub sequence: u32,
+    pub acknowledgement: u32,
     pub payload: Vec<u8>,
 }
 
@@ -44,6 +48,9 @@ impl Packet {
             dont_fragment: false,
             options: Vec::new(),
             flags: Some(flags),
+            tcp_options: Vec::new(),
+            sequence: 1000,
+            acknowledgement: 77,
             payload: Vec::new(),
         }
     }
@@ -103,7 +110,7 @@ impl Packet {
             builder.write(&mut frame, &self.payload).unwrap();
             return frame;
         };
-        let mut tcp = builder.tcp(self.from.1, self.to.1, 1000, 4096);
+        let mut tcp = builder.tcp(self.from.1, self.to.1, self.sequence, 4096);
         for (flag, set) in [
             (SYN, etherparse::PacketBuilderStep::syn as fn(_) -> _),
             (FIN, etherparse::PacketBuilderStep::fin),
@@ -114,8 +121,9 @@ impl Packet {
             }
         }
         if flags & ACK != 0 {
-            tcp = tcp.ack(77);
+            tcp = tcp.ack(self.acknowledgement);
         }
+        let tcp = tcp.options_raw(&self.tcp_options).unwrap();
         tcp.write(&mut frame, &self.payload).unwrap();
         frame
     }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use control::interfaces::Interface;
 use control::nexthops::{Hop, HopState, Neighbour, Network, OwnAddresses, Prefix, Way};
-use model::{Command, Destination, Forwarding, ServiceRequest};
+use model::{ClientAddress, Command, Destination, Forwarding, ServiceRequest};
 
 use crate::bed::Site;
 
@@ -39,6 +39,10 @@ pub const TO_TAGGED: u16 = 85;
 pub const DIRECT: u16 = 86;
 pub const FULLNAT: u16 = 87;
 pub const FULLNAT_DNS: u16 = 54;
+/// A service under FULLNAT that tells clients' addresses by TCP options.
+pub const TOA: u16 = 89;
+/// A service under FULLNAT that tells clients' addresses by the PROXY protocol.
+pub const PROXY: u16 = 90;
 /// A service under FULLNAT without a local address.
 pub const DRY: u16 = 88;
 pub const DNS: u16 = 53;
@@ -163,7 +167,22 @@ pub fn services() -> Vec<Command> {
         commands.push(Command::AddService(request(service)));
         commands.push(add(service, server, forwarding));
     }
-    for service in ["TCP 10.0.0.1:87", "UDP 10.0.0.1:54"] {
+    for (service, client_address) in [
+        ("TCP 10.0.0.1:89", ClientAddress::Toa),
+        ("TCP 10.0.0.1:90", ClientAddress::Proxy),
+    ] {
+        commands.push(Command::AddService(ServiceRequest {
+            client_address,
+            ..request(service)
+        }));
+        commands.push(add(service, "192.168.0.2:8080", Forwarding::FullNat));
+    }
+    for service in [
+        "TCP 10.0.0.1:87",
+        "UDP 10.0.0.1:54",
+        "TCP 10.0.0.1:89",
+        "TCP 10.0.0.1:90",
+    ] {
         commands.push(Command::AddLocalAddress {
             service: service.parse().unwrap(),
             address: LOCAL.into(),

@@ -21,4 +21,5 @@ mod passing;
 mod persisting;
 mod recorded;
 mod relayed;
+mod told;
 mod walk;

@@ -17,5 +17,6 @@ mod next_hops;
 mod proc_files;
 mod restarts;
 mod support;
+mod telling;
 mod transcript;
 mod transfers;
