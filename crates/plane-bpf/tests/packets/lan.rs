@@ -40,9 +40,9 @@ pub const DIRECT: u16 = 86;
 pub const FULLNAT: u16 = 87;
 pub const FULLNAT_DNS: u16 = 54;
 /// A service under FULLNAT that tells clients' addresses by TCP options.
-pub const TOA: u16 = 89;
+pub const TOA: u16 = 189;
 /// A service under FULLNAT that tells clients' addresses by the PROXY protocol.
-pub const PROXY: u16 = 90;
+pub const PROXY: u16 = 190;
 /// A service under FULLNAT without a local address.
 pub const DRY: u16 = 88;
 pub const DNS: u16 = 53;
@@ -168,8 +168,8 @@ pub fn services() -> Vec<Command> {
         commands.push(add(service, server, forwarding));
     }
     for (service, client_address) in [
-        ("TCP 10.0.0.1:89", ClientAddress::Toa),
-        ("TCP 10.0.0.1:90", ClientAddress::Proxy),
+        ("TCP 10.0.0.1:189", ClientAddress::Toa),
+        ("TCP 10.0.0.1:190", ClientAddress::Proxy),
     ] {
         commands.push(Command::AddService(ServiceRequest {
             client_address,
@@ -180,8 +180,8 @@ pub fn services() -> Vec<Command> {
     for service in [
         "TCP 10.0.0.1:87",
         "UDP 10.0.0.1:54",
-        "TCP 10.0.0.1:89",
-        "TCP 10.0.0.1:90",
+        "TCP 10.0.0.1:189",
+        "TCP 10.0.0.1:190",
     ] {
         commands.push(Command::AddLocalAddress {
             service: service.parse().unwrap(),
