@@ -25,6 +25,16 @@ pub enum Error {
         /// How many did.
         found: u64,
     },
+    /// A list holds less than there is.
+    #[error("{case}: {found} of {expected} lines were printed")]
+    TooShort {
+        /// The case.
+        case: String,
+        /// How many should have been.
+        expected: u32,
+        /// How many were.
+        found: u32,
+    },
     /// A program returned another code than the case should.
     #[error("{case}: the program returned {found}, not {expected}")]
     OtherCode {

@@ -1,7 +1,10 @@
 //! The benchmark (`./x bench`): what a packet costs in the director's programs, and how many pass
-//! through it and what a TCP stream gets, beside the kernel's own forwarding and nftables in the same run.
+//! through it and what a TCP stream gets, beside the kernel's own forwarding and nftables in the same run;
+//! and what commands take for large tables.
 #![forbid(unsafe_code)]
 
+mod commands;
+mod daemon;
 mod director;
 mod error;
 mod hosts;
@@ -22,7 +25,7 @@ use nix::unistd::Pid;
 use crate::error::{Error, refused};
 use crate::report::{Machine, Report};
 
-/// Measures the data plane.
+/// Measures the data plane, and the commands.
 #[derive(Debug, Parser)]
 #[command(name = "./x bench")]
 struct Arguments {
@@ -45,6 +48,8 @@ enum Part {
     Network,
     /// What one TCP stream gets.
     Tcp,
+    /// What commands take for large tables.
+    Commands,
 }
 
 fn main() -> ExitCode {
@@ -59,9 +64,12 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<(), Error> {
     let machine = Machine::this();
-    stay_on_one_processor()?;
     let wanted = |part| arguments.only.is_none_or(|only| only == part);
     let mut groups = Vec::new();
+    if wanted(Part::Commands) {
+        groups.extend(commands::measure(arguments.runs.into())?);
+    }
+    stay_on_one_processor()?;
     if wanted(Part::Packets) {
         groups.extend(packets::measure(arguments.runs.into())?);
     }

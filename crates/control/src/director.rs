@@ -105,28 +105,42 @@ impl<P: Plane> Director<P> {
     }
 
     /// Carries out commands as one transaction: packets see all of it or none. One that is refused
-    /// does not keep the others from being carried out. Where not all fit, they are carried out
-    /// one by one, as far as they do.
+    /// does not keep the others from being carried out. Where the tables have no room for all of
+    /// it together, the halves are carried out one after the other, and so on down to single
+    /// commands, as far as they fit.
     pub fn apply(&mut self, commands: &[Command], network: &impl Network) -> Outcomes {
         let before = self.wanted.clone();
-        let outcomes: Vec<Result<Effect, Refusal>> = commands
-            .iter()
-            .map(|command| self.wanted.apply(command))
-            .collect();
+        let outcomes: Outcomes = commands.iter().map(|command| self.want(command)).collect();
         let effects: Vec<&Effect> = outcomes.iter().flatten().collect();
         match self.publish(&effects, network) {
-            Ok(()) => outcomes.into_iter().map(|outcome| Ok(outcome?)).collect(),
+            Ok(()) => outcomes,
             Err(error) => {
                 self.wanted = before;
                 self.hops.retain(self.publisher.targets());
-                match commands {
-                    [_] => vec![Err(error.into())],
-                    _ => commands
-                        .iter()
-                        .flat_map(|command| self.apply(std::slice::from_ref(command), network))
-                        .collect(),
+                if let [_] = commands {
+                    return vec![Err(error.into())];
                 }
+                let (first, second) = commands.split_at(commands.len() / 2);
+                let mut outcomes = self.apply(first, network);
+                outcomes.extend(self.apply(second, network));
+                outcomes
             }
+        }
+    }
+
+    /// Applies one command to the wanted state, unless there are more services or destinations
+    /// then than can ever fit.
+    fn want(&mut self, command: &Command) -> Result<Effect, CommandError> {
+        let effect = self.wanted.apply(command)?;
+        let fits = self
+            .publisher
+            .fits(self.wanted.services().len(), self.wanted.destinations());
+        match (&effect, fits) {
+            (Effect::ServiceAdded(_) | Effect::DestinationAdded { .. }, Err(error)) => {
+                self.wanted.take_back(&effect);
+                Err(error.into())
+            }
+            _ => Ok(effect),
         }
     }
 

@@ -394,6 +394,23 @@ impl Publisher {
         })
     }
 
+    /// Whether so many services and destinations can ever fit. Those that were removed, and live on,
+    /// may be in the way for a while besides.
+    ///
+    /// # Errors
+    /// When they cannot.
+    pub fn fits(&self, services: usize, destinations: usize) -> Result<(), CapacityError> {
+        let [service_limit, destination_limit] =
+            [&self.service_numbers, &self.destination_numbers].map(Numbers::limit);
+        if services > service_limit as usize {
+            return Err(CapacityError::no_service(service_limit));
+        }
+        if destinations > destination_limit as usize {
+            return Err(CapacityError::no_destination(destination_limit));
+        }
+        Ok(())
+    }
+
     /// How many service and destination numbers are in use, and how many there are.
     pub fn usage(&self) -> [(u32, u32); 2] {
         [&self.service_numbers, &self.destination_numbers].map(|n| (n.used(), n.limit()))

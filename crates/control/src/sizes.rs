@@ -54,12 +54,12 @@ impl Sizes {
         Self {
             connections: 1 << 20,
             connections_v6: 1 << 18,
-            services: 8192,
-            destinations: 32768,
-            members: 262_144,
-            blocks: 65536,
-            lookups: 131_072,
-            next_hops: 65536,
+            services: 1 << 14,
+            destinations: 1 << 17,
+            members: 1 << 20,
+            blocks: 1 << 18,
+            lookups: 1 << 18,
+            next_hops: 1 << 18,
             processors,
         }
     }

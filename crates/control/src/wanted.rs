@@ -144,6 +144,8 @@ struct ServicePosition {
 pub struct Wanted {
     services: BTreeMap<ServicePosition, WantedService>,
     positions: HashMap<ServiceKey, ServicePosition>,
+    /// Destinations of all services together.
+    destinations: usize,
     daemons: BTreeMap<SyncRole, SyncDaemon>,
     salt: u8,
     /// How many services and destinations were ever added: the source of [`Newest`].
@@ -168,6 +170,31 @@ impl Wanted {
     /// The service of this key.
     pub fn service(&self, key: &ServiceKey) -> Option<&WantedService> {
         self.services.get(self.positions.get(key)?)
+    }
+
+    /// How many destinations all services have together.
+    pub fn destinations(&self) -> usize {
+        self.destinations
+    }
+
+    /// Takes back that a service or a destination was added, as the last change: it is none that the
+    /// kernel would refuse, but there is no room for it.
+    pub(crate) fn take_back(&mut self, added: &Effect) {
+        match added {
+            Effect::ServiceAdded(service) => {
+                if let Some(position) = self.positions.remove(&service.key) {
+                    self.services.remove(&position);
+                }
+            }
+            Effect::DestinationAdded {
+                service,
+                destination,
+            } => {
+                // It was there a moment ago.
+                let _removed = self.delete_destination(service, &destination.key);
+            }
+            _ => {}
+        }
     }
 
     /// The sync daemons that should run, the master first.
@@ -270,6 +297,7 @@ impl Wanted {
             .services
             .remove(&position)
             .ok_or(Refusal::NoSuchService)?;
+        self.destinations -= wanted.destinations.len();
         Ok(Effect::ServiceRemoved(wanted.removed()))
     }
 
@@ -292,6 +320,7 @@ impl Wanted {
         }
         wanted.positions.insert(destination.key, newest);
         wanted.destinations.insert(newest, *destination);
+        self.destinations += 1;
         Ok(Effect::DestinationAdded {
             service: *service,
             destination: *destination,
@@ -340,6 +369,7 @@ impl Wanted {
             .destinations
             .remove(&position)
             .ok_or(Refusal::NoSuchDestination)?;
+        self.destinations -= 1;
         Ok(Effect::DestinationRemoved {
             service: *service,
             destination,
@@ -348,6 +378,7 @@ impl Wanted {
 
     fn flush(&mut self) -> Effect {
         self.positions.clear();
+        self.destinations = 0;
         let services = std::mem::take(&mut self.services);
         Effect::Flushed(services.into_values().map(WantedService::removed).collect())
     }

@@ -9,10 +9,10 @@ use anyhow::{Context, Result};
 use clap::Subcommand;
 
 use crate::keepalived::{self, FileOptions};
-use crate::place;
 use crate::rules::Rules;
 use crate::serve::options::RULES;
 use crate::settings::explained;
+use crate::{output, place};
 
 /// What to do with the configuration.
 #[derive(Debug, Subcommand)]
@@ -62,8 +62,7 @@ fn director() -> Result<api::Client> {
 fn save(director: &mut api::Client, file: &Path) -> Result<()> {
     let text = Rules::text_of(director).map_err(explained)?;
     if file.as_os_str() == "-" {
-        print!("{text}");
-        return Ok(());
+        return output::text(text);
     }
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder)

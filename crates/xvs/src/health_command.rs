@@ -5,17 +5,13 @@ use std::process::ExitCode;
 use anyhow::Result;
 use health::{CheckStatus, VirtualServerStatus};
 
-use crate::place;
+use crate::{output, place};
 
 /// Asks the daemon how real servers are, and prints it.
 pub fn main(json: bool) -> Result<ExitCode> {
     let mut client = place::connected()?;
     let servers = client.health()?;
-    if json {
-        println!("{}", serde_json::to_string_pretty(&servers)?);
-    } else {
-        print!("{}", text(&servers));
-    }
+    output::json_or(json, &servers, || text(&servers))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -26,8 +22,10 @@ pub fn reload() -> Result<ExitCode> {
         eprintln!("warning: {warning}");
     }
     match reloaded.changes {
-        0 => println!("Reloaded; nothing changed"),
-        changes => println!("Reloaded; {changes} changes, in one transaction"),
+        0 => output::text("Reloaded; nothing changed\n")?,
+        changes => output::text(format_args!(
+            "Reloaded; {changes} changes, in one transaction\n"
+        ))?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -9,6 +9,8 @@ use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use config::{Environment, Files, Reading};
 
+use crate::output;
+
 /// Where keepalived looks for its configuration.
 pub const FILE: &str = "/etc/keepalived/keepalived.conf";
 /// keepalived's exit code of a configuration that its `-t` finds errors in.
@@ -57,11 +59,7 @@ pub fn check(options: &FileOptions) -> Result<ExitCode> {
 pub fn show(options: &FileOptions, json: bool) -> Result<ExitCode> {
     let reading = read(options)?;
     eprint!("{}", reading.rendered(std::io::stderr().is_terminal()));
-    if json {
-        println!("{}", serde_json::to_string_pretty(&reading.config)?);
-    } else {
-        print!("{}", reading.config);
-    }
+    output::json_or(json, &reading.config, || &reading.config)?;
     if reading.has_errors() {
         return Ok(ExitCode::from(ERRORS));
     }

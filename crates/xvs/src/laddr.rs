@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use model::{Command, Family, Protocol, ServiceKey, ServiceStatus};
 use serde_json::json;
 
-use crate::place;
+use crate::{output, place};
 
 /// What to do with local addresses.
 #[derive(Debug, Subcommand)]
@@ -111,10 +111,14 @@ pub fn main(command: &LaddrCommand) -> Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
     };
-    for outcome in director.apply_all(&mut std::iter::once(change))? {
-        outcome?;
-    }
-    Ok(ExitCode::SUCCESS)
+    let outcomes = director.apply_all(&mut std::iter::once(change))?;
+    let refused = outcomes.into_iter().find_map(Result::err);
+    refused.map_or(Ok(ExitCode::SUCCESS), |refused| {
+        match refused.hint.as_str() {
+            "" => Err(refused.into()),
+            hint => Err(anyhow!("{refused}\nhint: {hint}")),
+        }
+    })
 }
 
 /// Refuses what could never stand for a client of the service.
@@ -155,16 +159,18 @@ fn list(services: Vec<ServiceStatus>, json: bool) -> Result<()> {
         let listed: Vec<serde_json::Value> = pools
             .map(|(service, addresses)| json!({"service": service, "local_addresses": addresses}))
             .collect();
-        println!("{}", serde_json::to_string_pretty(&listed)?);
-        return Ok(());
+        return output::print(|out| output::json(out, &listed)).map(drop);
     }
-    println!("{:<40} LocalAddress", "Service");
-    for (service, addresses) in pools {
-        for address in addresses {
-            println!("{:<40} {address}", service.to_string());
+    let listed = output::print(|out| {
+        writeln!(out, "{:<40} LocalAddress", "Service")?;
+        for (service, addresses) in pools {
+            for address in addresses {
+                writeln!(out, "{:<40} {address}", service.to_string())?;
+            }
         }
-    }
-    Ok(())
+        Ok(())
+    });
+    listed.map(drop)
 }
 
 #[cfg(test)]

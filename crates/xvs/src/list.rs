@@ -1,6 +1,6 @@
 //! `xvs list`: services and connections for people, who know them from `ipvsadm -ln`.
 
-use std::io::{self, BufWriter, IsTerminal as _, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table};
 use model::{Destination, DestinationStatus, Rates, ServiceStatus, Stats};
 
+use crate::output::{self, Reader};
 use crate::place;
 
 /// What to list, and how.
@@ -93,21 +94,15 @@ const USUAL: [Column; 7] = [
 /// Lists what is asked for.
 pub fn main(options: &ListOptions) -> Result<ExitCode> {
     let mut director = place::connected()?;
-    let mut out = BufWriter::new(io::stdout().lock());
     loop {
-        if options.watch.is_some() && io::stdout().is_terminal() {
-            // Clears the screen (ECMA-48: ED 2, CUP).
-            write!(out, "\x1b[2J\x1b[H")?;
-        }
-        let listed = list(&mut out, options, &mut director).and_then(|()| Ok(out.flush()?));
-        if let Err(error) = listed {
-            // As of `head`, which has read enough.
-            return match error.downcast_ref::<io::Error>().map(io::Error::kind) {
-                Some(io::ErrorKind::BrokenPipe) => Ok(ExitCode::SUCCESS),
-                _ => Err(error),
-            };
-        }
-        let Some(seconds) = options.watch else {
+        let reader = output::print(|out| {
+            if options.watch.is_some() && io::stdout().is_terminal() {
+                // Clears the screen (ECMA-48: ED 2, CUP).
+                write!(out, "\x1b[2J\x1b[H")?;
+            }
+            list(out, options, &mut director)
+        })?;
+        let (Some(seconds), Reader::There) = (options.watch, reader) else {
             return Ok(ExitCode::SUCCESS);
         };
         std::thread::sleep(Duration::from_secs(seconds));
@@ -117,8 +112,7 @@ pub fn main(options: &ListOptions) -> Result<ExitCode> {
 fn list(out: &mut dyn Write, options: &ListOptions, director: &mut api::Client) -> Result<()> {
     match (options.what, options.json) {
         (What::Services, true) => {
-            serde_json::to_writer_pretty(&mut *out, &director.services()?)?;
-            writeln!(out)?;
+            output::json(out, &director.services()?)?;
         }
         (What::Services, false) => {
             let services = director.services()?;

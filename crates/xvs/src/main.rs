@@ -14,6 +14,7 @@ mod list;
 mod manual;
 mod mark;
 mod names;
+mod output;
 mod place;
 mod proc;
 mod realserver;

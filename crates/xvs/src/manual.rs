@@ -1,7 +1,6 @@
 //! `xvs man` and `xvs completion`: made of the command line's definition.
 
 use std::fs;
-use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -9,7 +8,7 @@ use anyhow::{Context, Result};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use crate::cli;
+use crate::{cli, output};
 
 /// Prints what makes a shell complete the program's words.
 pub fn completion(shell: Shell) -> Result<ExitCode> {
@@ -33,9 +32,6 @@ pub fn pages(into: Option<&Path>) -> Result<ExitCode> {
 }
 
 fn print(text: &[u8]) -> Result<ExitCode> {
-    match io::Write::write_all(&mut io::stdout(), text) {
-        // As of `head`, which has read enough.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(ExitCode::SUCCESS),
-    }
+    output::print(|out| Ok(out.write_all(text)?))?;
+    Ok(ExitCode::SUCCESS)
 }

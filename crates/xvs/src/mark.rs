@@ -10,8 +10,8 @@ use clap::{Args, Subcommand};
 use control::netfilter;
 use model::{Family, MarkChange, MarkRule, MarkRules, PortRange, Prefix, Protocol};
 
-use crate::place;
 use crate::settings::explained;
+use crate::{output, place};
 
 /// What to do with the rules that give packets marks.
 #[derive(Debug, Subcommand)]
@@ -129,12 +129,7 @@ fn change(change: &MarkChange) -> Result<()> {
 
 fn list(json: bool) -> Result<()> {
     let rules = place::client()?.marks().map_err(explained)?;
-    if json {
-        println!("{}", serde_json::to_string_pretty(&rules)?);
-    } else {
-        print!("{}", text(&rules));
-    }
-    Ok(())
+    output::json_or(json, &rules, || text(&rules))
 }
 
 fn text(rules: &MarkRules) -> String {
@@ -160,9 +155,10 @@ fn import(file: &Path, add: bool, ipv6: bool) -> Result<ExitCode> {
         eprintln!("xvs: {left}");
     }
     if !add {
-        for rule in &found.rules {
-            println!("xvs mark add {rule}");
-        }
+        output::print(|out| {
+            let mut rules = found.rules.iter();
+            Ok(rules.try_for_each(|rule| writeln!(out, "xvs mark add {rule}"))?)
+        })?;
     } else if found.left.is_empty() {
         let rules = found.rules;
         change(&MarkChange::Insert { at: None, rules })?;

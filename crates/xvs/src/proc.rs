@@ -1,16 +1,16 @@
 //! `xvs proc`.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write as _};
+use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use ::adm::proc::{ProcError, ProcFile, print};
+use ::adm::proc::{ProcFile, print};
 use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::place;
+use crate::{output, place};
 
 /// What to print, and where.
 #[derive(Debug, Args)]
@@ -41,15 +41,8 @@ fn file(text: &str) -> Result<ProcFile, String> {
 pub fn main(options: &ProcOptions) -> Result<ExitCode> {
     let mut director = place::connected()?;
     if let Some(file) = options.file {
-        let mut out = BufWriter::new(io::stdout().lock());
-        let printed = print(&mut out, file, &mut director).and_then(|()| Ok(out.flush()?));
-        return match printed {
-            // As of `head`, which has read enough.
-            Err(ProcError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
-                Ok(ExitCode::SUCCESS)
-            }
-            printed => printed.map(|()| ExitCode::SUCCESS).map_err(Into::into),
-        };
+        output::print(|out| Ok(print(out, file, &mut director)?))?;
+        return Ok(ExitCode::SUCCESS);
     }
     let folder: PathBuf = options.into.iter().map(|into| into.join("net")).collect();
     let shown = folder.display();

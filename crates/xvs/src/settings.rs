@@ -8,7 +8,7 @@ use anyhow::{Result, anyhow};
 use clap::Args;
 use model::{SettingRequest, SettingStatus};
 
-use crate::place;
+use crate::{output, place};
 
 /// Which settings to change.
 #[derive(Debug, Clone, Args)]
@@ -30,11 +30,7 @@ pub fn main(options: &SetOptions) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let settings = client.settings().map_err(explained)?;
-    if options.json {
-        println!("{}", serde_json::to_string_pretty(&settings)?);
-    } else {
-        print!("{}", text(&settings));
-    }
+    output::json_or(options.json, &settings, || text(&settings))?;
     Ok(ExitCode::SUCCESS)
 }
 

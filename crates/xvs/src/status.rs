@@ -6,17 +6,13 @@ use std::process::ExitCode;
 use anyhow::Result;
 use api::Status;
 
-use crate::place;
+use crate::{output, place};
 
 /// Asks the daemon and prints what it says.
 pub fn main(json: bool) -> Result<ExitCode> {
     let mut client = place::connected()?;
     let status = client.status()?;
-    if json {
-        println!("{}", serde_json::to_string_pretty(&status)?);
-    } else {
-        print!("{}", text(&status));
-    }
+    output::json_or(json, &status, || text(&status))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -6,17 +6,13 @@ use std::process::ExitCode;
 use anyhow::Result;
 use vrrp::{State, Status};
 
-use crate::place;
+use crate::{output, place};
 
 /// Asks the daemon and prints what it says.
 pub fn main(json: bool) -> Result<ExitCode> {
     let mut client = place::connected()?;
     let routers = client.vrrp()?;
-    if json {
-        println!("{}", serde_json::to_string_pretty(&routers)?);
-    } else {
-        print!("{}", text(&routers));
-    }
+    output::json_or(json, &routers, || text(&routers))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -43,6 +43,29 @@ pub enum CapacityError {
     },
 }
 
+impl CapacityError {
+    /// There are as many services as fit.
+    pub(crate) const fn no_service(limit: u32) -> Self {
+        Self::Full {
+            what: "services",
+            limit,
+            hint: "start the daemon with a larger --max-services, and --fresh where its tables \
+                   exist already",
+        }
+    }
+
+    /// There are as many destinations as fit.
+    pub(crate) const fn no_destination(limit: u32) -> Self {
+        Self::Full {
+            what: "destinations",
+            limit,
+            hint: "start the daemon with a larger --max-destinations, and --fresh where its \
+                   tables exist already; or wait: destinations that were removed count while \
+                   connections refer to them",
+        }
+    }
+}
+
 /// A change of a two-sided table.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Edit {

@@ -158,11 +158,9 @@ impl Publisher {
         key: &ServiceKey,
         plan: &mut Plan,
     ) -> Result<ServiceRecord, CapacityError> {
-        let number = self.service_numbers.take().ok_or(CapacityError::Full {
-            what: "services",
-            limit: self.service_numbers.limit(),
-            hint: "start the daemon with a larger --max-services",
-        })?;
+        let limit = self.service_numbers.limit();
+        let number = self.service_numbers.take();
+        let number = number.ok_or(CapacityError::no_service(limit))?;
         plan.taken_services.push(number);
         if let ServiceKey::Address { address, .. } = *key {
             note(&mut plan.uses, address, Uses::VIRTUAL, 1);
@@ -250,12 +248,9 @@ impl Publisher {
             };
             return Ok((removed.destination, origin));
         }
-        let number = self.destination_numbers.take().ok_or(CapacityError::Full {
-            what: "destinations",
-            limit: self.destination_numbers.limit(),
-            hint: "start the daemon with a larger --max-destinations, or wait: destinations that \
-                   were removed count while connections refer to them",
-        })?;
+        let limit = self.destination_numbers.limit();
+        let number = self.destination_numbers.take();
+        let number = number.ok_or(CapacityError::no_destination(limit))?;
         plan.taken_destinations.push(number);
         let method = method_number(wanted.forwarding);
         let destination = DestinationRecord {

@@ -14,6 +14,7 @@ mod keepalived_conf;
 mod marks;
 mod methods;
 mod next_hops;
+mod printing;
 mod proc_files;
 mod restarts;
 mod support;
