@@ -22,6 +22,11 @@ const USAGE: [&str; 13] = [
 
 const OPTIONS: &str = include_str!("help.txt");
 
+/// How the program is called, a line each, without its name.
+pub fn usage() -> impl Iterator<Item = &'static str> {
+    USAGE.into_iter()
+}
+
 /// The help text, for a program called by this name.
 pub(crate) fn text(program: &str) -> String {
     let usage: String = USAGE

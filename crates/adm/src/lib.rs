@@ -34,10 +34,13 @@ mod save;
 mod scan;
 mod session;
 mod sort;
+mod table;
 
 pub use director::{Connections, Director, DirectorError, Refused, Unavailable};
+pub use help::usage;
 pub use invocation::{Format, Invocation, Listing, View};
 pub use names::{NameTables, Resolver};
 pub use parse::{UsageError, parse};
 pub use run::{Program, Streams, run};
 pub use save::save_everything;
+pub use table::{Argument, OPTIONS, OptionSpec, Topic};

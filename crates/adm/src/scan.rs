@@ -4,7 +4,8 @@
 //! together, the last one with its argument, with or without `=`. Everything else is left over, as
 //! is all that follows `--`. An optional argument is the next word, unless that begins with a dash.
 
-use crate::options::{Argument, OPTIONS, OptionSpec, Switch};
+use crate::options::Switch;
+use crate::table::{Argument, OPTIONS, OptionSpec};
 
 /// Why the scanner stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,7 +135,7 @@ impl<'a> Scanner<'a> {
         spec: &OptionSpec,
         attached: Option<&'a str>,
     ) -> Result<Found<'a>, ScanProblem> {
-        let optional = spec.argument == Argument::Optional;
+        let optional = matches!(spec.argument, Argument::Optional(_));
         let argument = match (attached, self.words.get(self.next)) {
             (Some(argument), _) => Some(argument),
             (None, Some(word)) if optional && word.starts_with('-') => None,

@@ -1,7 +1,6 @@
 //! The command line.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
@@ -9,6 +8,7 @@ use crate::config::ConfigCommand;
 use crate::keepalived::FileOptions;
 use crate::laddr::LaddrCommand;
 use crate::list::ListOptions;
+use crate::manual::{CompletionOptions, ManOptions};
 use crate::mark::MarkCommand;
 use crate::proc::ProcOptions;
 use crate::realserver::RealServerOptions;
@@ -35,7 +35,7 @@ pub enum Command {
     /// Configure and list the director as ipvsadm does
     #[command(disable_help_flag = true)]
     Adm(AdmWords),
-    /// List services or connections, for people and (--json) for programs
+    /// List services, connections, timeouts or sync daemons, for people and (--json) for programs
     List(ListOptions),
     /// Say how the virtual routers are: state, since when and why, who else was heard
     Vrrp {
@@ -76,19 +76,12 @@ pub enum Command {
     Proc(ProcOptions),
     /// Be a real server of VS/TUN: take packets to virtual addresses out of IP, GRE and GUE
     Realserver(RealServerOptions),
-    /// Print what makes a shell complete this program's words
+    /// Print what makes a shell complete the words of xvs or ipvsadm
     ///
     /// For bash: xvs completion bash > /usr/share/bash-completion/completions/xvs
-    Completion {
-        /// The shell
-        shell: clap_complete::Shell,
-    },
-    /// Print the manual page, or write one for every command
-    Man {
-        /// Write xvs.1, xvs-serve.1 and so on here
-        #[arg(long, value_name = "DIRECTORY")]
-        into: Option<PathBuf>,
-    },
+    Completion(CompletionOptions),
+    /// Print a page of the manual, or write all of them
+    Man(ManOptions),
     /// Try virtual servers in network namespaces
     #[command(subcommand)]
     Lab(lab::cli::LabCommand),

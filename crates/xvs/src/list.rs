@@ -1,4 +1,4 @@
-//! `xvs list`: services and connections for people, who know them from `ipvsadm -ln`.
+//! `xvs list`: what `ipvsadm -l` lists, for people and as JSON.
 
 use std::io::{self, IsTerminal as _, Write};
 use std::process::ExitCode;
@@ -9,7 +9,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use comfy_table::presets::NOTHING;
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table};
-use model::{Destination, DestinationStatus, Rates, ServiceStatus, Stats};
+use model::{Destination, DestinationStatus, Rates, ServiceStatus, Stats, SyncDaemon, Timeouts};
 
 use crate::output::{self, Reader};
 use crate::place;
@@ -40,6 +40,10 @@ enum What {
     Services,
     /// The connection table
     Connections,
+    /// The timeouts of connections
+    Timeouts,
+    /// The connection sync daemons
+    Daemons,
 }
 
 /// What is said of a real server.
@@ -110,24 +114,72 @@ pub fn main(options: &ListOptions) -> Result<ExitCode> {
 }
 
 fn list(out: &mut dyn Write, options: &ListOptions, director: &mut api::Client) -> Result<()> {
-    match (options.what, options.json) {
-        (What::Services, true) => {
-            output::json(out, &director.services()?)?;
-        }
-        (What::Services, false) => {
-            let services = director.services()?;
-            let mut table = services_table(&services, options);
-            if std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) {
-                table.force_no_tty();
-            }
-            for line in table.lines() {
-                writeln!(out, "{}", line.trim_end())?;
-            }
-            if services.is_empty() {
-                writeln!(out, "No virtual services (`ipvsadm -A' makes one)")?;
+    match options.what {
+        What::Services => services(out, options, director),
+        What::Connections => connections(out, options.json, director),
+        What::Timeouts => {
+            let timeouts = director.timeouts()?;
+            match options.json {
+                true => output::json(out, &timeouts),
+                false => timeouts_text(out, timeouts),
             }
         }
-        (What::Connections, is_json) => connections(out, is_json, director)?,
+        What::Daemons => {
+            let daemons = director.daemons()?;
+            match options.json {
+                true => output::json(out, &daemons),
+                false => daemons_text(out, &daemons),
+            }
+        }
+    }
+}
+
+fn services(out: &mut dyn Write, options: &ListOptions, director: &mut api::Client) -> Result<()> {
+    let services = director.services()?;
+    if options.json {
+        return output::json(out, &services);
+    }
+    let mut table = services_table(&services, options);
+    if std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) {
+        table.force_no_tty();
+    }
+    for line in table.lines() {
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    if services.is_empty() {
+        writeln!(out, "No virtual services (`ipvsadm -A' makes one)")?;
+    }
+    Ok(())
+}
+
+fn timeouts_text(out: &mut dyn Write, timeouts: Timeouts) -> Result<()> {
+    let Timeouts { tcp, tcp_fin, udp } = timeouts;
+    for (what, seconds) in [
+        ("TCP, established", tcp),
+        ("TCP, after a FIN", tcp_fin),
+        ("UDP", udp),
+    ] {
+        writeln!(out, "{what:<18}{seconds:>8} s")?;
+    }
+    Ok(())
+}
+
+fn daemons_text(out: &mut dyn Write, daemons: &[SyncDaemon]) -> Result<()> {
+    for daemon in daemons {
+        writeln!(
+            out,
+            "{:<8}{} id {}, group {} port {}, messages of {} bytes, TTL {}",
+            daemon.role,
+            daemon.interface,
+            daemon.sync_id,
+            daemon.group,
+            daemon.port,
+            daemon.max_length,
+            daemon.ttl
+        )?;
+    }
+    if daemons.is_empty() {
+        writeln!(out, "No sync daemons (`ipvsadm --start-daemon' starts one)")?;
     }
     Ok(())
 }

@@ -63,8 +63,8 @@ fn run(command: cli::Command) -> Result<ExitCode> {
         cli::Command::Check(options) => keepalived::check(&options),
         cli::Command::Proc(options) => proc::main(&options),
         cli::Command::Realserver(options) => realserver::main(&options),
-        cli::Command::Completion { shell } => manual::completion(shell),
-        cli::Command::Man { into } => manual::pages(into.as_deref()),
+        cli::Command::Completion(options) => manual::completion(&options),
+        cli::Command::Man(options) => manual::print_or_write(&options),
         cli::Command::Lab(command) => Ok(lab::cli::main(command)?),
     }
 }

@@ -17,6 +17,8 @@ const PRINTING: &[&str] = &[
     "xvs list --watch",
     "xvs list connections",
     "xvs list connections --json",
+    "xvs list timeouts",
+    "xvs list daemons --json",
     "xvs status",
     "xvs status --json",
     "xvs set",
@@ -30,6 +32,8 @@ const PRINTING: &[&str] = &[
     "xvs config save -",
     "xvs completion bash",
     "xvs man",
+    "xvs man ipvsadm",
+    "xvs man xvs.conf",
 ];
 
 #[test]
