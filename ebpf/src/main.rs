@@ -11,6 +11,7 @@ mod connect;
 mod frame;
 mod maps;
 mod tc;
+mod trace;
 mod xdp;
 
 #[panic_handler]

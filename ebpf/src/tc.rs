@@ -2,7 +2,7 @@
 
 use core::mem::offset_of;
 
-use abi::{Address, Reason, Stage, tunnel};
+use abi::{Address, Reason, Stage, TraceHook, tunnel};
 use aya_ebpf::bindings::{
     __sk_buff, BPF_F_ADJ_ROOM_ENCAP_L3_IPV4, BPF_F_ADJ_ROOM_ENCAP_L3_IPV6,
     BPF_F_ADJ_ROOM_ENCAP_L4_GRE, BPF_F_ADJ_ROOM_ENCAP_L4_UDP, BPF_F_ADJ_ROOM_FIXED_GSO,
@@ -18,12 +18,13 @@ use aya_ebpf::macros::{classifier, map};
 use aya_ebpf::maps::ProgramArray;
 use aya_ebpf::programs::TcContext;
 use cell::Cell32;
-use forward::{Action, Host, Outer};
+use forward::{Action, Host, Outer, Verdict};
 use wire::{Delta, ethernet};
 
 use crate::clock;
 use crate::frame;
 use crate::maps::Maps;
+use crate::trace;
 
 /// Headers reach at most this far: Ethernet with a tag, IP with options, ICMP, again IP with
 /// options, ports.
@@ -36,6 +37,9 @@ const AF_INET6: u32 = 10;
 /// The stages behind the entry points, by [`Stage`]'s number.
 #[map]
 static TC_STAGES: ProgramArray = ProgramArray::with_max_entries(Stage::ALL.len() as u32, 0);
+/// What reports a packet whose way has ended.
+#[map]
+static TC_REPORT: ProgramArray = ProgramArray::with_max_entries(1, 0);
 
 macro_rules! stages {
     ($($(#[$doc:meta])* $name:ident: $stage:ident;)*) => {
@@ -124,11 +128,51 @@ stages! {
 /// at most to be made a fragment.
 #[classifier]
 pub fn xvs_egress(context: TcContext) -> i32 {
-    // SAFETY: a read of the context, which the verifier checks.
-    if unsafe { (*context.skb.skb).ingress_ifindex } != 0 {
+    if goes_through(&context) {
         return pass_through(context);
     }
     run(context, Stage::Depart)
+}
+
+/// Ingress while somebody traces.
+#[classifier]
+pub fn xvs_trace_ingress(context: TcContext) -> i32 {
+    traced(context, TraceHook::Ingress, Stage::Enter)
+}
+
+/// Egress while somebody traces.
+#[classifier]
+pub fn xvs_trace_egress(context: TcContext) -> i32 {
+    if goes_through(&context) {
+        return pass_through(context);
+    }
+    traced(context, TraceHook::Egress, Stage::Depart)
+}
+
+/// Reports a packet whose way has ended.
+#[classifier]
+pub fn xvs_trace_tc_report(context: TcContext) -> i32 {
+    let mut packet = Packet { context, exit: 0 };
+    packet.pull(HEADERS);
+    trace::report(&mut packet).map_or(TC_ACT_SHOT, |code| code as i32)
+}
+
+/// Takes a packet down and goes on with the usual entry point.
+#[inline(always)]
+fn traced(context: TcContext, hook: TraceHook, first: Stage) -> i32 {
+    let mut packet = Packet { context, exit: 0 };
+    packet.pull(HEADERS);
+    trace::begin(&mut packet, hook);
+    // SAFETY: the array holds programs of this kind only, as the kernel sees to.
+    unsafe { TC_STAGES.tail_call(&packet.context, first as u32) };
+    TC_ACT_OK
+}
+
+/// Whether a packet that leaves came in by an interface.
+#[inline(always)]
+fn goes_through(context: &TcContext) -> bool {
+    // SAFETY: a read of the context, which the verifier checks.
+    unsafe { (*context.skb.skb).ingress_ifindex != 0 }
 }
 
 /// Lets a packet leave that came in by an interface.
@@ -150,21 +194,17 @@ fn pass_through(context: TcContext) -> i32 {
 fn run(context: TcContext, stage: Stage) -> i32 {
     let mut packet = Packet { context, exit: 0 };
     packet.pull(HEADERS);
-    let verdict = forward::run(&mut packet, stage);
-    match verdict.action() {
-        Action::Pass => TC_ACT_OK,
-        Action::Drop => TC_ACT_SHOT,
-        Action::Consume => TC_ACT_STOLEN,
-        Action::Send if packet.exit == 0 => packet.redirect_to_neighbour(),
-        // SAFETY: the helper only notes the interface for the return code that it gives.
-        Action::Send => unsafe { bpf_redirect(packet.exit, 0) as i32 },
-        Action::GoOn => {
-            // SAFETY: the array holds programs of this kind only, as the kernel sees to.
-            unsafe { TC_STAGES.tail_call(&packet.context, verdict.next()) };
-            packet.count(Reason::StageMissing);
-            TC_ACT_SHOT
-        }
+    if trace::is_on() {
+        trace::pass(stage);
     }
+    let verdict = forward::run(&mut packet, stage);
+    let code = packet.carry_out(verdict);
+    if trace::is_on() {
+        trace::leave(verdict, packet.way_out(), code as u32);
+        // SAFETY: as above.
+        unsafe { TC_REPORT.tail_call(&packet.context, trace::REPORT) };
+    }
+    code
 }
 
 struct Packet {
@@ -174,6 +214,34 @@ struct Packet {
 }
 
 impl Packet {
+    /// Does with the packet what the verdict says. The hook's return code.
+    #[inline(always)]
+    fn carry_out(&self, verdict: Verdict) -> i32 {
+        match verdict.action() {
+            Action::Pass => TC_ACT_OK,
+            Action::Drop => TC_ACT_SHOT,
+            Action::Consume => TC_ACT_STOLEN,
+            Action::Send if self.exit == 0 => self.redirect_to_neighbour(),
+            // SAFETY: the helper only notes the interface for the return code that it gives.
+            Action::Send => unsafe { bpf_redirect(self.exit, 0) as i32 },
+            Action::GoOn => {
+                // SAFETY: the array holds programs of this kind only, as the kernel sees to.
+                unsafe { TC_STAGES.tail_call(&self.context, verdict.next()) };
+                self.count(Reason::StageMissing);
+                TC_ACT_SHOT
+            }
+        }
+    }
+
+    /// The interface that it leaves by, if it does.
+    #[inline(always)]
+    fn way_out(&self) -> u32 {
+        match self.exit {
+            0 => self.carry().map_or(0, |carry| carry.ifindex.load()),
+            exit => exit,
+        }
+    }
+
     /// Lets the kernel find the neighbour's MAC, and wait for it.
     #[inline(always)]
     fn redirect_to_neighbour(&self) -> i32 {

@@ -3,22 +3,26 @@
 use aya_ebpf::EbpfContext as _;
 use core::mem::offset_of;
 
-use abi::{Address, Reason, Stage};
+use abi::{Address, Reason, Stage, TraceHook};
 use aya_ebpf::bindings::{xdp_action, xdp_md};
 use aya_ebpf::helpers::{bpf_get_smp_processor_id, bpf_redirect, bpf_xdp_adjust_head};
 use aya_ebpf::macros::{map, xdp};
 use aya_ebpf::maps::ProgramArray;
 use aya_ebpf::programs::XdpContext;
-use forward::{Action, Host, Outer};
+use forward::{Action, Host, Outer, Verdict};
 use wire::{Delta, ethernet};
 
 use crate::clock;
 use crate::frame;
 use crate::maps::Maps;
+use crate::trace;
 
 /// The stages behind the entry point, by [`Stage`]'s number.
 #[map]
 static XDP_STAGES: ProgramArray = ProgramArray::with_max_entries(Stage::ALL.len() as u32, 0);
+/// What reports a packet whose way has ended.
+#[map]
+static XDP_REPORT: ProgramArray = ProgramArray::with_max_entries(1, 0);
 
 macro_rules! stages {
     ($($(#[$doc:meta])* $name:ident: $stage:ident;)*) => {
@@ -75,23 +79,37 @@ stages! {
     xvs_xdp_sacks_v6: SacksV6;
 }
 
+/// The entry point while somebody traces.
+#[xdp]
+pub fn xvs_trace_xdp(context: XdpContext) -> u32 {
+    let mut frame = Frame { context, exit: 0 };
+    trace::begin(&mut frame, TraceHook::Xdp);
+    // SAFETY: the array holds programs of this kind only, as the kernel sees to.
+    unsafe { XDP_STAGES.tail_call(&frame.context, Stage::Enter as u32) };
+    xdp_action::XDP_PASS
+}
+
+/// Reports a packet whose way has ended.
+#[xdp]
+pub fn xvs_trace_xdp_report(context: XdpContext) -> u32 {
+    let mut frame = Frame { context, exit: 0 };
+    trace::report(&mut frame).unwrap_or(xdp_action::XDP_DROP)
+}
+
 #[inline(always)]
 fn run(context: XdpContext, stage: Stage) -> u32 {
     let mut frame = Frame { context, exit: 0 };
-    let verdict = forward::run(&mut frame, stage);
-    match verdict.action() {
-        Action::Pass => xdp_action::XDP_PASS,
-        // Only the complete path sends copies.
-        Action::Drop | Action::Consume => xdp_action::XDP_DROP,
-        // SAFETY: the helper only notes the interface for the return code that it gives.
-        Action::Send => unsafe { bpf_redirect(frame.exit, 0) as u32 },
-        Action::GoOn => {
-            // SAFETY: the array holds programs of this kind only, as the kernel sees to.
-            unsafe { XDP_STAGES.tail_call(&frame.context, verdict.next()) };
-            frame.count(Reason::StageMissing);
-            xdp_action::XDP_DROP
-        }
+    if trace::is_on() {
+        trace::pass(stage);
     }
+    let verdict = forward::run(&mut frame, stage);
+    let code = frame.carry_out(verdict);
+    if trace::is_on() {
+        trace::leave(verdict, frame.exit, code);
+        // SAFETY: as above.
+        unsafe { XDP_REPORT.tail_call(&frame.context, trace::REPORT) };
+    }
+    code
 }
 
 struct Frame {
@@ -101,6 +119,24 @@ struct Frame {
 }
 
 impl Frame {
+    /// Does with the frame what the verdict says. The hook's return code.
+    #[inline(always)]
+    fn carry_out(&self, verdict: Verdict) -> u32 {
+        match verdict.action() {
+            Action::Pass => xdp_action::XDP_PASS,
+            // Only the complete path sends copies.
+            Action::Drop | Action::Consume => xdp_action::XDP_DROP,
+            // SAFETY: the helper only notes the interface for the return code that it gives.
+            Action::Send => unsafe { bpf_redirect(self.exit, 0) as u32 },
+            Action::GoOn => {
+                // SAFETY: the array holds programs of this kind only, as the kernel sees to.
+                unsafe { XDP_STAGES.tail_call(&self.context, verdict.next()) };
+                self.count(Reason::StageMissing);
+                xdp_action::XDP_DROP
+            }
+        }
+    }
+
     /// Where the frame begins and ends.
     #[inline(always)]
     fn bounds(&self) -> (usize, usize) {

@@ -16,12 +16,17 @@ mod hash;
 mod reason;
 mod stage;
 mod tables;
+mod trace;
 mod view;
 
 pub use hash::{hash_address, hash_address_v6, hash_connection, hash_connection_v6, hash_service};
 pub use reason::{Outcome, REASONS, Reason};
 pub use stage::Stage;
 pub use tables::*;
+pub use trace::{
+    TRACE_WORDS, TRACERS, TraceAddresses, TraceFilter, TraceFrame, TraceHook, TraceProcessor,
+    TraceRecord, TraceTally, TraceVerdict,
+};
 pub use view::View;
 
 /// Version of every layout in this crate. A daemon adopts pinned maps of the same version only.

@@ -17,7 +17,7 @@ use hyper_util::rt::TokioIo;
 use model::{
     Command, DirectorInfo, MarkChange, MarkRules, Refusal, ServiceKey, ServiceStatus,
     SettingRequest, SettingStatus, SyncDaemon, SyncDaemonRequest, SyncRole, TimeoutChange,
-    Timeouts,
+    Timeouts, TraceNews, TraceRequest,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -131,6 +131,20 @@ impl Client {
         self.send(Method::POST, "/v1/marks", change).map(drop)
     }
 
+    /// What becomes of packets, as it happens.
+    ///
+    /// # Errors
+    /// When the daemon cannot be reached, or cannot trace so.
+    pub fn trace(
+        &mut self,
+        request: &TraceRequest,
+    ) -> Result<impl Iterator<Item = Result<TraceNews, DirectorError>> + '_, DirectorError> {
+        let body = serde_json::to_vec(request).map_err(|error| broken(&error))?;
+        let kind = (header::CONTENT_TYPE, "application/json");
+        let response = self.request(Method::POST, "/v1/trace", kind, body.into())?;
+        self.stream_of(response, read_line)
+    }
+
     fn get<T: DeserializeOwned>(&mut self, path: &str) -> Result<T, DirectorError> {
         let bytes = self.exchange(Method::GET, path, Bytes::new())?;
         read(&bytes)
@@ -217,6 +231,18 @@ impl Client {
         R: Fn(&[u8]) -> Option<(Result<T, DirectorError>, usize)>,
     {
         let response = self.request(Method::GET, path, accept, Bytes::new())?;
+        self.stream_of(response, read)
+    }
+
+    /// An answer that is a list, read as it comes.
+    fn stream_of<T, R>(
+        &mut self,
+        response: Response<Incoming>,
+        read: R,
+    ) -> Result<impl Iterator<Item = Result<T, DirectorError>> + use<'_, T, R>, DirectorError>
+    where
+        R: Fn(&[u8]) -> Option<(Result<T, DirectorError>, usize)>,
+    {
         if !response.status().is_success() {
             let failed = self.body(response).map(drop);
             return Err(failed.err().unwrap_or_else(|| broken(&"no list came")));

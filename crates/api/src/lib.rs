@@ -17,6 +17,7 @@
 //! | `GET /v1/health` | list of [`health::VirtualServerStatus`] |
 //! | `POST /v1/reload` | [`Reloaded`]: the configuration file was read again |
 //! | `GET /v1/vrrp` | list of [`vrrp::Status`] |
+//! | `POST /v1/trace` [`model::TraceRequest`] | [`model::TraceNews`], one JSON object a line, until the reader goes |
 //! | `GET /metrics` | Prometheus' text format |
 //!
 //! Whoever may open the socket may read; only root and members of the socket's group, if it was

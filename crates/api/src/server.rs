@@ -16,11 +16,12 @@ use futures::{StreamExt as _, stream};
 use model::{
     Command, ConnectionEntry, DirectorInfo, MarkChange, MarkRules, Refusal, ServiceKey,
     ServiceStatus, SettingRequest, SettingStatus, SyncDaemon, SyncDaemonRequest, SyncRole,
-    TimeoutChange, Timeouts,
+    TimeoutChange, Timeouts, TraceNews, TraceRequest,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixListener;
+use tokio::sync::mpsc::Receiver;
 
 use crate::{Outcome, Outcomes, Peer, Problem, Reloaded, Status, Zero, record};
 
@@ -113,6 +114,12 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Its metrics in Prometheus' text format.
     fn metrics(&self) -> String;
+
+    /// Tells what becomes of packets, until the receiver is dropped.
+    fn trace(
+        self: Arc<Self>,
+        request: TraceRequest,
+    ) -> impl Future<Output = Result<Receiver<TraceNews>, Problem>> + Send;
 }
 
 /// Answers requests on a socket until `stop` is ready. Members of `group`, if there is one, and
@@ -169,6 +176,7 @@ fn routes<B: Backend>(backend: Arc<B>) -> Router {
         .route("/v1/reload", post(reload::<B>))
         .route("/v1/status", get(status::<B>))
         .route("/v1/vrrp", get(vrrp::<B>))
+        .route("/v1/trace", post(trace::<B>))
         .route("/metrics", get(metrics::<B>))
         .fallback(unknown)
         .with_state(backend)
@@ -309,6 +317,28 @@ fn write_line<T: Serialize>(into: &mut Vec<u8>, thing: &T) {
     if serde_json::to_writer(&mut *into, thing).is_ok() {
         into.push(b'\n');
     }
+}
+
+/// How much news is sent in one piece.
+const NEWS_AT_ONCE: usize = 64;
+
+/// One piece of news a line, as it comes, for as long as somebody reads.
+async fn trace<B: Backend>(
+    State(director): Director<B>,
+    Given(request): Given<TraceRequest>,
+) -> Result<Response, Problem> {
+    let news = director.trace(request).await?;
+    let parts = stream::unfold(news, |mut news| async move {
+        let mut some = Vec::new();
+        if news.recv_many(&mut some, NEWS_AT_ONCE).await == 0 {
+            return None;
+        }
+        let mut bytes = Vec::new();
+        some.iter().for_each(|news| write_line(&mut bytes, news));
+        Some((Ok::<Bytes, Infallible>(bytes.into()), news))
+    });
+    let kind = [(header::CONTENT_TYPE, NDJSON)];
+    Ok((kind, Body::from_stream(parts)).into_response())
 }
 
 async fn timeouts<B: Backend>(State(director): Director<B>) -> Json<Timeouts> {

@@ -12,10 +12,11 @@ use model::{
     Command, ConnectionEntry, ConnectionProtocol, DirectorInfo, MarkChange, MarkRule, MarkRules,
     Rates, Refusal, Service, ServiceKey, ServiceRequest, ServiceStatus, SettingRequest,
     SettingStatus, Settings, Stats, SyncDaemon, SyncDaemonRequest, SyncRole, TimeoutChange,
-    Timeouts,
+    Timeouts, TraceNews, TraceRequest, TraceTally,
 };
 use tempfile::TempDir;
 use tokio::net::UnixListener;
+use tokio::sync::mpsc::{self, Receiver};
 use tokio::sync::oneshot;
 
 /// A director that knows one service, and keeps what it was asked for.
@@ -66,6 +67,21 @@ fn connection(number: u32) -> ConnectionEntry {
 const PART: u32 = 1000;
 
 impl Backend for Fake {
+    async fn trace(self: Arc<Self>, request: TraceRequest) -> Result<Receiver<TraceNews>, Problem> {
+        let port = request.port.ok_or(Problem::new("no port\nhint: say one"))?;
+        let (news, receiver) = mpsc::channel(1);
+        tokio::spawn(async move {
+            for matched in 0..u64::from(port) {
+                let tally = TraceTally {
+                    matched,
+                    ..TraceTally::default()
+                };
+                news.send(TraceNews::Tally(tally)).await.unwrap();
+            }
+        });
+        Ok(receiver)
+    }
+
     fn info(&self) -> DirectorInfo {
         DirectorInfo {
             version: (1, 2, 1),
@@ -483,4 +499,26 @@ fn only_root_and_the_sockets_group_may_write() {
         }
         .may_write(Some(4242))
     );
+}
+
+#[test]
+fn a_trace_comes_piece_by_piece_and_a_wrong_request_is_told() {
+    let mut pair = pair(0, None);
+    let client = &mut pair.client;
+    let request = TraceRequest {
+        port: Some(1000),
+        ..TraceRequest::default()
+    };
+    let news: Vec<_> = client
+        .trace(&request)
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    let matched = |news: &TraceNews| match news {
+        TraceNews::Tally(tally) => tally.matched,
+        other => panic!("{other:?}"),
+    };
+    assert!(news.iter().map(matched).eq(0..1000));
+    let refused = client.trace(&TraceRequest::default()).err().unwrap();
+    assert!(refused.to_string().contains("no port"), "{refused}");
 }

@@ -30,6 +30,7 @@ mod settings;
 mod side;
 mod sizes;
 mod timeouts;
+pub mod trace;
 pub mod wanted;
 mod words;
 

@@ -52,7 +52,7 @@ pub(crate) fn values(rules: &MarkRules, ifindex: impl Fn(&str) -> Option<u32>) -
     rules.iter().filter_map(value).collect()
 }
 
-fn masked(prefix: Option<Prefix>) -> Masked {
+pub(crate) fn masked(prefix: Option<Prefix>) -> Masked {
     let Some(prefix) = prefix else {
         return Masked::default();
     };

@@ -55,6 +55,7 @@ mod route;
 mod schedule;
 mod state;
 mod sweep;
+pub mod trace;
 mod tunnel;
 mod verdict;
 

@@ -211,10 +211,11 @@ fn change(before: &Sighting, after: &Sighting) -> Option<String> {
     let passed = before.host == after.host
         && before.direction == Direction::In
         && after.direction == Direction::Out;
-    if !passed {
-        return None;
-    }
-    let (old, new) = (&before.packet, &after.packet);
+    passed.then(|| rewritten(&before.packet, &after.packet))
+}
+
+/// How a packet was rewritten, in words; `nothing` where it was not.
+pub fn rewritten(old: &Packet, new: &Packet) -> String {
     let mut changes = Vec::new();
     match (&old.outer, &new.outer) {
         (None, Some(outer)) => {
@@ -250,9 +251,9 @@ fn change(before: &Sighting, after: &Sighting) -> Option<String> {
         (false, false) => {}
     }
     if changes.is_empty() {
-        Some("nothing".to_owned())
+        "nothing".to_owned()
     } else {
-        Some(changes.join(", "))
+        changes.join(", ")
     }
 }
 

@@ -22,6 +22,7 @@ mod setting;
 mod stats;
 mod status;
 mod text;
+mod trace;
 
 pub use client_address::ClientAddress;
 pub use command::{Command, Refusal};
@@ -42,3 +43,7 @@ pub use setting::{
 pub use stats::{Rates, Stats};
 pub use status::{DestinationStatus, DirectorInfo, ServiceStatus};
 pub use text::ParseKeyError;
+pub use trace::{
+    ExplainRequest, TraceDirection, TraceHook, TraceInterface, TraceNews, TraceRequest, TraceTally,
+    TraceVerdict, TracedConnection, TracedFrame, TracedPacket,
+};

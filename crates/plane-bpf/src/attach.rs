@@ -145,6 +145,12 @@ pub fn has_xdp(pins: &Pins, ifindex: u32) -> bool {
 /// Lets everything that is attached run these programs, and forgets what has lost its interface.
 /// No packet passes between an old program and its successor.
 pub fn renew(pins: &Pins, programs: &Programs) -> Result<(), Error> {
+    renew_interfaces(pins, programs)?;
+    sockets::renew(pins, programs)
+}
+
+/// As [`renew`], on interfaces only.
+pub fn renew_interfaces(pins: &Pins, programs: &Programs) -> Result<(), Error> {
     for link in Link::all(pins) {
         let program = programs.at(link.place);
         if link.is_attached() {
@@ -156,7 +162,7 @@ pub fn renew(pins: &Pins, programs: &Programs) -> Result<(), Error> {
     for ifindex in filter::interfaces(pins) {
         filter::attach(pins, programs, ifindex)?;
     }
-    sockets::renew(pins, programs)
+    Ok(())
 }
 
 /// The error when the kernel refuses something on an interface.

@@ -111,6 +111,9 @@ pub enum Error {
         /// Where its pins are.
         pins: PathBuf,
     },
+    /// There is no data plane where one was looked for.
+    #[error("there is no data plane in this network namespace\nhint: start `xvs serve'")]
+    NoPlane,
     /// The pinned tables are of another version.
     #[error(
         "the data plane that runs here has tables of version {found}, this daemon knows version \

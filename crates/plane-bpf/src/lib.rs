@@ -9,6 +9,7 @@
 //! maps/NAME             every map: tables outlive the daemon
 //! programs/NAME         every program
 //! programs/object-HASH  a folder: which object the programs come from
+//! trace/NAME            while somebody traces: the programs that do, and their own maps
 //! links/tc-IFINDEX      attachments outlive the daemon; also xdp-IFINDEX, xdp-generic-IFINDEX
 //! links/filter-IFINDEX  a folder: kernels before 6.6 have a filter of ours on this interface
 //! links/clsact-IFINDEX  a folder: and its clsact qdisc is ours
@@ -57,6 +58,7 @@ mod stale;
 mod sys;
 mod table;
 mod tables;
+mod trace;
 mod verifier;
 
 pub use attach::{Attachment, Mode, Point, TcMeans};
@@ -66,3 +68,4 @@ pub use plane::{Plane, processors, remove};
 pub use probe::probe;
 pub use run::{Hook, Ran};
 pub use stale::remove_stale;
+pub use trace::{TraceRecords, Tracing};

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use abi::{NeighbourKey, RealServerKey, RouteValue, Tick, View};
 use conntable::{Bucket, SlotV4, SlotV6};
@@ -12,13 +13,14 @@ use crate::attach::{self, Attachment, Mode, TcMeans};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::lookups::Lookups;
-use crate::object::{self, Programs};
+use crate::object::{self, Programs, TRACE_FOLDER};
 use crate::pins::Pins;
 use crate::probe;
 use crate::readers::Readers;
 use crate::run::{self, Hook, Ran};
 use crate::sockets;
 use crate::tables::{self, Tables};
+use crate::trace::Tracing;
 
 /// ICMP errors a second, and at once: the kernel's `icmp_msgs_per_sec` and `icmp_msgs_burst`.
 const ICMP_PER_SECOND: u32 = 1000;
@@ -37,6 +39,8 @@ pub struct Plane {
     programs: Programs,
     clock: Clock,
     readers: Readers,
+    /// What packets meet instead of `programs` while somebody traces.
+    tracing: Mutex<Option<Arc<Tracing>>>,
 }
 
 /// Processors that packets may run on: the kernel's possible ones.
@@ -128,7 +132,13 @@ impl Plane {
         let sizes = Tables::open(&pins)?.sizes();
         let programs = Programs::load(&pins, &sizes)?;
         attach::renew(&pins, &programs)?;
-        Ok(Some(Parts::open(&pins, programs)?.with(pins)))
+        let parts = Parts::open(&pins, programs)?;
+        if !pins.names(TRACE_FOLDER).is_empty() {
+            // Nobody is left who traces.
+            parts.readers.wait();
+            pins.remove(TRACE_FOLDER)?;
+        }
+        Ok(Some(parts.with(pins)))
     }
 
     /// The sizes of its tables.
@@ -156,7 +166,45 @@ impl Plane {
     /// # Errors
     /// As for [`Self::attach`].
     pub fn attach_by(&self, ifindex: u32, mode: Mode, means: TcMeans) -> Result<(), Error> {
-        attach::attach(&self.pins, &self.programs, ifindex, mode, means)
+        let tracing = self.tracing();
+        let programs = self.met(&tracing);
+        attach::attach(&self.pins, programs, ifindex, mode, means)
+    }
+
+    /// Lets packets meet the programs that trace. No packet passes between a program and the one in
+    /// its place.
+    ///
+    /// # Errors
+    /// When the kernel refuses; then packets may meet either.
+    pub fn start_tracing(&self, tracing: Arc<Tracing>) -> Result<(), Error> {
+        let mut running = self.tracing();
+        attach::renew_interfaces(&self.pins, tracing.programs())?;
+        *running = Some(tracing);
+        Ok(())
+    }
+
+    /// Lets packets meet the usual programs again.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn stop_tracing(&self) -> Result<(), Error> {
+        let mut running = self.tracing();
+        attach::renew_interfaces(&self.pins, &self.programs)?;
+        *running = None;
+        // Packets may still be on their way through the others.
+        self.readers.wait();
+        self.pins.remove(TRACE_FOLDER)
+    }
+
+    /// The programs that packets meet.
+    fn met<'a>(&'a self, tracing: &'a Option<Arc<Tracing>>) -> &'a Programs {
+        tracing
+            .as_ref()
+            .map_or(&self.programs, |tracing| tracing.programs())
+    }
+
+    fn tracing(&self) -> MutexGuard<'_, Option<Arc<Tracing>>> {
+        self.tracing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets clients on the director itself reach its virtual services: programs that this network
@@ -197,7 +245,7 @@ impl Plane {
     /// # Errors
     /// When the kernel refuses: frames have 14 bytes at least.
     pub fn run(&self, hook: Hook, frame: &[u8], repeat: u32) -> Result<Ran, Error> {
-        run::run(&self.programs, hook, None, frame, repeat)
+        run::run(self.met(&self.tracing()), hook, None, frame, repeat)
     }
 
     /// As [`Self::run`], on a frame that comes in by an interface.
@@ -211,7 +259,13 @@ impl Plane {
         frame: &[u8],
         repeat: u32,
     ) -> Result<Ran, Error> {
-        run::run(&self.programs, hook, Some(ifindex), frame, repeat)
+        run::run(
+            self.met(&self.tracing()),
+            hook,
+            Some(ifindex),
+            frame,
+            repeat,
+        )
     }
 
     /// Runs the program of TC's egress by hand on a frame that this machine sends.
@@ -219,7 +273,7 @@ impl Plane {
     /// # Errors
     /// As for [`Self::run`].
     pub fn run_egress(&self, frame: &[u8]) -> Result<Ran, Error> {
-        run::run_egress(&self.programs, frame)
+        run::run_egress(self.met(&self.tracing()), frame)
     }
 }
 
@@ -299,6 +353,7 @@ impl Parts {
             programs: self.programs,
             clock: self.clock,
             readers: self.readers,
+            tracing: Mutex::default(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, AsRawFd};
 
+use aya::maps::MapData;
 use memmap2::{MmapOptions, MmapRaw};
 
 use crate::error::Error;
@@ -22,9 +23,17 @@ impl<T: Sync> Table<T> {
     ///
     /// `T` consists of shared cells only, for which every bit pattern is a value.
     pub fn open(pins: &Pins, name: &'static str) -> Result<Self, Error> {
+        Self::of(pins, name, &object::map(pins, name)?)
+    }
+
+    /// As [`Self::open`], for a map of the programs that trace.
+    pub fn open_trace(pins: &Pins, name: &'static str) -> Result<Self, Error> {
+        Self::of(pins, name, &object::trace_map(pins, name)?)
+    }
+
+    fn of(pins: &Pins, name: &'static str, map: &MapData) -> Result<Self, Error> {
         // The kernel lays values out at multiples of 8 bytes.
         const { assert!(size_of::<T>().is_multiple_of(8)) };
-        let map = object::map(pins, name)?;
         let info = map.info().map_err(|cause| Error::Map { name, cause })?;
         if info.value_size() as usize != size_of::<T>() {
             return Err(Error::Layout {

@@ -14,6 +14,7 @@ use crate::proc::ProcOptions;
 use crate::realserver::RealServerOptions;
 use crate::serve::options::ServeOptions;
 use crate::settings::SetOptions;
+use crate::trace::TraceOptions;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -49,6 +50,8 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Say what becomes of packets: one by one, as they come
+    Trace(Box<TraceOptions>),
     /// Change settings, or list them: what the kernel has as sysctls under net.ipv4.vs
     Set(SetOptions),
     /// Give packets firewall marks, which services can go by, without netfilter

@@ -22,6 +22,7 @@ mod rules;
 mod serve;
 mod settings;
 mod status;
+mod trace;
 mod vrrp;
 
 use std::process::ExitCode;
@@ -56,6 +57,7 @@ fn run(command: cli::Command) -> Result<ExitCode> {
         cli::Command::Reload => health_command::reload(),
         cli::Command::Vrrp { json } => vrrp::main(json),
         cli::Command::Status { json } => status::main(json),
+        cli::Command::Trace(options) => trace::main(&options),
         cli::Command::Set(options) => settings::main(&options),
         cli::Command::Mark(command) => mark::main(command),
         cli::Command::Laddr(command) => laddr::main(&command),

@@ -15,6 +15,7 @@ mod shared;
 mod start;
 pub mod state;
 mod stop;
+mod trace;
 mod virtual_routers;
 mod watch;
 
@@ -119,6 +120,7 @@ async fn serve(options: ServeOptions, place: Place) -> Result<()> {
             "virtual routers did not end well"
         );
     }
+    trace::end(&shared).await;
     shared.save(&shared.lock());
     info!("ending; forwarding goes on, until `xvs serve --stop-forwarding'");
     // Whoever still has a request open gets its answer, or an end.

@@ -8,3 +8,4 @@ mod namespaces;
 mod sharing;
 mod support;
 mod surviving;
+mod tracing;

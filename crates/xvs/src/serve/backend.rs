@@ -1,17 +1,21 @@
 //! The daemon as the API sees it.
 
+use std::sync::Arc;
+
 use abi::Outcome;
 use control::{CommandError, Plane as _, connections};
 use model::{
     Command, ConnectionEntry, DirectorInfo, MarkChange, MarkRules, Refusal, ServiceKey,
     ServiceStatus, SettingRequest, SettingStatus, SyncDaemon, SyncDaemonRequest, SyncRole,
-    TimeoutChange, Timeouts,
+    TimeoutChange, Timeouts, TraceNews, TraceRequest,
 };
+use tokio::sync::mpsc::Receiver;
 use tracing::{info, warn};
 
 use crate::serve::metrics;
 use crate::serve::network::Kernel;
 use crate::serve::shared::{Shared, State};
+use crate::serve::trace;
 
 /// The version of IPVS whose behaviour is offered.
 const IPVS_VERSION: (u8, u8, u8) = (1, 2, 1);
@@ -187,6 +191,13 @@ impl api::Backend for Shared {
             (state.director.services(), state.transactions)
         };
         metrics::text(&self.status(), &services, transactions)
+    }
+
+    async fn trace(
+        self: Arc<Self>,
+        request: TraceRequest,
+    ) -> Result<Receiver<TraceNews>, api::Problem> {
+        trace::begin(self, request).await
     }
 }
 

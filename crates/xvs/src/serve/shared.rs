@@ -19,6 +19,7 @@ use crate::serve::checks::Checks;
 use crate::serve::hook::Choice;
 use crate::serve::network::Kernel;
 use crate::serve::state;
+use crate::serve::trace::Traces;
 use crate::serve::virtual_routers::VirtualRouters;
 
 /// Of a transaction with more changes than this only their number is logged.
@@ -38,6 +39,8 @@ pub struct Shared {
     changed: mpsc::UnboundedSender<oneshot::Sender<()>>,
     /// Told when the ways to destinations were followed.
     followed: Notify,
+    /// Who traces.
+    pub traces: Traces,
     /// Who holds virtual addresses.
     pub virtual_routers: VirtualRouters,
     /// The configuration file's checks, if there is a file.
@@ -132,6 +135,7 @@ impl Shared {
             adopted,
             changed,
             followed: Notify::new(),
+            traces: Traces::default(),
             virtual_routers: VirtualRouters::default(),
             checks: OnceLock::new(),
         };
