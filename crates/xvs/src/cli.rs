@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::config::ConfigCommand;
+use crate::install::InstallOptions;
 use crate::keepalived::FileOptions;
 use crate::laddr::LaddrCommand;
 use crate::list::ListOptions;
@@ -79,6 +80,11 @@ pub enum Command {
     Proc(ProcOptions),
     /// Be a real server of VS/TUN: take packets to virtual addresses out of IP, GRE and GUE
     Realserver(RealServerOptions),
+    /// Put the program, its manual, completions and unit into the system, and ipvsadm beside the one that
+    /// is there
+    ///
+    /// On Debian, update-alternatives chooses which of the two `ipvsadm' is.
+    Install(InstallOptions),
     /// Print what makes a shell complete the words of xvs or ipvsadm
     ///
     /// For bash: xvs completion bash > /usr/share/bash-completion/completions/xvs

@@ -8,6 +8,7 @@ mod adm;
 mod cli;
 mod config;
 mod health_command;
+mod install;
 mod keepalived;
 mod laddr;
 mod list;
@@ -65,6 +66,7 @@ fn run(command: cli::Command) -> Result<ExitCode> {
         cli::Command::Check(options) => keepalived::check(&options),
         cli::Command::Proc(options) => proc::main(&options),
         cli::Command::Realserver(options) => realserver::main(&options),
+        cli::Command::Install(options) => install::main(&options),
         cli::Command::Completion(options) => manual::completion(&options),
         cli::Command::Man(options) => manual::print_or_write(&options),
         cli::Command::Lab(command) => Ok(lab::cli::main(command)?),
