@@ -11,7 +11,7 @@ use aya_ebpf::bindings::{
 };
 use aya_ebpf::helpers::{
     bpf_clone_redirect, bpf_get_smp_processor_id, bpf_l4_csum_replace, bpf_redirect,
-    bpf_redirect_neigh, bpf_skb_adjust_room, bpf_skb_change_tail, bpf_skb_pull_data,
+    bpf_redirect_neigh, bpf_skb_adjust_room, bpf_skb_change_proto, bpf_skb_change_tail, bpf_skb_pull_data,
     bpf_skb_vlan_pop, bpf_skb_vlan_push,
 };
 use aya_ebpf::macros::{classifier, map};
@@ -110,6 +110,18 @@ stages! {
     xvs_tc_tell: Tell;
     /// A stage of `xvs_ingress`, and of `xvs_egress` for copies.
     xvs_tc_tell_v6: TellV6;
+    /// A stage of `xvs_ingress`.
+    xvs_tc_lend_other: LendOther;
+    /// A stage of `xvs_ingress`.
+    xvs_tc_lend_other_v6: LendOtherV6;
+    /// A stage of `xvs_ingress`.
+    xvs_tc_cross: Cross;
+    /// A stage of `xvs_ingress`.
+    xvs_tc_cross_v6: CrossV6;
+    /// A stage of `xvs_ingress`.
+    xvs_tc_cross_back: CrossBack;
+    /// A stage of `xvs_ingress`.
+    xvs_tc_cross_back_v6: CrossBackV6;
     /// A stage of `xvs_ingress`.
     xvs_tc_sacks: Sacks;
     /// A stage of `xvs_ingress`.
@@ -464,6 +476,20 @@ impl Host<'static> for Packet {
         // What stood behind the bytes that are gone need not be in the first piece.
         self.pull(HEADERS);
         Some(())
+    }
+    #[inline(always)]
+    fn change_family(&mut self, offset: u32, to_v6: bool) -> Option<()> {
+        let kind = if to_v6 {
+            ethernet::IPV6
+        } else {
+            ethernet::IPV4
+        };
+        // SAFETY: the context is the one that the kernel gave; the kernel checks the rest.
+        if unsafe { bpf_skb_change_proto(self.context.skb.skb, kind.to_be(), 0) } != 0 {
+            return None;
+        }
+        self.pull(HEADERS);
+        self.set_bytes(offset - 2, &kind.to_be_bytes())
     }
     #[inline(always)]
     fn encapsulate(&mut self, offset: u32, outer: Outer) -> Option<()> {

@@ -74,6 +74,10 @@ stages! {
     /// A stage of `xvs_xdp`.
     xvs_xdp_return_v6: ReturnV6;
     /// A stage of `xvs_xdp`.
+    xvs_xdp_lend_other: LendOther;
+    /// A stage of `xvs_xdp`.
+    xvs_xdp_lend_other_v6: LendOtherV6;
+    /// A stage of `xvs_xdp`.
     xvs_xdp_sacks: Sacks;
     /// A stage of `xvs_xdp`.
     xvs_xdp_sacks_v6: SacksV6;
@@ -287,6 +291,10 @@ impl Host<'static> for Frame {
     }
     #[inline(always)]
     fn strip(&mut self, _offset: u32, _length: u32) -> Option<()> {
+        None
+    }
+    #[inline(always)]
+    fn change_family(&mut self, _offset: u32, _to_v6: bool) -> Option<()> {
         None
     }
     #[inline(always)]

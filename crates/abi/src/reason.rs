@@ -114,6 +114,7 @@ reasons! {
     ConnectedFromHere = 55, "connected_from_here", Note, "A client on the director itself was connected to a real server of the virtual service that it asked for.";
     AddressTold = 56, "address_told", Note, "A real server was told the client's address.";
     AddressUntold = 57, "address_untold", Note, "A real server was not told the client's address, as its TCP header had no room for it.";
+    Untranslatable = 58, "untranslatable", Drop, "The packet has no counterpart in the real server's address family: a fragment, IP options, extension headers, or a datagram without checksum.";
 }
 
 #[cfg(test)]

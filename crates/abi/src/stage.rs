@@ -73,10 +73,22 @@ pub enum Stage {
     Sacks = 32,
     /// [`Stage::Sacks`] for an IPv6 client.
     SacksV6 = 33,
+    /// Lends an IPv6 local address and port to a connection of an IPv4 client.
+    LendOther = 34,
+    /// Lends an IPv4 local address and port to a connection of an IPv6 client.
+    LendOtherV6 = 35,
+    /// Forwards an IPv4 client's packet under FULLNAT to an IPv6 real server.
+    Cross = 36,
+    /// Forwards an IPv6 client's packet under FULLNAT to an IPv4 real server.
+    CrossV6 = 37,
+    /// Forwards an IPv4 real server's packet to an IPv6 client.
+    CrossBack = 38,
+    /// Forwards an IPv6 real server's packet to an IPv4 client.
+    CrossBackV6 = 39,
     /// Asks the scheduler, for either family.
-    Schedule = 34,
+    Schedule = 40,
     /// Sends an IPv4 packet, the connection of which is left in [`crate::Carry`], in fragments.
-    Cut = 35,
+    Cut = 41,
 }
 
 impl Stage {
@@ -117,6 +129,12 @@ impl Stage {
             Self::TellV6 => "tell_v6",
             Self::Sacks => "sacks",
             Self::SacksV6 => "sacks_v6",
+            Self::LendOther => "lend_other",
+            Self::LendOtherV6 => "lend_other_v6",
+            Self::Cross => "cross",
+            Self::CrossV6 => "cross_v6",
+            Self::CrossBack => "cross_back",
+            Self::CrossBackV6 => "cross_back_v6",
             Self::Schedule => "schedule",
             Self::Cut => "cut",
         }
@@ -130,7 +148,7 @@ impl Stage {
     }
 
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 42] = [
         Self::Enter,
         Self::EnterV6,
         Self::Depart,
@@ -165,6 +183,12 @@ impl Stage {
         Self::TellV6,
         Self::Sacks,
         Self::SacksV6,
+        Self::LendOther,
+        Self::LendOtherV6,
+        Self::Cross,
+        Self::CrossV6,
+        Self::CrossBack,
+        Self::CrossBackV6,
         Self::Schedule,
         Self::Cut,
     ];

@@ -114,11 +114,11 @@ impl Draft<'_> {
         if self.mark == 0 && !is_translated {
             key.port = self.port;
         }
-        let tunnelled = self.forwarding == Forwarding::Tunnel;
-        if Family::of(key.address) != service.family() && !tunnelled {
+        let may_differ = matches!(self.forwarding, Forwarding::Tunnel | Forwarding::FullNat);
+        if Family::of(key.address) != service.family() && !may_differ {
             return failed("Different address family is allowed only for tunneling servers");
         }
-        if tunnelled {
+        if self.forwarding == Forwarding::Tunnel {
             check_tunnel_options(self.tunnel.kind, self.options).map_err(UsageError::Failed)?;
         } else if self.options.has_any(&TUNNEL_OPTIONS) {
             return failed("Tunnel options conflict with forward method");

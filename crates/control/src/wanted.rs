@@ -383,8 +383,8 @@ impl Wanted {
         Effect::Flushed(services.into_values().map(WantedService::removed).collect())
     }
 
-    /// A destination may be of the other family only behind a tunnel, and only while no sync daemon
-    /// runs.
+    /// A destination may be of the other family only behind a tunnel or by FULLNAT, and only while no
+    /// sync daemon runs.
     fn check_families(
         &self,
         service: &ServiceKey,
@@ -394,7 +394,11 @@ impl Wanted {
             return Err(Refusal::ServiceNotDefined);
         }
         let same = Family::of(destination.key.address) == service.family();
-        if same || (destination.forwarding == Forwarding::Tunnel && self.daemons.is_empty()) {
+        let may_differ = matches!(
+            destination.forwarding,
+            Forwarding::Tunnel | Forwarding::FullNat
+        );
+        if same || (may_differ && self.daemons.is_empty()) {
             Ok(())
         } else {
             Err(Refusal::Invalid)

@@ -76,6 +76,12 @@ pub(crate) trait Family: Copy + 'static {
     const RETURN: Stage;
     /// What translates an ICMP error under FULLNAT.
     const FULLNAT_ERROR: Stage;
+    /// What lends a client of the family a local address of the other one.
+    const LEND_OTHER: Stage;
+    /// What forwards a packet of a client of the family to a real server of the other one.
+    const CROSS: Stage;
+    /// What forwards a packet of a real server of the family to a client of the other one.
+    const CROSS_BACK: Stage;
     /// What tells a real server of the family the client's address.
     const TELL: Stage;
     /// What translates selective acknowledgements to a client of the family.
@@ -114,6 +120,16 @@ pub(crate) trait Family: Copy + 'static {
         ends: (Self::Address, Self::Address),
         goes_through: bool,
     ) -> Option<Delta>;
+    /// Writes the header of a packet that goes through the director to `l3`: of a protocol, with so
+    /// many bytes behind it, with this type of service and time to live. Returns the sum of the
+    /// transport's pseudo-header.
+    fn write_header<'t, H: Host<'t>>(
+        host: &mut H,
+        l3: u32,
+        contents: (u8, u32),
+        life: (u8, u8),
+        ends: (Self::Address, Self::Address),
+    ) -> Option<u32>;
     /// Gives the packet at `l3` another length, counted from its IP header on.
     fn set_length<'t, H: Host<'t>>(
         host: &mut H,

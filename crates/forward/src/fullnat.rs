@@ -8,6 +8,7 @@
 //! while such an alias lives. It lives as long as the main entry does. The connection's first packet
 //! makes it ([`lend()`]).
 
+pub(crate) mod cross;
 mod error;
 mod lend;
 mod numbers;
@@ -27,6 +28,7 @@ use crate::lookup::Role;
 use crate::nat;
 use crate::onward::{CLEAR, Passage, note};
 use crate::packet::{Packet, Ports};
+use crate::process::complete_only;
 use crate::route;
 use crate::verdict::{Step, Verdict};
 
@@ -50,9 +52,10 @@ struct Ends<A> {
 /// The method of a new connection to a destination. A real server on the director itself answers
 /// through the director anyhow, and is sent to by VS/NAT.
 #[inline(always)]
-pub(crate) fn method_for(chosen: &Chosen<'_>) -> u8 {
+pub(crate) fn method_for<F: Family>(chosen: &Chosen<'_>) -> u8 {
+    let is_same = chosen.is_v6() == F::IS_V6;
     let method = match chosen.method() {
-        method::FULLNAT if chosen.is_local() => method::MASQUERADE,
+        method::FULLNAT if is_same && chosen.is_local() => method::MASQUERADE,
         method => method,
     };
     // The kernel's verifier need not follow what comes for each.
@@ -85,10 +88,18 @@ pub(crate) fn holds<'t, F: Family, T: Tables<'t>>(
 
 /// Leaves a client's first packet to the stage that lends its connection a local address and port.
 #[inline(always)]
-pub(crate) fn borrow<'t, F: Family, H: Host<'t>>(host: &H, main: u64) -> Step<Verdict> {
+pub(crate) fn borrow<'t, F: Family, H: Host<'t>>(
+    host: &H,
+    chosen: &Chosen<'_>,
+    main: u64,
+) -> Step<Verdict> {
     let carry = host.carry().ok_or(Reason::TableMissing)?;
     carry.connection.store(main);
-    Ok(Verdict::go_on(F::LEND))
+    Ok(Verdict::go_on(if chosen.is_v6() == F::IS_V6 {
+        F::LEND
+    } else {
+        F::LEND_OTHER
+    }))
 }
 
 /// Leaves a client's packet to the stage that sends it to its real server.
@@ -112,12 +123,14 @@ pub(crate) fn to_server<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdic
         .at(Handle(carry.connection.load()), now)
         .ok_or(Reason::NoConnection)?;
     let chosen = Chosen::by_number(tables, main.entry.destination())?;
-    if main.entry.client_hop().load() == NO_ALIAS {
+    match main.entry.client_hop().load() {
         // Another processor is about to lend one.
-        return Err(Reason::NoLocalPort);
+        NO_ALIAS => return Err(Reason::NoLocalPort),
+        alias if alias & OTHER_FAMILY != 0 => return complete_only::<H>(F::CROSS),
+        _ => {}
     }
     let alias = alias_of::<F, _>(tables, globals, main.entry, now)?;
-    let ends = ends_to_server::<F>(main.entry, alias.entry, &chosen);
+    let ends = ends_to_server::<F, F>(main.entry, alias.entry, &chosen);
     let told = tell::told::<F, F, H>(host, globals, (&packet, &ports), &alias)?;
     let way = route::by_index(tables, chosen.cell.next_hop.load());
     let role = Role {
@@ -163,6 +176,11 @@ pub(crate) fn to_client<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdic
         port: ports.source,
     };
     let alias = find::<F, _>(tables, globals, &query, now).ok_or(Reason::NoConnection)?;
+    if alias.entry.client_hop().load() & OTHER_FAMILY != 0 {
+        let carry = host.carry().ok_or(Reason::TableMissing)?;
+        carry.connection.store(alias.handle().0);
+        return complete_only::<H>(F::CROSS_BACK);
+    }
     let main = main_of::<F, _>(tables, globals, alias.entry, now)?;
     let chosen = Chosen::by_number(tables, main.entry.destination())?;
     let way = route::to_address::<F, H>(host, main.entry.client());
@@ -225,14 +243,14 @@ fn alias_of<'t, F: Family, T: Tables<'t>>(
 
 /// What a packet from the client to the real server says.
 #[inline(always)]
-fn ends_to_server<F: Family>(
+fn ends_to_server<F: Family, A: Family>(
     main: &F::Slot,
-    alias: &F::Slot,
+    alias: &A::Slot,
     chosen: &Chosen<'_>,
-) -> Ends<F::Address> {
+) -> Ends<A::Address> {
     Ends {
         source: alias.client(),
-        destination: chosen.address::<F>(),
+        destination: chosen.address::<A>(),
         ports: Ports {
             source: alias.client_port(),
             destination: main.destination_port(),
@@ -290,7 +308,7 @@ pub(crate) fn rewrite_header<'t, F: Family, H: Host<'t>>(
         Direction::ToServer => {
             let chosen = Chosen::by_number(tables, main.load().destination)?;
             let alias = alias_of::<F, _>(tables, globals, main, now)?;
-            ends_to_server::<F>(main, alias.entry, &chosen)
+            ends_to_server::<F, F>(main, alias.entry, &chosen)
         }
         Direction::ToClient => ends_to_client::<F>(main),
     };

@@ -242,6 +242,9 @@ pub trait Host<'t> {
     fn send_copy(&mut self) -> Option<()>;
     /// Takes `length` bytes out of the frame at `offset`, where the IP header begins.
     fn strip(&mut self, offset: u32, length: u32) -> Option<()>;
+    /// Makes the room of an IP header without options or extensions at `offset` that of one of the
+    /// other family; the frame's type follows.
+    fn change_family(&mut self, offset: u32, to_v6: bool) -> Option<()>;
     /// Opens room for outer headers before the IP header at `offset`, and marks the frame as
     /// encapsulated where a device may cut it.
     fn encapsulate(&mut self, offset: u32, outer: Outer) -> Option<()>;

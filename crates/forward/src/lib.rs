@@ -17,6 +17,7 @@
 //!  make ─FULLNAT─► lend ─► fullnat ──► out            onward ─FULLNAT─► fullnat
 //!  enter ─to a local address of FULLNAT─► return ──► out
 //!  fullnat ─the client's address is told─► tell ──► out        return ─► sacks ──► out
+//!  make ─the other family─► lend ─► fullnat ─► cross ──► out        return ─► cross_back ──► out
 //!  relay, translate ─FULLNAT─► fullnat_error ──► out
 //!  depart (what this machine sends itself): replies of a local real server
 //! ```

@@ -268,7 +268,7 @@ pub(crate) fn make<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
         destination_address: chosen.address::<F>(),
         destination_port: port(service, &chosen, query.port),
         protocol: query.protocol,
-        method: fullnat::method_for(&chosen),
+        method: fullnat::method_for::<F>(&chosen),
         kind: kind(service, query.protocol),
         destination: chosen.number,
         control,
@@ -288,7 +288,7 @@ pub(crate) fn make<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
         return Ok(relay::hand_over::<F>(carry, handle, TO_SERVICE));
     }
     if new.method == method::FULLNAT {
-        return fullnat::borrow::<F, H>(host, handle);
+        return fullnat::borrow::<F, H>(host, &chosen, handle);
     }
     hand_over::<F, H>(host, handle, TO_SERVICE)
 }

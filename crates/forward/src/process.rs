@@ -64,8 +64,8 @@ pub fn run<'t, H: Host<'t>>(host: &mut H, stage: Stage) -> Verdict {
         Stage::TunnelV6 => tunnel::encapsulate::<V6, H>(host),
         Stage::Fullnat => fullnat::to_server::<V4, H>(host),
         Stage::FullnatV6 => fullnat::to_server::<V6, H>(host),
-        Stage::Lend => fullnat::lend::<V4, H>(host),
-        Stage::LendV6 => fullnat::lend::<V6, H>(host),
+        Stage::Lend => fullnat::lend::<V4, V4, H>(host),
+        Stage::LendV6 => fullnat::lend::<V6, V6, H>(host),
         Stage::Return => fullnat::to_client::<V4, H>(host),
         Stage::ReturnV6 => fullnat::to_client::<V6, H>(host),
         Stage::FullnatError => fullnat::error::<V4, H>(host),
@@ -74,6 +74,12 @@ pub fn run<'t, H: Host<'t>>(host: &mut H, stage: Stage) -> Verdict {
         Stage::TellV6 => fullnat::tell::<V6, H>(host),
         Stage::Sacks => fullnat::sacks::<V4, H>(host),
         Stage::SacksV6 => fullnat::sacks::<V6, H>(host),
+        Stage::LendOther => fullnat::lend::<V4, V6, H>(host),
+        Stage::LendOtherV6 => fullnat::lend::<V6, V4, H>(host),
+        Stage::Cross => fullnat::cross::to_server::<V4, V6, H>(host),
+        Stage::CrossV6 => fullnat::cross::to_server::<V6, V4, H>(host),
+        Stage::CrossBack => fullnat::cross::to_client::<V6, V4, H>(host),
+        Stage::CrossBackV6 => fullnat::cross::to_client::<V4, V6, H>(host),
         Stage::Answer => answer::answer::<V4, H>(host),
         Stage::AnswerV6 => answer::answer::<V6, H>(host),
     };
@@ -152,7 +158,7 @@ fn may_be_marked<F: Family>(globals: &Globals, packet: &Packet<F>) -> bool {
 
 /// A stage that only the complete path has.
 #[inline(always)]
-fn complete_only<'t, H: Host<'t>>(stage: Stage) -> Step<Verdict> {
+pub(crate) fn complete_only<'t, H: Host<'t>>(stage: Stage) -> Step<Verdict> {
     if H::COMPLETE {
         Ok(Verdict::go_on(stage))
     } else {

@@ -63,9 +63,9 @@ const STAGES: [Stages; 2] = [
         prefix: "xvs_xdp_",
         has: |stage| {
             use Stage::{
-                EnterV6, Fullnat, FullnatV6, Lend, LendV6, Make, MakeV6, Onward, OnwardV6, Open,
-                OpenV6, Persist, PersistV6, Return, ReturnV6, Sacks, SacksV6, Schedule, Tunnel,
-                TunnelV6,
+                EnterV6, Fullnat, FullnatV6, Lend, LendOther, LendOtherV6, LendV6, Make, MakeV6,
+                Onward, OnwardV6, Open, OpenV6, Persist, PersistV6, Return, ReturnV6, Sacks,
+                SacksV6, Schedule, Tunnel, TunnelV6,
             };
             matches!(
                 stage,
@@ -84,6 +84,8 @@ const STAGES: [Stages; 2] = [
                     | Fullnat
                     | Lend
                     | LendV6
+                    | LendOther
+                    | LendOtherV6
                     | FullnatV6
                     | Return
                     | ReturnV6

@@ -274,6 +274,17 @@ impl<'t, const COMPLETE: bool> Host<'t> for Frame<'t, COMPLETE> {
         Some(())
     }
 
+    fn change_family(&mut self, offset: u32, to_v6: bool) -> Option<()> {
+        let kind = if to_v6 {
+            self.open_room(offset as usize, 20);
+            ethernet::IPV6
+        } else {
+            self.strip(offset, 20)?;
+            ethernet::IPV4
+        };
+        self.set_bytes(offset - 2, &kind.to_be_bytes())
+    }
+
     fn encapsulate(&mut self, offset: u32, outer: Outer) -> Option<()> {
         self.open_room(offset as usize, outer.room);
         Some(())

@@ -110,10 +110,12 @@ impl ServiceValues {
 }
 
 /// Whether the tables can hold a destination of a service: one of the other address family only
-/// behind a tunnel.
+/// behind a tunnel or by FULLNAT.
 pub(crate) fn is_held(service: &ServiceKey, destination: &Destination) -> bool {
-    destination.forwarding == Forwarding::Tunnel
-        || Family::of(destination.key.address) == service.family()
+    matches!(
+        destination.forwarding,
+        Forwarding::Tunnel | Forwarding::FullNat
+    ) || Family::of(destination.key.address) == service.family()
 }
 
 /// The kernel's number of a forwarding method.

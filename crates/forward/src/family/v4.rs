@@ -66,6 +66,9 @@ impl Family for V4 {
     const LEND: Stage = Stage::Lend;
     const RETURN: Stage = Stage::Return;
     const FULLNAT_ERROR: Stage = Stage::FullnatError;
+    const LEND_OTHER: Stage = Stage::LendOther;
+    const CROSS: Stage = Stage::Cross;
+    const CROSS_BACK: Stage = Stage::CrossBack;
     const TELL: Stage = Stage::Tell;
     const SACKS: Stage = Stage::Sacks;
     const ANSWER: Stage = Stage::Answer;
@@ -149,6 +152,22 @@ impl Family for V4 {
         host.set_bytes(l3 + ipv4::SOURCE_OFFSET, &source.to_ne_bytes())?;
         host.set_bytes(l3 + ipv4::DESTINATION_OFFSET, &destination.to_ne_bytes())?;
         Some(delta)
+    }
+
+    #[inline(always)]
+    fn write_header<'t, H: Host<'t>>(
+        host: &mut H,
+        l3: u32,
+        (protocol, length): (u8, u32),
+        (tos, ttl): (u8, u8),
+        (from, to): (u32, u32),
+    ) -> Option<u32> {
+        let total = (ipv4::HEADER + length) as u16;
+        // Nobody fragments it, so it needs no number of its own (RFC 6864).
+        let mut header = ipv4::Header::new(tos, total, 0, ttl, protocol, from, to);
+        header.set_dont_fragment();
+        host.set_bytes(l3, &header.0)?;
+        Some(Self::pseudo_header(&header, length, protocol))
     }
 
     #[inline(always)]

@@ -68,6 +68,9 @@ impl Family for V6 {
     const LEND: Stage = Stage::LendV6;
     const RETURN: Stage = Stage::ReturnV6;
     const FULLNAT_ERROR: Stage = Stage::FullnatErrorV6;
+    const LEND_OTHER: Stage = Stage::LendOtherV6;
+    const CROSS: Stage = Stage::CrossV6;
+    const CROSS_BACK: Stage = Stage::CrossBackV6;
     const TELL: Stage = Stage::TellV6;
     const SACKS: Stage = Stage::SacksV6;
     const ANSWER: Stage = Stage::AnswerV6;
@@ -177,6 +180,19 @@ impl Family for V6 {
             Delta::of_address(ip.source(), source)
                 .and(Delta::of_address(ip.destination(), destination)),
         )
+    }
+
+    #[inline(always)]
+    fn write_header<'t, H: Host<'t>>(
+        host: &mut H,
+        l3: u32,
+        (protocol, length): (u8, u32),
+        (tos, ttl): (u8, u8),
+        (from, to): (Address, Address),
+    ) -> Option<u32> {
+        let header = ipv6::Header::new(tos, 0, length as u16, protocol, ttl, from, to);
+        host.set_bytes(l3, &header.to_bytes())?;
+        Some(Self::pseudo_header(&header, length, protocol))
     }
 
     #[inline(always)]

@@ -1,7 +1,7 @@
 //! ICMP errors about connections under FULLNAT, from either side.
 
 use abi::{Reason, method};
-use conntable::{Direction, Entry as _, Handle, Slot as _};
+use conntable::{Direction, Entry as _, Handle, OTHER_FAMILY, Slot as _};
 use wire::{Delta, icmp, tcp};
 
 use crate::connection::Chosen;
@@ -29,6 +29,9 @@ pub(crate) fn error<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
     let left = connections::<F, _>(tables, globals)
         .at(Handle(carry.connection.load()), now)
         .ok_or(Reason::NoConnection)?;
+    if left.entry.client_hop().load() & OTHER_FAMILY != 0 {
+        return Err(Reason::IcmpOther);
+    }
     let (alias, state) = (left.entry, left.word.state());
     let main = match direction {
         Direction::ToServer => left,
@@ -42,7 +45,7 @@ pub(crate) fn error<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
     let (way, ends) = match direction {
         Direction::ToServer => (
             route::by_index(tables, chosen.cell.next_hop.load()),
-            ends_to_server::<F>(
+            ends_to_server::<F, F>(
                 slot,
                 alias_of::<F, _>(tables, globals, slot, now)?.entry,
                 &chosen,

@@ -2,7 +2,7 @@
 
 use abi::{Globals, Reason, ServiceCell, Tick};
 use cell::blurred;
-use conntable::{Claim, End, Found, Handle, Kind, NewConnection, Query, Slot as _};
+use conntable::{Claim, End, Found, Handle, Kind, NewConnection, OTHER_FAMILY, Query, Slot as _};
 
 use crate::connection::{self, Chosen};
 use crate::counters::settle_death;
@@ -23,9 +23,9 @@ const FIRST_PORT: u32 = 1024;
 const PORTS: u32 = 65536 - FIRST_PORT;
 
 /// The stage after a connection was made: lends it a local address and port of the service that was
-/// left, and goes on with the packet. Where nothing is left to lend, the connection ends.
+/// left, of family `A`, and goes on with the packet. Where nothing is left to lend, the connection ends.
 #[inline(always)]
-pub(crate) fn lend<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
+pub(crate) fn lend<'t, F: Family, A: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
     let (globals, now) = family::globals(host)?;
     let carry = host.carry().ok_or(Reason::TableMissing)?;
     let own = Handle(carry.connection.load() & !UNSETTLED);
@@ -37,18 +37,28 @@ pub(crate) fn lend<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
         .tables()
         .service(carry.service.load())
         .ok_or(Reason::TableMissing)?;
-    let Some(alias) = alias_for::<F, H>(host, globals, (&main, service), now) else {
+    let Some(alias) = alias_for::<F, A, H>(host, globals, (&main, service), now) else {
         connection::end::<F, H>(host, globals, &main);
         return Err(Reason::NoLocalPort);
     };
     // Another processor that made the same connection may have lent to it, too.
     let hop = main.entry.client_hop();
-    if !hop.compare_and_swap(NO_ALIAS, alias.0)
-        && let Some(surplus) = table.at(alias, now)
+    let aliases = connections::<A, _>(host.tables(), globals);
+    if !hop.compare_and_swap(NO_ALIAS, alias.0 | mark::<F, A>())
+        && let Some(surplus) = aliases.at(alias, now)
     {
-        let _nobody_counts_it = table.end(&surplus);
+        let _nobody_counts_it = aliases.end(&surplus);
     }
     Ok(Verdict::go_on(F::FULLNAT))
+}
+
+/// What marks a handle of an entry in `A`'s table for one in `F`'s.
+const fn mark<F: Family, A: Family>() -> u64 {
+    if F::IS_V6 == A::IS_V6 {
+        0
+    } else {
+        OTHER_FAMILY
+    }
 }
 
 /// A family's part in a service's local addresses: the first's index, and how many there are.
@@ -64,7 +74,7 @@ fn pool<F: Family>(service: &ServiceCell) -> (u32, u32) {
 
 /// Makes an alias for a connection.
 #[inline(always)]
-fn alias_for<'t, F: Family, H: Host<'t>>(
+fn alias_for<'t, F: Family, A: Family, H: Host<'t>>(
     host: &H,
     globals: &Globals,
     (main, service): (&Found<'t, F::Slot>, &ServiceCell),
@@ -72,7 +82,7 @@ fn alias_for<'t, F: Family, H: Host<'t>>(
 ) -> Option<Handle> {
     let (tables, slot) = (host.tables(), main.entry);
     let (protocol, destination) = (slot.protocol(), slot.destination());
-    let (first, count) = pool::<F>(service);
+    let (first, count) = pool::<A>(service);
     if count == 0 {
         return None;
     }
@@ -83,7 +93,7 @@ fn alias_for<'t, F: Family, H: Host<'t>>(
         let port = ((FIRST_PORT + number / count % PORTS) as u16).to_be();
         let ports = port as u32 | (slot.destination_port() as u32) << 16;
         if !tables.is_lent(local, ports, destination, protocol, now) {
-            return take::<F, H>(host, globals, (main, local, ports), now);
+            return take::<F, A, H>(host, globals, (main, local, ports), now);
         }
     }
     None
@@ -155,7 +165,7 @@ fn query_for<'t, F: Family, T: Tables<'t>>(
 
 /// Takes a local port: makes the alias.
 #[inline(always)]
-fn take<'t, F: Family, H: Host<'t>>(
+fn take<'t, F: Family, A: Family, H: Host<'t>>(
     host: &H,
     globals: &Globals,
     (main, local, ports): (&Found<'t, F::Slot>, u32, u32),
@@ -164,15 +174,15 @@ fn take<'t, F: Family, H: Host<'t>>(
     let tables = host.tables();
     let chosen = Chosen::by_number(tables, main.entry.destination()).ok()?;
     let protocol = main.entry.protocol();
-    let query = query_for::<F, _>(tables, &chosen, (local, ports), protocol)?;
-    let hash = F::hash(globals, query.client, query.client_port, protocol);
-    let table = connections::<F, _>(tables, globals);
+    let query = query_for::<A, _>(tables, &chosen, (local, ports), protocol)?;
+    let hash = A::hash(globals, query.client, query.client_port, protocol);
+    let table = connections::<A, _>(tables, globals);
     let Claim::Slot(claimed, died) = table.claim(hash, now, now.wrapping_add(CLAIM_TICKS)) else {
         return None;
     };
     if let Some(died) = died {
         host.count(Reason::Expired);
-        settle_death::<F, _>(tables, globals, died);
+        settle_death::<A, _>(tables, globals, died);
     }
     claimed.entry.write(&NewConnection {
         client: query.client,
@@ -188,12 +198,13 @@ fn take<'t, F: Family, H: Host<'t>>(
         destination: abi::NONE,
         control: 0,
     });
-    claimed.entry.client_hop().store(main.handle().0);
+    let main = main.handle().0 | mark::<F, A>();
+    claimed.entry.client_hop().store(main);
     let flags = host.carry()?.flags.load();
     let state = tell::state_for(&chosen, protocol, flags);
     let word = table.publish(&claimed, state, false, table.alias_expiry(now))?;
     let own = Handle::new(claimed.position, word.epoch());
     // Two processors may have found the same port free: the one that loses lends nothing.
-    let kept = F::settle(tables, own, now, host.processor());
+    let kept = A::settle(tables, own, now, host.processor());
     (kept == own.0 && own.0 != NO_ALIAS).then_some(own)
 }

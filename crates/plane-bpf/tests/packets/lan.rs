@@ -1,7 +1,7 @@
 //! The network that the directors under test believe in, and their services.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use control::interfaces::Interface;
 use control::nexthops::{Hop, HopState, Neighbour, Network, OwnAddresses, Prefix, Way};
@@ -30,6 +30,12 @@ pub const ASKED: [u8; 4] = [192, 168, 0, 4];
 pub const NARROW: [u8; 4] = [192, 168, 0, 5];
 pub const TAGGED: [u8; 4] = [192, 168, 0, 6];
 
+const NETWORK_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 7, 0, 0, 0, 0);
+pub const CLIENT_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 7, 0, 0, 0, 7);
+pub const VIRTUAL_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, 1);
+pub const LOCAL_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, 9);
+pub const SERVER_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 2, 0, 0, 0, 2);
+
 pub const WEB: u16 = 80;
 pub const NOBODY: u16 = 81;
 pub const TO_DEAD: u16 = 82;
@@ -39,6 +45,12 @@ pub const TO_TAGGED: u16 = 85;
 pub const DIRECT: u16 = 86;
 pub const FULLNAT: u16 = 87;
 pub const FULLNAT_DNS: u16 = 54;
+/// Services under FULLNAT whose real servers are of the other family.
+pub const CROSSED: u16 = 191;
+/// As [`CROSSED`], for datagrams.
+pub const CROSSED_DNS: u16 = 192;
+/// As [`CROSSED`], telling clients' addresses by the PROXY protocol.
+pub const CROSSED_PROXY: u16 = 193;
 /// A service under FULLNAT that tells clients' addresses by TCP options.
 pub const TOA: u16 = 189;
 /// A service under FULLNAT that tells clients' addresses by the PROXY protocol.
@@ -54,6 +66,12 @@ pub const TAG: u16 = 5;
 pub const fn mac_of(address: [u8; 4]) -> [u8; 6] {
     let [a, b, c, d] = address;
     [2, 0, a, b, c, d]
+}
+
+/// As [`mac_of`].
+pub const fn mac_of_v6(address: Ipv6Addr) -> [u8; 6] {
+    let [_, _, _, network, .., host] = address.segments();
+    [2, 6, 0, 0, network as u8, host as u8]
 }
 
 #[derive(Clone, Copy)]
@@ -78,8 +96,18 @@ impl Site for Lan {
 
 impl Network for Lan {
     fn hop_towards(&self, address: IpAddr) -> Hop {
-        let IpAddr::V4(address) = address else {
-            return Hop::without_mac(HopState::NoRoute, 0);
+        let address = match address {
+            IpAddr::V4(address) => address,
+            IpAddr::V6(address) => {
+                return Hop {
+                    state: HopState::Resolved,
+                    ifindex: IFINDEX,
+                    mtu: 1500,
+                    vlan: 0,
+                    destination_mac: mac_of_v6(address),
+                    source_mac: OWN_MAC,
+                };
+            }
         };
         let octets = address.octets();
         match octets {
@@ -110,7 +138,8 @@ impl Network for Lan {
     }
 
     fn is_local(&self, address: IpAddr) -> bool {
-        address == IpAddr::from(VIRTUAL) || address == IpAddr::from(LOCAL)
+        let v4 = [VIRTUAL, LOCAL].map(IpAddr::from);
+        v4.contains(&address) || [VIRTUAL_V6, LOCAL_V6].map(IpAddr::from).contains(&address)
     }
 
     fn routes(&self) -> BTreeMap<Prefix, Way> {
@@ -118,13 +147,16 @@ impl Network for Lan {
         prefixes
             .into_iter()
             .map(|prefix| ((prefix.into(), 24), (IFINDEX, None)))
+            .chain([((NETWORK_V6.into(), 64), (IFINDEX, None))])
             .collect()
     }
 
     fn neighbours(&self) -> BTreeMap<Neighbour, Hop> {
         [CLIENT, SERVER, NARROW, TAGGED]
+            .map(IpAddr::from)
             .into_iter()
-            .map(|address| ((IFINDEX, address.into()), self.hop_towards(address.into())))
+            .chain([CLIENT_V6.into()])
+            .map(|address| ((IFINDEX, address), self.hop_towards(address)))
             .collect()
     }
 }
@@ -188,5 +220,37 @@ pub fn services() -> Vec<Command> {
             address: LOCAL.into(),
         });
     }
+    commands.extend(crossed());
     commands
+}
+
+/// The services whose real servers are of the other family, of both.
+fn crossed() -> impl Iterator<Item = Command> {
+    let services = [
+        ("TCP", CROSSED, SERVER_PORT, ClientAddress::Off),
+        ("UDP", CROSSED_DNS, DNS, ClientAddress::Off),
+        ("TCP", CROSSED_PROXY, SERVER_PORT, ClientAddress::Proxy),
+    ];
+    let families = [
+        ("10.0.0.1", format!("[{SERVER_V6}]"), IpAddr::from(LOCAL_V6)),
+        ("[2001:db8:0:1::1]", "192.168.0.2".to_owned(), LOCAL.into()),
+    ];
+    families.into_iter().flat_map(move |(host, server, local)| {
+        services
+            .into_iter()
+            .flat_map(move |(protocol, port, server_port, how)| {
+                let service = format!("{protocol} {host}:{port}");
+                let request = ServiceRequest {
+                    client_address: how,
+                    ..ServiceRequest::new(service.parse().unwrap(), "rr")
+                };
+                let pool = Command::AddLocalAddress {
+                    service: service.parse().unwrap(),
+                    address: local,
+                };
+                let server = format!("{server}:{server_port}");
+                let destination = add(&service, &server, Forwarding::FullNat);
+                [Command::AddService(request), pool, destination]
+            })
+    })
 }

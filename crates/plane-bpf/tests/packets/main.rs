@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bed;
+mod crossed;
 mod errors;
 mod forwarding;
 mod fragments;
