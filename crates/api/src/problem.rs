@@ -41,9 +41,13 @@ impl Problem {
                 | R::NoDaemon
                 | R::NoSuchDevice,
             ) => StatusCode::NOT_FOUND,
-            Some(R::UnknownScheduler | R::Invalid | R::OutOfRange) => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
+            Some(
+                R::UnknownScheduler
+                | R::Invalid
+                | R::OutOfRange
+                | R::LocalAddressTaken
+                | R::LocalAddressUseless,
+            ) => StatusCode::UNPROCESSABLE_ENTITY,
             Some(R::Forbidden) => StatusCode::FORBIDDEN,
             Some(R::NoRoom) => StatusCode::INSUFFICIENT_STORAGE,
             Some(R::Unsupported) => StatusCode::NOT_IMPLEMENTED,

@@ -39,6 +39,10 @@ const BUILT_IN: &[(&str, &str)] = &[
         include_str!("../../../labs/fullnat.toml"),
     ),
     (
+        "labs/fullnat-families.toml",
+        include_str!("../../../labs/fullnat-families.toml"),
+    ),
+    (
         "labs/methods.toml",
         include_str!("../../../labs/methods.toml"),
     ),

@@ -80,6 +80,18 @@ pub enum Refusal {
     /// The service has this local address already.
     #[error("Local address already exists")]
     LocalAddressExists,
+    /// The local address is no host's that others can answer to, or a virtual service's.
+    #[error(
+        "Local address can stand for no client\nhint: give the service an address of the director's \
+         that nothing else uses"
+    )]
+    LocalAddressTaken,
+    /// None of the service's real servers under FULLNAT is of the local address's family.
+    #[error(
+        "No real server of the service is of the local address's family\nhint: give it local \
+         addresses of its real servers' family, or add such a real server first"
+    )]
+    LocalAddressUseless,
     /// The service has no such local address.
     #[error("No such local address")]
     NoSuchLocalAddress,

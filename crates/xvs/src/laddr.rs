@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::process::ExitCode;
 
 use adm::Director as _;
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, anyhow};
 use clap::{Args, Subcommand};
 use model::{Command, Family, Protocol, ServiceKey, ServiceStatus};
 use serde_json::json;
@@ -91,7 +91,6 @@ pub fn main(command: &LaddrCommand) -> Result<ExitCode> {
     let change = match command {
         LaddrCommand::Add(Pair { service, laddr }) => {
             let service = service.required()?;
-            check(&service, *laddr)?;
             warn_unless_here(*laddr);
             Command::AddLocalAddress {
                 service,
@@ -119,23 +118,6 @@ pub fn main(command: &LaddrCommand) -> Result<ExitCode> {
             hint => Err(anyhow!("{refused}\nhint: {hint}")),
         }
     })
-}
-
-/// Refuses what could never stand for a client of the service.
-fn check(service: &ServiceKey, address: IpAddr) -> Result<()> {
-    if Family::of(address) != service.family() {
-        bail!(
-            "{address} cannot stand for clients of {service}: it is not of their address family\n\
-             hint: give the service local addresses of its own family"
-        );
-    }
-    if address.is_unspecified() || address.is_multicast() {
-        bail!(
-            "{address} is no host's address\n\
-             hint: give the service an address of this machine's that nothing else uses"
-        );
-    }
-    Ok(())
 }
 
 /// Warns of a local address that real servers would answer to in vain. It may come later, as a
@@ -176,29 +158,6 @@ fn list(services: Vec<ServiceStatus>, json: bool) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn service(text: &str) -> ServiceKey {
-        text.parse().expect("the tests' services are written right")
-    }
-
-    #[test]
-    fn clients_are_stood_for_by_hosts_of_their_family_alone() {
-        for (key, address, fits) in [
-            ("TCP 172.16.10.21:80", "192.168.100.20", true),
-            ("TCP 172.16.10.21:80", "2001:db8:100::20", false),
-            ("TCP 172.16.10.21:80", "0.0.0.0", false),
-            ("TCP 172.16.10.21:80", "224.0.0.1", false),
-            ("UDP [2001:db8:10::21]:53", "2001:db8:100::20", true),
-            ("UDP [2001:db8:10::21]:53", "192.168.100.20", false),
-        ] {
-            let address = address.parse().expect("it is an address");
-            assert_eq!(
-                check(&service(key), address).is_ok(),
-                fits,
-                "{key} {address}"
-            );
-        }
-    }
 
     #[test]
     fn a_service_is_named_by_address_or_by_mark() {

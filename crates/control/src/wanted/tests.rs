@@ -301,3 +301,51 @@ fn services_by_mark_are_listed_last() {
         ["TCP 255.0.0.255:80", "FWM 1", "FWM 5 IPv6", "FWM 5"]
     );
 }
+
+fn lend(wanted: &mut Wanted, service: &str, address: &str) -> Result<Effect, Refusal> {
+    wanted.apply(&Command::AddLocalAddress {
+        service: key(service),
+        address: address.parse().unwrap(),
+    })
+}
+
+#[test]
+fn no_address_stands_for_clients_that_others_cannot_answer_to_or_that_is_a_virtual_one() {
+    let mut wanted = Wanted::default();
+    add(&mut wanted, "TCP 1.1.1.1:80");
+    add(&mut wanted, "TCP [2001:db8::1]:80");
+    for address in [
+        "0.0.0.0",
+        "127.0.0.1",
+        "224.0.0.1",
+        "255.255.255.255",
+        "1.1.1.1",
+        "::1",
+        "fe80::1",
+        "2001:db8::1",
+    ] {
+        let outcome = lend(&mut wanted, "TCP 1.1.1.1:80", address);
+        assert_eq!(outcome, Err(Refusal::LocalAddressTaken), "{address}");
+    }
+    assert!(lend(&mut wanted, "TCP 1.1.1.1:80", "1.1.1.2").is_ok());
+}
+
+#[test]
+fn local_addresses_are_of_the_real_servers_families() {
+    let mut wanted = Wanted::default();
+    let service = "TCP 1.1.1.1:80";
+    add(&mut wanted, service);
+    // Nobody knows yet of which family real servers will be.
+    assert!(lend(&mut wanted, service, "2.0.0.9").is_ok());
+    assert!(lend(&mut wanted, service, "2001:db8::9").is_ok());
+    let fullnat = |address: &str| Destination {
+        forwarding: Forwarding::FullNat,
+        ..destination(address)
+    };
+    add_to(&mut wanted, service, fullnat("[2001:db8::2]:80")).unwrap();
+    assert!(lend(&mut wanted, service, "2001:db8::8").is_ok());
+    let useless = Err(Refusal::LocalAddressUseless);
+    assert_eq!(lend(&mut wanted, service, "2.0.0.8"), useless);
+    add_to(&mut wanted, service, fullnat("2.0.0.2:80")).unwrap();
+    assert!(lend(&mut wanted, service, "2.0.0.8").is_ok());
+}

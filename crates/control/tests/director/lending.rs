@@ -100,9 +100,9 @@ fn a_local_address_is_added_once_and_deleted_once() {
     director.must(delete_local(LOCAL[0]));
     let missing = Some(Refusal::NoSuchLocalAddress.to_string());
     assert_eq!(refusal(&mut director, delete_local(LOCAL[0])), missing);
-    let invalid = Some(Refusal::Invalid.to_string());
+    let nobody_s = Some(Refusal::LocalAddressTaken.to_string());
     for nobody in ["0.0.0.0", "224.0.0.1", "::"] {
-        assert_eq!(refusal(&mut director, add_local(nobody)), invalid);
+        assert_eq!(refusal(&mut director, add_local(nobody)), nobody_s);
     }
 }
 
