@@ -11,8 +11,8 @@ use aya_ebpf::bindings::{
 };
 use aya_ebpf::helpers::{
     bpf_clone_redirect, bpf_get_smp_processor_id, bpf_l4_csum_replace, bpf_redirect,
-    bpf_redirect_neigh, bpf_skb_adjust_room, bpf_skb_change_proto, bpf_skb_change_tail, bpf_skb_pull_data,
-    bpf_skb_vlan_pop, bpf_skb_vlan_push,
+    bpf_redirect_neigh, bpf_skb_adjust_room, bpf_skb_change_proto, bpf_skb_change_tail,
+    bpf_skb_pull_data, bpf_skb_vlan_pop, bpf_skb_vlan_push,
 };
 use aya_ebpf::macros::{classifier, map};
 use aya_ebpf::maps::ProgramArray;

@@ -46,7 +46,8 @@ impl Problem {
                 | R::Invalid
                 | R::OutOfRange
                 | R::LocalAddressTaken
-                | R::LocalAddressUseless,
+                | R::LocalAddressUseless
+                | R::OnePacketFullNat,
             ) => StatusCode::UNPROCESSABLE_ENTITY,
             Some(R::Forbidden) => StatusCode::FORBIDDEN,
             Some(R::NoRoom) => StatusCode::INSUFFICIENT_STORAGE,

@@ -19,13 +19,17 @@ pub(crate) fn holds<S: Listed>(plane: &impl Plane, main: u64) -> bool {
     }
 }
 
-/// The alias of an entry, where it is a connection that has one.
+/// The alias of an entry, where it is a connection that has one in the same table. One in the other
+/// table is left to the next sweep.
 pub(crate) fn of<'t, S: Slot>(
     table: &Table<&'t [Bucket<S>]>,
     entry: &S,
     now: Tick,
 ) -> Option<Found<'t, S>> {
     let is_lent = entry.load().kind == Kind::Connection as u8 && entry.method() == method::FULLNAT;
-    let alias = table.at(Handle(entry.client_hop().load()), now);
-    alias.filter(|alias| is_lent && alias.entry.load().kind == Kind::Alias as u8)
+    let hop = entry.client_hop().load();
+    let alias = table.at(Handle(hop), now);
+    alias.filter(|alias| {
+        is_lent && hop & OTHER_FAMILY == 0 && alias.entry.load().kind == Kind::Alias as u8
+    })
 }

@@ -19,7 +19,7 @@ mod locals;
 #[cfg(test)]
 mod tests;
 
-use checks::{bucket, check_key, check_numbers, check_service, is_host};
+use checks::{bucket, check_key, check_numbers, check_one_packet, check_service, is_host};
 
 /// What an accepted command has changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -287,6 +287,9 @@ impl Wanted {
             .service_mut(&request.key)
             .ok_or(Refusal::NoSuchService)?;
         let after = check_service(request)?;
+        for destination in wanted.destinations() {
+            check_one_packet(&after, destination)?;
+        }
         let before = std::mem::replace(&mut wanted.service, after);
         Ok(Effect::ServiceEdited { before, after })
     }
@@ -315,6 +318,7 @@ impl Wanted {
         if wanted.positions.contains_key(&destination.key) {
             return Err(Refusal::DestinationExists);
         }
+        check_one_packet(&wanted.service, destination)?;
         if !is_host(destination.key.address) {
             return Err(Refusal::Invalid);
         }
@@ -341,6 +345,7 @@ impl Wanted {
             .positions
             .get(&destination.key)
             .ok_or(Refusal::NoSuchDestination)?;
+        check_one_packet(&wanted.service, destination)?;
         let place = wanted
             .destinations
             .get_mut(position)

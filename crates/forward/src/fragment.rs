@@ -140,10 +140,13 @@ fn follow<'t, F: Family, H: Host<'t>>(
             route::by_index(tables, chosen.cell.next_hop.load()),
         )
     } else {
-        (
-            Direction::ToClient,
-            route::to_client::<F, H>(host, globals, slot),
-        )
+        let way = if method == method::FULLNAT {
+            // Its entry keeps something else where others keep their way.
+            route::to_address::<F, H>(host, slot.client())
+        } else {
+            route::to_client::<F, H>(host, globals, slot)
+        };
+        (Direction::ToClient, way)
     };
     let is_tunnelled = method == method::TUNNEL && first.direction == 0;
     let overhead = if is_tunnelled {
@@ -153,7 +156,7 @@ fn follow<'t, F: Family, H: Host<'t>>(
     };
     let obstacle = route::obstacle(host, packet, &way, (direction, overhead));
     if let Some(reason) = obstacle
-        && (F::IS_V6 || reason != Reason::CannotFragment)
+        && (F::IS_V6 || reason != Reason::CannotFragment || method == method::FULLNAT)
     {
         return Err(reason);
     }

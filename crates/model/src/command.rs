@@ -95,6 +95,12 @@ pub enum Refusal {
     /// The service has no such local address.
     #[error("No such local address")]
     NoSuchLocalAddress,
+    /// A service is to be scheduled datagram by datagram, and forwarded by FULLNAT.
+    #[error(
+        "One-Packet Scheduling is not for FULLNAT, whose answers need a connection\nhint: leave -o \
+         away, or forward by another method than --fullnat"
+    )]
+    OnePacketFullNat,
     /// The scheduler or the persistence engine is not known.
     #[error("Scheduler or persistence engine not found")]
     UnknownScheduler,

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use model::{
-    ClientAddress, Destination, Family, Netmask, Protocol, Refusal, Service, ServiceKey,
-    ServiceRequest, TunnelKind,
+    ClientAddress, Destination, Family, Forwarding, Netmask, Protocol, Refusal, Service,
+    ServiceKey, ServiceRequest, TunnelKind,
 };
 
 /// A mark of 0 is no mark.
@@ -44,6 +44,17 @@ pub(super) fn check_numbers(destination: &Destination) -> Result<(), Refusal> {
     }
     if destination.tunnel.kind == TunnelKind::Gue && destination.tunnel.port == 0 {
         return Err(Refusal::Invalid);
+    }
+    Ok(())
+}
+
+/// An answer to a local address belongs to nobody but the connection that has lent it.
+pub(super) fn check_one_packet(
+    service: &Service,
+    destination: &Destination,
+) -> Result<(), Refusal> {
+    if service.one_packet && destination.forwarding == Forwarding::FullNat {
+        return Err(Refusal::OnePacketFullNat);
     }
     Ok(())
 }

@@ -349,3 +349,28 @@ fn local_addresses_are_of_the_real_servers_families() {
     add_to(&mut wanted, service, fullnat("2.0.0.2:80")).unwrap();
     assert!(lend(&mut wanted, service, "2.0.0.8").is_ok());
 }
+
+#[test]
+fn datagrams_by_fullnat_are_not_scheduled_one_by_one() {
+    let mut wanted = Wanted::default();
+    let one_by_one = ServiceRequest {
+        one_packet: true,
+        ..ServiceRequest::new(key("UDP 1.1.1.1:53"), "rr")
+    };
+    let request = Command::AddService(one_by_one.clone());
+    wanted.apply(&request).unwrap();
+    let fullnat = Destination {
+        forwarding: Forwarding::FullNat,
+        ..destination("2.0.0.2:53")
+    };
+    let refused = Err(Refusal::OnePacketFullNat);
+    assert_eq!(add_to(&mut wanted, "UDP 1.1.1.1:53", fullnat), refused);
+
+    add(&mut wanted, "UDP 1.1.1.2:53");
+    add_to(&mut wanted, "UDP 1.1.1.2:53", fullnat).unwrap();
+    let edited = Command::EditService(ServiceRequest {
+        key: key("UDP 1.1.1.2:53"),
+        ..one_by_one
+    });
+    assert_eq!(wanted.apply(&edited), refused);
+}

@@ -12,7 +12,7 @@ use crate::lan::{CLIENT, DNS, NARROW, OWN_MAC, SERVER, SERVER_PORT, TO_NARROW, V
 const MORE: u16 = 0x2000;
 
 /// Cuts a frame with a 20-byte IP header at multiples of eight bytes of its payload.
-fn cut(frame: &[u8], at: &[usize]) -> Vec<Vec<u8>> {
+pub fn cut(frame: &[u8], at: &[usize]) -> Vec<Vec<u8>> {
     let payload = &frame[34..];
     let ends = at.iter().copied().chain([payload.len()]);
     let starts = [0].into_iter().chain(at.iter().copied());

@@ -6,9 +6,11 @@ use abi::Reason;
 use forward::Action;
 
 use crate::bed::Bed;
+use crate::fragments::cut;
 use crate::frames::{ACK, FIN, Packet, SYN, icmp};
 use crate::lan::{
-    CLIENT, CLIENT_MAC, DNS, DRY, FULLNAT, FULLNAT_DNS, LOCAL, SERVER, SERVER_PORT, VIRTUAL, mac_of,
+    CLIENT, CLIENT_MAC, DNS, DRY, FULLNAT, FULLNAT_DNS, LIMITED, LOCAL, SERVER, SERVER_PORT,
+    VIRTUAL, mac_of,
 };
 
 const SEND: Action = Action::Send;
@@ -89,6 +91,58 @@ fn a_datagram_and_its_answer_are_translated_at_both_ends() {
     let answer = from_server(&packet, DNS, local_port);
     let left = bed.must(&answer.frame(), SEND, Reason::Replied);
     assert_eq!(left, to_client(&answer, 41002, FULLNAT_DNS));
+}
+
+/// The option that announces a segment size (RFC 9293, section 3.2).
+fn announcing(size: u16) -> Vec<u8> {
+    [&[2, 4], &size.to_be_bytes()[..]].concat()
+}
+
+#[test]
+fn handshakes_announce_what_the_service_allows() {
+    let bed = Bed::shared();
+    for (client_port, announced, left) in [(41011, 1460, 1400), (41012, 1300, 1300)] {
+        let syn = Packet {
+            tcp_options: announcing(announced),
+            ..Packet::to_service(client_port, LIMITED, SYN)
+        };
+        let sent = bed.must(&syn.frame(), SEND, Reason::Forwarded);
+        let local_port = local_port(&sent);
+        let lowered = |packet: Packet| Packet {
+            tcp_options: announcing(left),
+            ..packet
+        };
+        assert_eq!(sent, to_server(&lowered(syn), SERVER_PORT, local_port));
+        let answer = Packet {
+            tcp_options: announcing(announced),
+            ..from_server(&Packet::from_server(0, SYN | ACK), SERVER_PORT, local_port)
+        };
+        let sent = bed.must(&answer.frame(), SEND, Reason::Replied);
+        assert_eq!(sent, to_client(&lowered(answer), client_port, LIMITED));
+    }
+}
+
+#[test]
+fn fragments_of_an_answer_follow_the_first_and_leave_the_connection_alone() {
+    let bed = Bed::shared();
+    let packet = Packet {
+        flags: None,
+        ..Packet::to_service(41013, FULLNAT_DNS, 0).payload(100)
+    };
+    let left = bed.must(&packet.frame(), SEND, Reason::Forwarded);
+    let local_port = local_port(&left);
+    let answer = from_server(&packet, DNS, local_port);
+    let expected = cut(&to_client(&answer, 41013, FULLNAT_DNS), &[24]);
+    let reasons = [Reason::Replied, Reason::FragmentForwarded];
+    for ((sent, expected), reason) in cut(&answer.frame(), &[24])
+        .iter()
+        .zip(&expected)
+        .zip(reasons)
+    {
+        assert_eq!(&bed.must(sent, SEND, reason), expected);
+    }
+    let left = bed.must(&packet.frame(), SEND, Reason::Forwarded);
+    assert_eq!(left, to_server(&packet, DNS, local_port));
 }
 
 #[test]

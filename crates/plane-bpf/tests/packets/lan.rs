@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use control::interfaces::Interface;
 use control::nexthops::{Hop, HopState, Neighbour, Network, OwnAddresses, Prefix, Way};
-use model::{ClientAddress, Command, Destination, Forwarding, ServiceRequest};
+use model::{ClientAddress, Command, Destination, Forwarding, MaxSegment, ServiceRequest};
 
 use crate::bed::Site;
 
@@ -51,6 +51,8 @@ pub const CROSSED: u16 = 191;
 pub const CROSSED_DNS: u16 = 192;
 /// As [`CROSSED`], telling clients' addresses by the PROXY protocol.
 pub const CROSSED_PROXY: u16 = 193;
+/// A service under FULLNAT whose handshakes announce at most 1400 bytes.
+pub const LIMITED: u16 = 194;
 /// A service under FULLNAT that tells clients' addresses by TCP options.
 pub const TOA: u16 = 189;
 /// A service under FULLNAT that tells clients' addresses by the PROXY protocol.
@@ -209,7 +211,17 @@ pub fn services() -> Vec<Command> {
         }));
         commands.push(add(service, "192.168.0.2:8080", Forwarding::FullNat));
     }
+    commands.push(Command::AddService(ServiceRequest {
+        max_segment: MaxSegment::Bytes(1400),
+        ..request("TCP 10.0.0.1:194")
+    }));
+    commands.push(add(
+        "TCP 10.0.0.1:194",
+        "192.168.0.2:8080",
+        Forwarding::FullNat,
+    ));
     for service in [
+        "TCP 10.0.0.1:194",
         "TCP 10.0.0.1:87",
         "UDP 10.0.0.1:54",
         "TCP 10.0.0.1:189",
