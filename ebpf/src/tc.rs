@@ -123,6 +123,10 @@ stages! {
     /// A stage of `xvs_ingress`.
     xvs_tc_cross_back_v6: CrossBackV6;
     /// A stage of `xvs_ingress`.
+    xvs_tc_cross_error: CrossError;
+    /// A stage of `xvs_ingress`.
+    xvs_tc_cross_error_v6: CrossErrorV6;
+    /// A stage of `xvs_ingress`.
     xvs_tc_sacks: Sacks;
     /// A stage of `xvs_ingress`.
     xvs_tc_sacks_v6: SacksV6;

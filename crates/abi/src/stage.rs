@@ -85,10 +85,14 @@ pub enum Stage {
     CrossBack = 38,
     /// Forwards an IPv6 real server's packet to an IPv4 client.
     CrossBackV6 = 39,
+    /// Tells of an ICMP error about a packet of a connection between the families.
+    CrossError = 40,
+    /// [`Stage::CrossError`] for an ICMPv6 error.
+    CrossErrorV6 = 41,
     /// Asks the scheduler, for either family.
-    Schedule = 40,
+    Schedule = 42,
     /// Sends an IPv4 packet, the connection of which is left in [`crate::Carry`], in fragments.
-    Cut = 41,
+    Cut = 43,
 }
 
 impl Stage {
@@ -135,6 +139,8 @@ impl Stage {
             Self::CrossV6 => "cross_v6",
             Self::CrossBack => "cross_back",
             Self::CrossBackV6 => "cross_back_v6",
+            Self::CrossError => "cross_error",
+            Self::CrossErrorV6 => "cross_error_v6",
             Self::Schedule => "schedule",
             Self::Cut => "cut",
         }
@@ -148,7 +154,7 @@ impl Stage {
     }
 
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 44] = [
         Self::Enter,
         Self::EnterV6,
         Self::Depart,
@@ -189,6 +195,8 @@ impl Stage {
         Self::CrossV6,
         Self::CrossBack,
         Self::CrossBackV6,
+        Self::CrossError,
+        Self::CrossErrorV6,
         Self::Schedule,
         Self::Cut,
     ];

@@ -82,6 +82,8 @@ pub(crate) trait Family: Copy + 'static {
     const CROSS: Stage;
     /// What forwards a packet of a real server of the family to a client of the other one.
     const CROSS_BACK: Stage;
+    /// What tells of an ICMP error of the family about a packet of the other one.
+    const CROSS_ERROR: Stage;
     /// What tells a real server of the family the client's address.
     const TELL: Stage;
     /// What translates selective acknowledgements to a client of the family.

@@ -9,6 +9,7 @@
 //! makes it ([`lend()`]).
 
 pub(crate) mod cross;
+pub(crate) mod cross_error;
 mod error;
 mod lend;
 mod numbers;

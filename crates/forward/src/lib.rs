@@ -18,7 +18,7 @@
 //!  enter ─to a local address of FULLNAT─► return ──► out
 //!  fullnat ─the client's address is told─► tell ──► out        return ─► sacks ──► out
 //!  make ─the other family─► lend ─► fullnat ─► cross ──► out        return ─► cross_back ──► out
-//!  relay, translate ─FULLNAT─► fullnat_error ──► out
+//!  relay, translate ─FULLNAT─► fullnat_error ──► out, or cross_error ──► answer
 //!  depart (what this machine sends itself): replies of a local real server
 //! ```
 //!

@@ -79,6 +79,8 @@ pub fn run<'t, H: Host<'t>>(host: &mut H, stage: Stage) -> Verdict {
         Stage::Cross => fullnat::cross::to_server::<V4, V6, H>(host),
         Stage::CrossV6 => fullnat::cross::to_server::<V6, V4, H>(host),
         Stage::CrossBack => fullnat::cross::to_client::<V6, V4, H>(host),
+        Stage::CrossError => fullnat::cross_error::error::<V4, V6, H>(host),
+        Stage::CrossErrorV6 => fullnat::cross_error::error::<V6, V4, H>(host),
         Stage::CrossBackV6 => fullnat::cross::to_client::<V4, V6, H>(host),
         Stage::Answer => answer::answer::<V4, H>(host),
         Stage::AnswerV6 => answer::answer::<V6, H>(host),

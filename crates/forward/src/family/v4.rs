@@ -69,6 +69,7 @@ impl Family for V4 {
     const LEND_OTHER: Stage = Stage::LendOther;
     const CROSS: Stage = Stage::Cross;
     const CROSS_BACK: Stage = Stage::CrossBack;
+    const CROSS_ERROR: Stage = Stage::CrossError;
     const TELL: Stage = Stage::Tell;
     const SACKS: Stage = Stage::Sacks;
     const ANSWER: Stage = Stage::Answer;

@@ -71,6 +71,7 @@ impl Family for V6 {
     const LEND_OTHER: Stage = Stage::LendOtherV6;
     const CROSS: Stage = Stage::CrossV6;
     const CROSS_BACK: Stage = Stage::CrossBackV6;
+    const CROSS_ERROR: Stage = Stage::CrossErrorV6;
     const TELL: Stage = Stage::TellV6;
     const SACKS: Stage = Stage::SacksV6;
     const ANSWER: Stage = Stage::AnswerV6;

@@ -25,7 +25,7 @@ use crate::verdict::{Step, Verdict};
 
 /// By how much packets of family `F` grow as those of `A`.
 #[inline(always)]
-const fn growth<F: Family, A: Family>() -> u32 {
+pub(crate) const fn growth<F: Family, A: Family>() -> u32 {
     A::HEADER.wrapping_sub(F::HEADER)
 }
 

@@ -30,7 +30,7 @@ pub(crate) fn error<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
         .at(Handle(carry.connection.load()), now)
         .ok_or(Reason::NoConnection)?;
     if left.entry.client_hop().load() & OTHER_FAMILY != 0 {
-        return Err(Reason::IcmpOther);
+        return Ok(Verdict::go_on(F::CROSS_ERROR));
     }
     let (alias, state) = (left.entry, left.word.state());
     let main = match direction {

@@ -266,3 +266,63 @@ fn the_proxy_protocol_tells_the_client_in_its_own_family() {
         assert_eq!(left, expected.frame());
     }
 }
+
+/// An error of a router's, about the first bytes of a packet.
+fn error(to: IpAddr, macs: ([u8; 6], [u8; 6]), kind: (u8, u8), mtu: u16, quoted: &[u8]) -> Vec<u8> {
+    let [high, low] = mtu.to_be_bytes();
+    let builder = PacketBuilder::ethernet2(macs.0, macs.1);
+    let mut frame = Vec::new();
+    match to {
+        IpAddr::V4(to) => builder
+            .ipv4(CLIENT, to.octets(), 64)
+            .icmpv4_raw(kind.0, kind.1, [0, 0, high, low])
+            .write(&mut frame, quoted),
+        IpAddr::V6(to) => builder
+            .ipv6(SERVER_V6.octets(), to.octets(), 64)
+            .icmpv6_raw(kind.0, kind.1, [0, 0, high, low])
+            .write(&mut frame, quoted),
+    }
+    .unwrap();
+    frame
+}
+
+/// RFC 7915, section 5.2: what fits a router is 20 bytes less for IPv4, and the error quotes what the
+/// client sent.
+#[test]
+fn a_client_is_told_of_an_error_on_the_real_servers_side_in_its_own_family() {
+    let bed = Bed::shared();
+    let ends = v4_to_v6();
+    let client = (ends.client, 44009);
+    let service = (ends.virtual_address, CROSSED);
+    let syn = Packet::new(client, service, Some(SYN), 0);
+    must_reach_server(&bed, ends, &syn, SERVER_PORT);
+    let data = Packet::new(client, service, Some(ACK), 1440);
+    let sent = bed.must(&data.frame(), SEND, Reason::Forwarded);
+    for (theirs, mtu, ours, fits) in [
+        // Packet too big, and fragmentation needed.
+        ((2, 0), 1400, (3, 4), 1380),
+        // Port unreachable.
+        ((1, 4), 0, (3, 3), 0),
+        // Hop limit, and time to live.
+        ((3, 0), 0, (11, 0), 0),
+        // Address, and host unreachable.
+        ((1, 3), 0, (3, 1), 0),
+    ] {
+        let quoted = &sent[14..14 + 100];
+        let error = error(ends.local, (CLIENT_MAC, OWN_MAC), theirs, mtu, quoted);
+        let left = bed.must(&error, SEND, Reason::IcmpRelayed);
+        let told = etherparse::SlicedPacket::from_ethernet(&left).unwrap();
+        let Some(etherparse::NetSlice::Ipv4(ip)) = told.net else {
+            panic!("no IPv4 in {left:02x?}");
+        };
+        let header = ip.header();
+        assert_eq!((header.source(), header.destination()), (VIRTUAL, CLIENT));
+        assert_eq!((left[34], left[35]), ours);
+        assert_eq!(u16::from_be_bytes([left[40], left[41]]), fits);
+        crate::frames::assert_checksums(&left);
+        let (theirs, quoted) = (&data.frame()[14..42], &left[42..]);
+        // Identification, time to live and checksum apart: they are of the way.
+        assert_eq!(quoted[..4], theirs[..4]);
+        assert_eq!(quoted[12..28], theirs[12..28]);
+    }
+}
