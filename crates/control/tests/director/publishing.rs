@@ -196,6 +196,25 @@ fn a_service_too_many_is_refused_and_the_others_of_its_transaction_are_not() {
 }
 
 #[test]
+fn of_a_transaction_far_too_large_as_much_is_done_as_fits_in_one_switch() {
+    let mut director = director();
+    let waits = director.plane().waits();
+    let mut commands = vec![add_service(WEB, "rr")];
+    commands.extend((0..2000).map(|port| add(WEB, &format!("192.168.0.1:{port}"), 1)));
+    commands.push(remove(WEB, "192.168.0.1:7"));
+    commands.push(add(WEB, "192.168.0.1:1999", 1));
+    let outcomes = director.apply(&commands, &Lan::default());
+    let room = sizes().destinations as usize;
+    let done: Vec<bool> = outcomes.iter().map(Result::is_ok).collect();
+    assert!(done[..=room].iter().all(|&done| done));
+    assert!(!done[room + 1..2001].iter().any(|&done| done));
+    // One that goes makes room for one that comes.
+    assert_eq!(done[2001..], [true, true]);
+    assert_eq!(director.services()[0].destinations.len(), room);
+    assert_eq!(director.plane().waits(), waits + 1);
+}
+
+#[test]
 fn a_transaction_is_one_switch_however_many_commands_it_has() {
     let mut director = director();
     let waits = director.plane().waits();
