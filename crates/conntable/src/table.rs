@@ -307,7 +307,12 @@ impl<'t, B: Buckets<'t>> Table<B> {
                     continue;
                 }
                 let entry = element(&bucket.0, slot);
-                let word = alive(entry, (now, false), || entry.is_same(own.entry));
+                // An owner who was held up for longer than its connection lived compares with
+                // another's: its slot's epoch tells.
+                let word = alive(entry, (now, false), || {
+                    entry.is_same(own.entry)
+                        && Word(own.entry.word().load()).epoch() == own.word.epoch()
+                });
                 if !word.is_live() {
                     continue;
                 }

@@ -138,10 +138,7 @@ fn a_connection_that_is_found_is_the_one_asked_for_whoever_takes_its_slot() {
                 for _ in 0..60_000 {
                     let now = clock.fetch_add(1, Ordering::Relaxed);
                     let key = random.below(64);
-                    // What is made here may end before its owner has settled, which no owner in the
-                    // kernel is held up for: only what is found is looked at.
-                    let Some(found) = table.find(hash(key), &query(key), now) else {
-                        packet(&table, key, now, 8, counts);
+                    let Some(found) = packet(&table, key, now, 8, counts) else {
                         continue;
                     };
                     let entry = found.entry;
