@@ -9,7 +9,7 @@ use abi::{
     ReasonCounters, RouteValue, Runtime, ServiceCell, ServiceRuntime, StatsCell,
 };
 use aya_ebpf::bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC};
-use aya_ebpf::helpers::bpf_get_prandom_u32;
+use aya_ebpf::helpers::{bpf_get_prandom_u32, bpf_get_smp_processor_id};
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::Key;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap};
@@ -101,6 +101,11 @@ impl Maps {
 }
 
 impl forward::Tables<'static> for Maps {
+    #[inline(always)]
+    fn processor(self) -> u32 {
+        // SAFETY: the helper takes nothing and cannot fail.
+        unsafe { bpf_get_smp_processor_id() }
+    }
     #[inline(always)]
     fn globals(self) -> Option<&'static Globals> {
         GLOBALS.get(0)
@@ -219,6 +224,22 @@ impl forward::Tables<'static> for Maps {
         xvs_settle_v6(own.0, now, processor)
     }
     #[inline(always)]
+    fn find_far(self, hash: u32, now: u32) -> u64 {
+        xvs_find_far(hash, now)
+    }
+    #[inline(always)]
+    fn find_far_v6(self, hash: u32, now: u32) -> u64 {
+        xvs_find_far_v6(hash, now)
+    }
+    #[inline(always)]
+    fn claim_further(self, hash: u32, (now, claim_ends): (u32, u32)) -> u64 {
+        xvs_claim_further(hash, now, claim_ends)
+    }
+    #[inline(always)]
+    fn claim_further_v6(self, hash: u32, (now, claim_ends): (u32, u32)) -> u64 {
+        xvs_claim_further_v6(hash, now, claim_ends)
+    }
+    #[inline(always)]
     fn assure(self, template: u32, is_v6: bool) {
         xvs_assure(template, is_v6 as u32);
     }
@@ -278,6 +299,10 @@ impl forward::Tables<'static> for Maps {
         unsafe { bpf_get_prandom_u32() }
     }
     #[inline(always)]
+    fn next_in_turn(self, service: u32) -> u32 {
+        xvs_next_in_turn(service)
+    }
+    #[inline(always)]
     fn pick_hashed(self, service: u32, scheduling: u32, processor: u32) -> u32 {
         xvs_pick_hashed(service, scheduling, processor)
     }
@@ -316,6 +341,34 @@ pub extern "C" fn xvs_settle_v6(own: u64, now: u32, processor: u32) -> u64 {
 /// As [`xvs_sweep`].
 #[unsafe(no_mangle)]
 #[inline(never)]
+pub extern "C" fn xvs_find_far(hash: u32, now: u32) -> u64 {
+    forward::find_far(Maps, hash, now)
+}
+
+/// As [`xvs_sweep`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn xvs_find_far_v6(hash: u32, now: u32) -> u64 {
+    forward::find_far_v6(Maps, hash, now)
+}
+
+/// As [`xvs_sweep`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn xvs_claim_further(hash: u32, now: u32, claim_ends: u32) -> u64 {
+    forward::claim_further(Maps, hash, (now, claim_ends))
+}
+
+/// As [`xvs_sweep`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn xvs_claim_further_v6(hash: u32, now: u32, claim_ends: u32) -> u64 {
+    forward::claim_further_v6(Maps, hash, (now, claim_ends))
+}
+
+/// As [`xvs_sweep`].
+#[unsafe(no_mangle)]
+#[inline(never)]
 pub extern "C" fn xvs_assure(template: u32, is_v6: u32) -> u32 {
     forward::assure(Maps, template, is_v6 != 0);
     0
@@ -348,6 +401,13 @@ pub extern "C" fn xvs_seek(first: u64, second: u64, is_v6: u32, processor: u32) 
     let words = [first, first >> 32, second, second >> 32];
     let address = words.map(|word| word as u32);
     forward::seek(Maps, address, is_v6 != 0, processor)
+}
+
+/// As [`xvs_sweep`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn xvs_next_in_turn(service: u32) -> u32 {
+    forward::next_in_turn(Maps, service)
 }
 
 /// As [`xvs_sweep`].

@@ -10,9 +10,9 @@ use aya_ebpf::bindings::{
     bpf_adj_room_mode::BPF_ADJ_ROOM_MAC, bpf_redir_neigh, bpf_redir_neigh__bindgen_ty_1,
 };
 use aya_ebpf::helpers::{
-    bpf_clone_redirect, bpf_get_smp_processor_id, bpf_l4_csum_replace, bpf_redirect,
-    bpf_redirect_neigh, bpf_skb_adjust_room, bpf_skb_change_proto, bpf_skb_change_tail,
-    bpf_skb_pull_data, bpf_skb_vlan_pop, bpf_skb_vlan_push,
+    bpf_clone_redirect, bpf_l4_csum_replace, bpf_redirect, bpf_redirect_neigh, bpf_skb_adjust_room,
+    bpf_skb_change_proto, bpf_skb_change_tail, bpf_skb_pull_data, bpf_skb_vlan_pop,
+    bpf_skb_vlan_push,
 };
 use aya_ebpf::macros::{classifier, map};
 use aya_ebpf::maps::ProgramArray;
@@ -323,11 +323,6 @@ impl Host<'static> for Packet {
     #[inline(always)]
     fn tick(&self) -> u32 {
         clock::tick()
-    }
-    #[inline(always)]
-    fn processor(&self) -> u32 {
-        // SAFETY: the helper takes nothing and cannot fail.
-        unsafe { bpf_get_smp_processor_id() }
     }
     #[inline(always)]
     fn ifindex(&self) -> u32 {

@@ -5,7 +5,7 @@ use core::mem::offset_of;
 
 use abi::{Address, Reason, Stage, TraceHook};
 use aya_ebpf::bindings::{xdp_action, xdp_md};
-use aya_ebpf::helpers::{bpf_get_smp_processor_id, bpf_redirect, bpf_xdp_adjust_head};
+use aya_ebpf::helpers::{bpf_redirect, bpf_xdp_adjust_head};
 use aya_ebpf::macros::{map, xdp};
 use aya_ebpf::maps::ProgramArray;
 use aya_ebpf::programs::XdpContext;
@@ -167,11 +167,6 @@ impl Host<'static> for Frame {
     #[inline(always)]
     fn tick(&self) -> u32 {
         clock::tick()
-    }
-    #[inline(always)]
-    fn processor(&self) -> u32 {
-        // SAFETY: the helper takes nothing and cannot fail.
-        unsafe { bpf_get_smp_processor_id() }
     }
     #[inline(always)]
     fn ifindex(&self) -> u32 {

@@ -108,7 +108,7 @@ reasons! {
     NewConnection = 49, "new_connection", Note, "A connection was made.";
     ConnectionReused = 50, "connection_reused", Note, "A closed connection's client port was opened anew.";
     AmbiguousReply = 51, "ambiguous_reply", Note, "Two virtual services share a real server's port for the same client port.";
-    SecondBucket = 52, "second_bucket", Note, "A connection went to its second bucket, as the first was full.";
+    OtherBucket = 52, "other_bucket", Note, "A connection went to another bucket than its home, which had little room left.";
     Expired = 53, "expired", Note, "A connection was removed at the end of its time.";
     LostRace = 54, "lost_race", Note, "Two processors made the same connection at once; one gave way.";
     ConnectedFromHere = 55, "connected_from_here", Note, "A client on the director itself was connected to a real server of the virtual service that it asked for.";

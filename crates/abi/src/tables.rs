@@ -755,7 +755,15 @@ pub struct Carry {
     pub exit: Cell32,
     /// By how much a stream is longer for the real server than for the client, in bytes.
     pub shift: Cell32,
-    reserved: [Cell32; 8],
+    /// What is looked for behind its home bucket: the client's [`Address`].
+    pub asked_client: [Cell32; 4],
+    /// The [`Address`] beside the client's.
+    pub asked_address: [Cell32; 4],
+    /// The client's port in the low half, the other in the high one, network order.
+    pub asked_ports: Cell32,
+    /// IP protocol number (bits 0 to 7), kind of entry (8 and 9), whose the other address is (10).
+    pub asked_kind: Cell32,
+    reserved: [Cell32; 14],
 }
 
 /// Bits of [`Carry::told`], and of the state of an alias in the connection table.
@@ -840,9 +848,9 @@ mod tests {
         assert_eq!(size_of::<FragmentKey>(), 12);
         assert_eq!(size_of::<FragmentKeyV6>(), 36);
         assert_eq!(size_of::<FragmentValue>(), 16);
-        assert_eq!(size_of::<Carry>(), 192);
+        assert_eq!(size_of::<Carry>(), 256);
         assert_eq!(size_of::<LookupLine>(), 64);
         assert_eq!(size_of::<LocalityKey>(), 20);
-        assert_eq!(crate::ABI_VERSION, 7);
+        assert_eq!(crate::ABI_VERSION, 9);
     }
 }

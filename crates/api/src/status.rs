@@ -53,8 +53,8 @@ pub struct ConnectionTable {
     pub size: u32,
     /// The most slots that a search for one of them looks at; 16 is the most there can be.
     pub longest_probe: u32,
-    /// How many are in their second bucket.
-    pub in_second_bucket: u32,
+    /// How many are in another bucket than their home.
+    pub in_other_buckets: u32,
 }
 
 /// A table of the configuration.

@@ -45,7 +45,7 @@ pub fn blurred(value: u32, unknown: u32) -> u32 {
 macro_rules! bpf_access {
     ($module:ident, $int:ident) => {
         pub mod $module {
-            use core::intrinsics::{AtomicOrdering, atomic_cxchg, atomic_xadd};
+            use core::intrinsics::{AtomicOrdering, atomic_cxchg, atomic_or, atomic_xadd};
             const SEQ_CST: AtomicOrdering = AtomicOrdering::SeqCst;
 
             #[inline(always)]
@@ -77,6 +77,12 @@ macro_rules! bpf_access {
             pub fn fetch_add(cell: *mut $int, value: $int) -> $int {
                 // SAFETY: as in `load`.
                 unsafe { atomic_xadd::<$int, $int, SEQ_CST>(cell, value) }
+            }
+
+            #[inline(always)]
+            pub fn set_bits(cell: *mut $int, value: $int) {
+                // SAFETY: as in `load`.
+                unsafe { atomic_or::<$int, $int, SEQ_CST>(cell, value) };
             }
 
             #[inline(always)]

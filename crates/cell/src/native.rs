@@ -51,6 +51,10 @@ macro_rules! native_access {
                 atomic(cell).fetch_add(value, Ordering::SeqCst)
             }
 
+            pub fn set_bits(cell: *mut $int, value: $int) {
+                atomic(cell).fetch_or(value, Ordering::SeqCst);
+            }
+
             pub fn add(cell: *mut $int, value: $int) {
                 atomic(cell).fetch_add(value, Ordering::Relaxed);
             }

@@ -60,6 +60,75 @@ pub struct Query<A> {
     pub port: u16,
 }
 
+/// A packet's question, wherever its words stand: a [`Query`] holds them; BPF's stack is too small to
+/// hold them everywhere.
+pub trait Question {
+    /// A word of the client's address; IPv4's is word 0.
+    fn client(&self, word: usize) -> u32;
+    /// A word of the address beside the client's.
+    fn address(&self, word: usize) -> u32;
+    /// The client's port in the low half, the other in the high one, network order.
+    fn ports(&self) -> u32;
+    /// IP protocol number.
+    fn protocol(&self) -> u8;
+    /// What is looked for: a [`Kind`] as a number.
+    fn kind(&self) -> u32;
+    /// Whose the other address and port are: an [`End`] as a number.
+    fn end(&self) -> u32;
+}
+
+/// An address that is words.
+pub trait Words {
+    /// One of them.
+    fn word(&self, index: usize) -> u32;
+}
+
+impl Words for u32 {
+    #[inline(always)]
+    fn word(&self, _index: usize) -> u32 {
+        *self
+    }
+}
+
+impl Words for [u32; 4] {
+    #[inline(always)]
+    fn word(&self, index: usize) -> u32 {
+        self[index & 3]
+    }
+}
+
+impl<A: Words> Question for Query<A> {
+    #[inline(always)]
+    fn client(&self, word: usize) -> u32 {
+        self.client.word(word)
+    }
+
+    #[inline(always)]
+    fn address(&self, word: usize) -> u32 {
+        self.address.word(word)
+    }
+
+    #[inline(always)]
+    fn ports(&self) -> u32 {
+        self.client_port as u32 | (self.port as u32) << 16
+    }
+
+    #[inline(always)]
+    fn protocol(&self) -> u8 {
+        self.protocol
+    }
+
+    #[inline(always)]
+    fn kind(&self) -> u32 {
+        self.kind as u32
+    }
+
+    #[inline(always)]
+    fn end(&self) -> u32 {
+        self.end as u32
+    }
+}
+
 /// A connection about to be made. Addresses and ports in network order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NewConnection<A> {
@@ -101,14 +170,14 @@ pub struct Load {
 /// What the table needs to know of an entry, whatever its address family.
 pub trait Entry: Sync {
     /// An address of the family. IPv6's are words as they stand in memory.
-    type Address: Copy + Debug + PartialEq;
+    type Address: Copy + Debug + PartialEq + Words;
     /// The word that decides over the slot.
     fn word(&self) -> &Cell64;
     /// Whether the entry is the connection that a packet asks for. Says nothing about its life.
     /// `server` tells the address of a destination by its number, should the entry not hold it.
     fn answers(
         &self,
-        query: &Query<Self::Address>,
+        question: &impl Question,
         server: impl Fn(u32) -> Option<Self::Address>,
     ) -> bool;
     /// Whether another entry is the same connection as this one: client, virtual end, protocol and
@@ -183,8 +252,8 @@ const fn packed<A>(new: &NewConnection<A>) -> u32 {
 
 /// Protocol and kind, as [`packed`] has them.
 #[inline(always)]
-const fn protocol_and_kind<A>(query: &Query<A>) -> u32 {
-    (query.protocol as u32) << 16 | (query.kind as u32) << 28
+fn protocol_and_kind(question: &impl Question) -> u32 {
+    (question.protocol() as u32) << 16 | question.kind() << 28
 }
 
 /// The port of a template that nobody finds.

@@ -11,26 +11,31 @@ pub enum Life {
     Live,
 }
 
-/// State, expiry and epoch of a slot.
+/// State, expiry and epoch of a slot, and marks about its place.
 ///
 /// ```text
-///  63        48 47 46 45 44 43   41 40 39     32 31              0
-/// +------------+--+--+-----+-------+--+---------+-----------------+
-/// |   epoch    |O | -| life|   -   |1W|  state  |  expiry (tick)  |
-/// +------------+--+--+-----+-------+--+---------+-----------------+
+///  63        48 47            40 39  38 37 36 35    32 31              0
+/// +------------+----------------+------+--+--+--------+-----------------+
+/// |   epoch    |     marks      | life |1W| -| state  |  expiry (tick)  |
+/// +------------+----------------+------+--+--+--------+-----------------+
 /// ```
-/// O: entries of this bucket went to their second bucket (in a bucket's first slot).
 /// 1W: only the client's packets have been seen (IPVS's NOOUTPUT).
+///
+/// The marks belong to the place, whoever has the slot, and say where the connections are whose
+/// search begins at it: bit 40 that some went on to the next bucket of their search, bit 40 + n
+/// that some are n slots further in this bucket. Nobody takes a mark back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Word(pub u64);
 
 const STATE_SHIFT: u32 = 32;
-const ONE_WAY: u64 = 1 << 40;
-const LIFE_SHIFT: u32 = 44;
+const STATE_MASK: u64 = 15 << STATE_SHIFT;
+const ONE_WAY: u64 = 1 << 37;
+const LIFE_SHIFT: u32 = 38;
 const LIFE_MASK: u64 = 3 << LIFE_SHIFT;
 const CLAIMED: u64 = 1 << LIFE_SHIFT;
 const LIVE: u64 = 2 << LIFE_SHIFT;
-const OVERFLOWED: u64 = 1 << 47;
+const MARKS_SHIFT: u32 = 40;
+const MARKS: u64 = 0xff << MARKS_SHIFT;
 const EPOCH_SHIFT: u32 = 48;
 const EPOCH_ONE: u64 = 1 << EPOCH_SHIFT;
 
@@ -57,10 +62,10 @@ impl Word {
         self.0 as u32
     }
 
-    /// The connection's state, numbered as the kernel numbers its protocol's states.
+    /// The connection's state, below 16, numbered as the kernel numbers its protocol's states.
     #[inline(always)]
     pub const fn state(self) -> u8 {
-        (self.0 >> STATE_SHIFT) as u8
+        (self.0 >> STATE_SHIFT) as u8 & 15
     }
 
     /// Whether only the client's packets have been seen.
@@ -75,10 +80,26 @@ impl Word {
         (self.0 >> EPOCH_SHIFT) as u16
     }
 
-    /// Whether entries of this bucket went to their second bucket.
+    /// Whether connections that begin here went on to the next bucket of their search.
     #[inline(always)]
-    pub const fn overflowed(self) -> bool {
-        self.0 & OVERFLOWED != 0
+    pub const fn went_on(self) -> bool {
+        self.0 & Self::WENT_ON != 0
+    }
+
+    /// Which slots of the bucket hold connections that begin here, or did: bit n for the slot n
+    /// further. Bit 0, the slot itself, is always set.
+    #[inline(always)]
+    pub const fn places(self) -> u32 {
+        (self.0 >> MARKS_SHIFT) as u32 & 0xff | 1
+    }
+
+    /// The mark of a connection that went on to the next bucket.
+    pub(crate) const WENT_ON: u64 = 1 << MARKS_SHIFT;
+
+    /// The mark of a connection that is `further` slots, from 1 to 7, behind where it began.
+    #[inline(always)]
+    pub(crate) const fn place(further: u32) -> u64 {
+        Self::WENT_ON << (further & 7)
     }
 
     /// Whether the time to die has come.
@@ -105,16 +126,17 @@ impl Word {
     /// The same connection in another state, dying at another time.
     #[inline(always)]
     pub const fn moved(self, state: u8, one_way: bool, expiry: u32) -> Self {
-        let kept = self.0 & !(0xff << STATE_SHIFT | 0xffff_ffff | ONE_WAY);
+        let kept = self.0 & !(STATE_MASK | 0xffff_ffff | ONE_WAY);
         let flag = if one_way { ONE_WAY } else { 0 };
-        Self(kept | (state as u64) << STATE_SHIFT | flag | expiry as u64)
+        let state = (state as u64) << STATE_SHIFT & STATE_MASK;
+        Self(kept | state | flag | expiry as u64)
     }
 
     /// The slot claimed for a new connection; the claim itself runs out at `expiry`.
     #[inline(always)]
     pub const fn claimed(self, expiry: u32) -> Self {
         let epoch = (self.0 & !(EPOCH_ONE - 1)).wrapping_add(EPOCH_ONE);
-        Self(epoch | self.0 & OVERFLOWED | CLAIMED | expiry as u64)
+        Self(epoch | self.0 & MARKS | CLAIMED | expiry as u64)
     }
 
     /// The claimed slot as a connection.
@@ -126,13 +148,7 @@ impl Word {
     /// The slot given back.
     #[inline(always)]
     pub const fn freed(self) -> Self {
-        Self(self.0 & !(EPOCH_ONE - 1) | self.0 & OVERFLOWED)
-    }
-
-    /// Marked as a bucket whose entries went elsewhere.
-    #[inline(always)]
-    pub const fn with_overflow(self) -> Self {
-        Self(self.0 | OVERFLOWED)
+        Self(self.0 & !(EPOCH_ONE - 1) | self.0 & MARKS)
     }
 }
 
@@ -162,30 +178,27 @@ mod tests {
     }
 
     #[test]
-    fn the_overflow_mark_survives_every_change() {
-        let marked = Word(0).with_overflow();
-        let last = marked
-            .claimed(1)
-            .published(1, false, 2)
-            .moved(2, true, 3)
-            .freed();
-        assert!(last.overflowed());
-        assert!(
-            !Word(0)
+    fn the_marks_survive_every_change() {
+        for further in 1..8 {
+            let marked = Word(Word::WENT_ON | Word::place(further));
+            let last = marked
                 .claimed(1)
-                .published(1, false, 2)
-                .freed()
-                .overflowed()
-        );
+                .published(15, false, 2)
+                .moved(2, true, u32::MAX)
+                .freed();
+            assert!(last.went_on());
+            assert_eq!(last.places(), 1 | 1 << further);
+        }
+        let unmarked = Word(0).claimed(1).published(15, true, u32::MAX).freed();
+        assert!(!unmarked.went_on());
+        assert_eq!(unmarked.places(), 1);
     }
 
     #[test]
     fn the_epoch_wraps_without_touching_its_neighbours() {
-        let word = Word(0xffff << 48 | 1 << 47).claimed(5);
-        assert_eq!(
-            (word.epoch(), word.overflowed(), word.life()),
-            (0, true, Life::Claimed)
-        );
+        let word = Word(0xffff << 48 | Word::WENT_ON | Word::place(7)).claimed(5);
+        assert_eq!((word.epoch(), word.life()), (0, Life::Claimed));
+        assert_eq!((word.went_on(), word.places()), (true, 0x81));
     }
 
     #[test]
@@ -202,8 +215,8 @@ mod tests {
             let claimed = Word(0).claimed(expiry);
             let live = claimed.published(1, true, expiry);
             assert!(live.freed().is_takeable(now));
-            assert!(live.freed().with_overflow().is_takeable(now));
-            for word in [claimed, live, live.with_overflow()] {
+            assert!(Word(live.freed().0 | MARKS).is_takeable(now));
+            for word in [claimed, live, Word(live.0 | MARKS)] {
                 assert_eq!(
                     word.is_takeable(now),
                     word.is_past(now),

@@ -69,8 +69,8 @@ pub struct Fill {
     pub entries: u32,
     /// The most slots that a search for a living entry looks at.
     pub longest_probe: u32,
-    /// Entries that stand in their second bucket.
-    pub in_second_bucket: u32,
+    /// Entries that stand in another bucket than their home.
+    pub in_other_buckets: u32,
 }
 
 /// Buckets of both tables together.
@@ -171,7 +171,7 @@ fn sweep<S: Listed>(
             let probes = table.probes(entry.hash(seed), Position { bucket, slot });
             fill.entries += 1;
             fill.longest_probe = fill.longest_probe.max(probes);
-            fill.in_second_bucket += u32::from(probes > BUCKET_SLOTS as u32);
+            fill.in_other_buckets += u32::from(probes > BUCKET_SLOTS as u32);
             if entry.load().kind == Kind::Alias as u8 {
                 lent.insert(S::ip(entry.client()));
             }

@@ -10,6 +10,7 @@ use crate::family::{Family, V4, V6};
 use crate::host::Tables;
 use crate::lookup;
 use crate::schedule;
+use cell::element;
 
 /// What a socket asks for.
 #[derive(Clone, Copy, Debug)]
@@ -103,7 +104,10 @@ pub fn target<'t, T: Tables<'t>>(
     if chosen.is_local() && chosen.method() != method::MASQUERADE {
         return None;
     }
-    tables.count(processor, Reason::ConnectedFromHere as u32);
+    if let Some(counters) = tables.reasons(processor) {
+        // A process, which others may interrupt that connect as well.
+        element(&counters.0, Reason::ConnectedFromHere as u32).add(1);
+    }
     Some(Target {
         address: chosen.address::<V6>(),
         port: chosen.port(),

@@ -91,7 +91,7 @@ pub(crate) fn scheduled<'t, T: Tables<'t>>(
 ) {
     tables.count(processor, Reason::NewConnection as u32);
     if let Some(stats) = stats(tables, processor, globals, chosen.cell, chosen.number) {
-        stats.connections.add(1);
+        stats.connections.bump(1);
     }
 }
 
@@ -113,6 +113,6 @@ pub(crate) fn packet<'t, F: Family, H: Host<'t>>(
         Direction::ToServer => (&stats.in_packets, &stats.in_bytes),
         Direction::ToClient => (&stats.out_packets, &stats.out_bytes),
     };
-    packet_count.add(packets as u64);
-    byte_count.add(bytes as u64);
+    packet_count.bump(packets as u64);
+    byte_count.bump(bytes as u64);
 }

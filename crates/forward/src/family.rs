@@ -5,7 +5,7 @@ mod v6;
 
 use abi::{Address, FragmentValue, Globals, Reason, Stage, Tick};
 use cell::Cell32;
-use conntable::{Bucket, Entry, Handle, Slot};
+use conntable::{Bucket, Entry, Handle, Slot, Words};
 use wire::Delta;
 
 use crate::host::{Host, Tables};
@@ -91,7 +91,7 @@ pub(crate) trait Family: Copy + 'static {
     /// What sends ICMP errors.
     const ANSWER: Stage;
     /// An address.
-    type Address: Copy + PartialEq;
+    type Address: Copy + PartialEq + Words;
     /// A header.
     type Header: Header<Address = Self::Address>;
     /// A connection's slot.
@@ -155,6 +155,10 @@ pub(crate) trait Family: Copy + 'static {
     fn bucket_mask(globals: &Globals) -> u32;
     /// [`crate::settle`].
     fn settle<'t, T: Tables<'t>>(tables: T, own: Handle, now: Tick, processor: u32) -> u64;
+    /// [`crate::find_far`].
+    fn find_far<'t, T: Tables<'t>>(tables: T, hash: u32, now: Tick) -> u64;
+    /// [`crate::claim_further`].
+    fn claim_further<'t, T: Tables<'t>>(tables: T, hash: u32, times: (Tick, Tick)) -> u64;
     /// The hash of a client's address, port and protocol.
     fn hash(globals: &Globals, client: Self::Address, port: u16, protocol: u8) -> u32;
     /// What a datagram's first fragment decided.

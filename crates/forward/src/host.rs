@@ -9,15 +9,18 @@ use abi::{
     ServiceRuntime, StatsCell, Tick,
 };
 use cell::{Cell32, element};
-use conntable::{Bucket, Buckets, Handle, SlotV4, SlotV6, Table};
+use conntable::{Bucket, Buckets, Claim, Found, Handle, Query, SlotV4, SlotV6, Table};
 use sched::lblcr;
 use wire::Delta;
 
 use crate::family::Family;
+use crate::further;
 use crate::tunnel::Outer;
 
 /// The tables, by index. `None` past the end, or where a map has no such key.
 pub trait Tables<'t>: Copy {
+    /// The processor that runs this.
+    fn processor(self) -> u32;
     /// Settings and facts.
     fn globals(self) -> Option<&'t Globals>;
     /// What packets change for all.
@@ -86,11 +89,12 @@ pub trait Tables<'t>: Copy {
     fn fragment_v6(self, key: &FragmentKeyV6) -> Option<FragmentValue>;
     /// As [`Tables::remember_fragment`], for IPv6.
     fn remember_fragment_v6(self, key: &FragmentKeyV6, value: &FragmentValue);
-    /// Counts a reason by its number.
+    /// Counts a reason by its number, for a packet: in a softirq, or with softirqs off, so that no
+    /// other packet comes in between.
     #[inline(always)]
     fn count(self, processor: u32, reason: u32) {
         if let Some(counters) = self.reasons(processor) {
-            element(&counters.0, reason).add(1);
+            element(&counters.0, reason).bump(1);
         }
     }
     /// [`crate::sweep`], which BPF may want as a function that is verified by itself.
@@ -107,6 +111,26 @@ pub trait Tables<'t>: Copy {
     #[inline(always)]
     fn settle_v6(self, own: Handle, now: Tick, processor: u32) -> u64 {
         crate::settle_v6(self, own, now, processor)
+    }
+    /// [`crate::find_far`], likewise.
+    #[inline(always)]
+    fn find_far(self, hash: u32, now: Tick) -> u64 {
+        crate::find_far(self, hash, now)
+    }
+    /// [`crate::find_far_v6`], likewise.
+    #[inline(always)]
+    fn find_far_v6(self, hash: u32, now: Tick) -> u64 {
+        crate::find_far_v6(self, hash, now)
+    }
+    /// [`crate::claim_further`], likewise.
+    #[inline(always)]
+    fn claim_further(self, hash: u32, times: (Tick, Tick)) -> u64 {
+        crate::claim_further(self, hash, times)
+    }
+    /// [`crate::claim_further_v6`], likewise.
+    #[inline(always)]
+    fn claim_further_v6(self, hash: u32, times: (Tick, Tick)) -> u64 {
+        crate::claim_further_v6(self, hash, times)
     }
     /// [`crate::assure`], likewise.
     #[inline(always)]
@@ -127,6 +151,11 @@ pub trait Tables<'t>: Copy {
     #[inline(always)]
     fn seek(self, address: Address, is_v6: bool, processor: u32) -> u64 {
         crate::seek(self, address, is_v6, processor)
+    }
+    /// [`crate::next_in_turn`], likewise. `service` is an index.
+    #[inline(always)]
+    fn next_in_turn(self, service: u32) -> u32 {
+        crate::next_in_turn(self, service)
     }
     /// [`crate::pick_hashed`], likewise. `service` is an index.
     #[inline(always)]
@@ -164,6 +193,26 @@ where
     fn server(&self, destination: u32) -> Option<F::Address> {
         Some(F::of_cells(&self.0.destination(destination)?.address))
     }
+
+    #[inline(always)]
+    fn find_far(
+        table: &Table<Self>,
+        hash: u32,
+        query: &Query<F::Address>,
+        now: Tick,
+    ) -> Option<Found<'t, F::Slot>> {
+        further::found_far(table, hash, query, now)
+    }
+
+    #[inline(always)]
+    fn claim_further(
+        table: &Table<Self>,
+        hash: u32,
+        now: Tick,
+        claim_ends: Tick,
+    ) -> Claim<'t, F::Slot> {
+        further::claimed_further(table, hash, (now, claim_ends))
+    }
 }
 
 /// A family's connection table.
@@ -190,8 +239,6 @@ pub trait Host<'t> {
     fn tables(&self) -> Self::Tables;
     /// The kernel's tick.
     fn tick(&self) -> Tick;
-    /// The processor that runs this.
-    fn processor(&self) -> u32;
     /// Interface that the packet came in by.
     fn ifindex(&self) -> u32;
     /// The firewall mark that somebody gave the packet before, 0 for none.
@@ -253,6 +300,12 @@ pub trait Host<'t> {
     #[inline(always)]
     fn now(&self, globals: &Globals) -> Tick {
         self.tick().wrapping_add(globals.clock_offset.load())
+    }
+
+    /// The processor that runs this.
+    #[inline(always)]
+    fn processor(&self) -> u32 {
+        self.tables().processor()
     }
 
     /// This processor's [`Carry`].

@@ -1,11 +1,11 @@
 //! Packets to a virtual service that may open a connection.
 
 use abi::{
-    Carry, Globals, Reason, Scheduling, ServiceCell, Stage, Tick, address_flags, method,
+    Carry, Globals, NONE, Reason, Scheduling, ServiceCell, Stage, Tick, address_flags, method,
     service_flags, wildcards,
 };
 use conntable::{
-    Claim, Direction, End, Entry as _, Found, Handle, Kind, NewConnection, Query, Slot as _, Word,
+    Direction, End, Entry as _, Found, Handle, Kind, NewConnection, Query, Slot as _, Word,
 };
 use wire::{ipv4, tcp};
 
@@ -14,17 +14,16 @@ use crate::counters;
 use crate::family::{self, Family, Header as _, V4, V6};
 use crate::fragment;
 use crate::fullnat;
+use crate::further;
 use crate::host::{Host, Tables, connections};
 use crate::lookup::{self, TO_SERVICE};
-use crate::onward::{UNSETTLED, hand_over};
+use crate::onward::{self, UNSETTLED, hand_over};
 use crate::packet::{Fragment, Packet, Ports};
 use crate::persist;
 use crate::relay;
 use crate::state::{after_packet, is_active, is_past_handshake, is_reusable};
 use crate::verdict::{Step, Verdict};
 
-/// Ticks for which a claimed slot that nobody publishes stays taken.
-pub(crate) const CLAIM_TICKS: Tick = 1000;
 /// Seconds for which a connection lasts that an ICMP error made, unless its own packets come
 /// (`ip_vs_conn_new`).
 const QUOTED_SECONDS: u32 = 3;
@@ -58,8 +57,31 @@ pub(crate) fn open<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
             fragment::remember_pass(host, &packet, now);
             Err(reason)
         }
+        Ok(_) if chosen_in_turn(host) => match make::<F, H>(host)? {
+            // At once, where BPF's stack and the verifier's patience allow it.
+            made if !H::COMPLETE && !F::IS_V6 && made == Verdict::go_on(F::ONWARD) => {
+                onward::found::<F, H>(host)
+            }
+            made => Ok(made),
+        },
         result => result,
     }
+}
+
+/// Leaves the destination of a new connection to a service that goes by a sequence, where the one
+/// whose turn it is may take it; else the scheduler's stage is asked. Whether it did.
+#[inline(always)]
+fn chosen_in_turn<'t, H: Host<'t>>(host: &H) -> bool {
+    let Some(carry) = host.carry() else {
+        return false;
+    };
+    let number = host.tables().next_in_turn(carry.service.load());
+    if number == NONE {
+        return false;
+    }
+    carry.destination.store(number);
+    carry.asked.store(1);
+    true
 }
 
 /// Ends a connection where a client's packet opens it anew, or where the destination is gone (for a
@@ -329,16 +351,7 @@ fn entry<'t, F: Family, H: Host<'t>>(
     let (tables, processor) = (host.tables(), host.processor());
     let hash = F::hash(globals, new.client, new.client_port, new.protocol);
     let table = connections::<F, _>(tables, globals);
-    let Claim::Slot(claimed, died) = table.claim(hash, now, now.wrapping_add(CLAIM_TICKS)) else {
-        return Err(Reason::TableFull);
-    };
-    if let Some(died) = died {
-        host.count(Reason::Expired);
-        counters::settle_death::<F, _>(tables, globals, died);
-    }
-    if claimed.second {
-        host.count(Reason::SecondBucket);
-    }
+    let claimed = further::claim::<F, H>(host, globals, hash, now).ok_or(Reason::TableFull)?;
     claimed.entry.write(new);
     let born = Word::default().moved(0, fullnat::is_one_way(new.method), 0);
     let event = Direction::ToServer;
@@ -369,7 +382,8 @@ fn entry<'t, F: Family, H: Host<'t>>(
     }
     let active = is_active(new.protocol, first.state());
     counters::connection_made(chosen.cell, chosen.load, active);
-    Ok(own.0 | UNSETTLED)
+    let settled = table.is_alone(hash, own);
+    Ok(if settled { own.0 } else { own.0 | UNSETTLED })
 }
 
 #[inline(always)]

@@ -6,13 +6,12 @@
 
 use abi::{Carry, Globals, HELD_SECONDS, Reason, ServiceCell, Stage, Tick};
 use cell::Cell32;
-use conntable::{Claim, End, Entry as _, Found, Handle, Kind, NewConnection, Query, Slot as _};
+use conntable::{End, Entry as _, Found, Handle, Kind, NewConnection, Query, Slot as _};
 
 use crate::connection::Chosen;
-use crate::counters;
 use crate::family::{self, Family};
+use crate::further;
 use crate::host::{Host, Tables, connections};
-use crate::open::CLAIM_TICKS;
 use crate::verdict::{Step, Verdict};
 
 /// FTP's port, network order. Its data connections use others, and go where it goes.
@@ -113,13 +112,7 @@ fn made<'t, F: Family, H: Host<'t>>(
     let chosen = Chosen::by_number(tables, carry.destination.load())?;
     let table = connections::<F, _>(tables, globals);
     let hash = F::hash(globals, query.client, 0, query.protocol);
-    let Claim::Slot(claimed, died) = table.claim(hash, now, now.wrapping_add(CLAIM_TICKS)) else {
-        return Err(Reason::TableFull);
-    };
-    if let Some(died) = died {
-        host.count(Reason::Expired);
-        counters::settle_death::<F, _>(tables, globals, died);
-    }
+    let claimed = further::claim::<F, H>(host, globals, hash, now).ok_or(Reason::TableFull)?;
     claimed.entry.write(&NewConnection {
         client: query.client,
         client_port: 0,

@@ -157,21 +157,42 @@ fn may<'t, T: Tables<'t>>(tables: T, number: u32) -> bool {
     load_of(destination, load).weight != 0
 }
 
+/// The destination at the next position of a service that goes by a sequence, where it may take the
+/// connection: the common case, without the stage. [`NONE`] where the stage is to be asked.
+///
+/// Tables whose functions the kernel verifies one by one give this as [`Tables::next_in_turn`].
+#[inline(always)]
+pub fn next_in_turn<'t, T: Tables<'t>>(tables: T, index: u32) -> u32 {
+    let service = tables.service(index);
+    let sequence = |service: &&ServiceCell| {
+        service.scheduling.load() == Scheduling::Sequence as u32 && service.persistence.load() == 0
+    };
+    service
+        .filter(sequence)
+        .and_then(|service| next_of(tables, service))
+        .filter(|&number| may(tables, number))
+        .unwrap_or(NONE)
+}
+
+/// The destination at the service's next position; it is the next one's turn then.
+#[inline(always)]
+fn next_of<'t, T: Tables<'t>>(tables: T, service: &ServiceCell) -> Option<u32> {
+    let picks = service.picks.load();
+    let runtime = tables.service_runtime(service.number.load())?;
+    if picks == 0 {
+        return None;
+    }
+    let base = service.cursor_base.load();
+    let position = runtime.cursor.fetch_add(1).wrapping_sub(base) % picks;
+    at_position(tables, service, position)
+}
+
 /// The destination at the service's next position, or the first behind it that may take the
 /// connection; after a number of positions, the one with the least load.
 #[inline(always)]
 fn by_sequence<'t, T: Tables<'t>>(tables: T, service: &ServiceCell) -> u32 {
-    let picks = service.picks.load();
-    let Some(runtime) = tables.service_runtime(service.number.load()) else {
-        return NONE;
-    };
-    if picks == 0 {
-        return NONE;
-    }
-    let base = service.cursor_base.load();
     for _ in 0..SEQUENCE_TRIES {
-        let position = runtime.cursor.fetch_add(1).wrapping_sub(base) % picks;
-        let Some(number) = at_position(tables, service, position) else {
+        let Some(number) = next_of(tables, service) else {
             return NONE;
         };
         if may(tables, number) {

@@ -130,10 +130,6 @@ impl<'t, const COMPLETE: bool> Host<'t> for Frame<'t, COMPLETE> {
         self.memory.tick()
     }
 
-    fn processor(&self) -> u32 {
-        0
-    }
-
     fn ifindex(&self) -> u32 {
         self.ifindex
     }
@@ -292,6 +288,10 @@ impl<'t, const COMPLETE: bool> Host<'t> for Frame<'t, COMPLETE> {
 }
 
 impl<'t> Tables<'t> for &'t Memory {
+    fn processor(self) -> u32 {
+        0
+    }
+
     fn globals(self) -> Option<&'t Globals> {
         Some(self.view().globals)
     }

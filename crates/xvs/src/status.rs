@@ -73,8 +73,8 @@ fn write_tables(out: &mut String, status: &Status) -> std::fmt::Result {
     ] {
         writeln!(
             out,
-            "  {:<16} {:>10} of {:<10} longest probe {} slots, {} in their second bucket",
-            name, table.used, table.size, table.longest_probe, table.in_second_bucket
+            "  {:<16} {:>10} of {:<10} longest probe {} slots, {} outside their home bucket",
+            name, table.used, table.size, table.longest_probe, table.in_other_buckets
         )?;
     }
     for table in &status.tables {
@@ -152,13 +152,13 @@ mod tests {
                 used: 5,
                 size: 1024,
                 longest_probe: 2,
-                in_second_bucket: 0,
+                in_other_buckets: 0,
             },
             connections_v6: api::ConnectionTable {
                 used: 1,
                 size: 256,
                 longest_probe: 1,
-                in_second_bucket: 0,
+                in_other_buckets: 0,
             },
             tables: Vec::new(),
             reasons: vec![

@@ -3,7 +3,8 @@
 use cell::{Cell32, Cell64};
 
 use super::{
-    Entry, Load, NO_PORT, NewConnection, PROTOCOL_AND_KIND, Query, Slot, packed, protocol_and_kind,
+    Entry, Load, NO_PORT, NewConnection, PROTOCOL_AND_KIND, Question, Slot, packed,
+    protocol_and_kind,
 };
 
 /// A connection over IPv4: one cache line.
@@ -40,18 +41,19 @@ impl Entry for SlotV4 {
     /// Without a branch but the last: a search asks this of many slots, and what it costs the
     /// kernel's verifier grows with the ways through it.
     #[inline(always)]
-    fn answers(&self, query: &Query<u32>, _server: impl Fn(u32) -> Option<u32>) -> bool {
+    fn answers(&self, question: &impl Question, _server: impl Fn(u32) -> Option<u32>) -> bool {
         let ports = self.client_and_virtual_port.load();
         let packed = self.packed.load();
-        let by_server = (query.end as u32).wrapping_neg();
+        let asked = question.ports();
+        let by_server = question.end().wrapping_neg();
         let either = |service: u32, server: u32| service ^ ((service ^ server) & by_server);
         let address = either(self.virtual_address.load(), self.destination_address.load());
         let port = either(ports >> 16, packed & 0xffff);
-        let difference = (self.client.load() ^ query.client)
-            | (address ^ query.address)
-            | ((ports & 0xffff) ^ query.client_port as u32)
-            | (port ^ query.port as u32)
-            | ((packed & PROTOCOL_AND_KIND) ^ protocol_and_kind(query));
+        let difference = (self.client.load() ^ question.client(0))
+            | (address ^ question.address(0))
+            | ((ports ^ asked) & 0xffff)
+            | (port ^ asked >> 16)
+            | ((packed & PROTOCOL_AND_KIND) ^ protocol_and_kind(question));
         difference == 0
     }
 

@@ -3,7 +3,8 @@
 use cell::{Cell32, Cell64};
 
 use super::{
-    Entry, Load, NO_PORT, NewConnection, PROTOCOL_AND_KIND, Query, Slot, packed, protocol_and_kind,
+    Entry, Load, NO_PORT, NewConnection, PROTOCOL_AND_KIND, Question, Slot, packed,
+    protocol_and_kind,
 };
 use crate::End;
 
@@ -47,10 +48,13 @@ fn store(cells: &[Cell32; 4], words: [u32; 4]) {
     cells[3].store(words[3]);
 }
 
-/// 0 where both are the same.
+/// 0 where the words of an address are the cells'.
 #[inline(always)]
-const fn difference(a: [u32; 4], b: [u32; 4]) -> u32 {
-    (a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3])
+fn differs_from(cells: &[Cell32; 4], word: impl Fn(usize) -> u32) -> u32 {
+    (cells[0].load() ^ word(0))
+        | (cells[1].load() ^ word(1))
+        | (cells[2].load() ^ word(2))
+        | (cells[3].load() ^ word(3))
 }
 
 /// 0 where both hold the same, read word by word: BPF's stack is small.
@@ -70,25 +74,31 @@ impl Entry for SlotV6 {
         &self.word
     }
 
+    /// Word by word: BPF's stack is small.
     #[inline(always)]
-    fn answers(&self, query: &Query<[u32; 4]>, server: impl Fn(u32) -> Option<[u32; 4]>) -> bool {
-        let ports = self.client_and_virtual_port.load();
+    fn answers(&self, question: &impl Question, server: impl Fn(u32) -> Option<[u32; 4]>) -> bool {
+        let ports = self.client_and_virtual_port.load() ^ question.ports();
         let packed = self.packed.load();
-        let others = difference(words(&self.client), query.client)
-            | ((ports & 0xffff) ^ query.client_port as u32)
-            | ((packed & PROTOCOL_AND_KIND) ^ protocol_and_kind(query));
-        if others != 0 {
+        let others =
+            (ports & 0xffff) | ((packed & PROTOCOL_AND_KIND) ^ protocol_and_kind(question));
+        if others | differs_from(&self.client, |word| question.client(word)) != 0 {
             return false;
         }
-        if matches!(query.end, End::Virtual) {
-            let address = difference(words(&self.virtual_address), query.address);
-            return address | ((ports >> 16) ^ query.port as u32) == 0;
+        if question.end() == End::Virtual as u32 {
+            let address = differs_from(&self.virtual_address, |word| question.address(word));
+            return address | ports >> 16 == 0;
         }
-        if packed & 0xffff != query.port as u32 {
+        if packed & 0xffff != question.ports() >> 16 {
             return false;
         }
         match server(self.destination.load()) {
-            Some(address) => difference(address, query.address) == 0,
+            Some(address) => {
+                (address[0] ^ question.address(0))
+                    | (address[1] ^ question.address(1))
+                    | (address[2] ^ question.address(2))
+                    | (address[3] ^ question.address(3))
+                    == 0
+            }
             None => false,
         }
     }

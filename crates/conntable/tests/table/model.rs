@@ -15,7 +15,7 @@ const BUCKETS: usize = 4;
 const CLAIM: u32 = 5;
 
 fn hash(key: u32) -> u32 {
-    // Four hashes share a home, two of them the second bucket too.
+    // Four hashes share a home, two of them the other buckets too.
     [
         0,
         0x2400_0001,

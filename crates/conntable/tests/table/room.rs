@@ -1,4 +1,4 @@
-//! Where connections find room: both buckets, the overflow mark, the last slot.
+//! Where connections find room: the home bucket and the others, the marks, the last slot.
 
 use crate::support::{LONGER, buckets, connection, query, reply, table};
 use conntable::{Bucket, Claim, Claimed, Died, Entry as _, Slot as _, SlotV4, Table, Word};
@@ -24,8 +24,14 @@ fn claim<'t>(
     }
 }
 
-fn is_marked(bucket: &Bucket<SlotV4>) -> bool {
-    Word(bucket.0[0].word().load()).overflowed()
+/// Whether it is behind the home bucket, the first.
+fn is_far(claimed: &Claimed<'_, SlotV4>) -> bool {
+    claimed.position.bucket != 0
+}
+
+/// What the slot where searches for a hash begin says of a bucket.
+fn marks(bucket: &Bucket<SlotV4>, hash: u32) -> Word {
+    Word(bucket.0[(hash >> 29) as usize].word().load())
 }
 
 #[test]
@@ -52,58 +58,95 @@ fn a_connection_is_found_from_both_sides() {
 }
 
 #[test]
-fn connections_of_one_hash_fill_two_buckets_to_the_last_slot() {
-    for hash in [0, 1, 0x2000_0000, 0xffff_ffff, 0x1234_5678] {
-        let buckets = buckets(2);
-        let table = table(&buckets);
-        for key in 0..16 {
-            assert_eq!(insert(&table, hash, key, 0, 100), None);
-        }
-        assert!(claim(&table, hash, 0).is_none(), "no slot is left");
-        for key in 0..16 {
-            let found = table.find(hash, &query(key), 0).expect("every one of them");
-            assert_eq!(found.entry.destination(), key);
+fn connections_of_one_hash_fill_five_buckets_to_the_last_slot() {
+    for hash in [17, 0x2000_0017, 0xffff_ffff, 0x1234_5678] {
+        for (count, room) in [(2, 16), (1024, 40)] {
+            let buckets = buckets(count);
+            let table = table(&buckets);
+            for key in 0..room {
+                assert_eq!(insert(&table, hash, key, 0, 100), None);
+            }
+            assert!(claim(&table, hash, 0).is_none(), "no slot is left");
+            for key in 0..room {
+                let found = table.find(hash, &query(key), 0).expect("every one of them");
+                assert_eq!(found.entry.destination(), key);
+            }
         }
     }
 }
 
 #[test]
-fn a_bucket_is_marked_from_the_first_connection_on_that_went_to_its_second() {
-    let buckets = buckets(2);
+fn the_slot_where_a_search_begins_says_where_else_it_has_to_look() {
+    const HASH: u32 = 0x6000_0000;
+    let buckets = buckets(1024);
     let table = table(&buckets);
-    let mut went = false;
-    for key in 0..16 {
-        let (claimed, _) = claim(&table, 0, 0).expect("room");
+    let (mut places, mut went_on) = (1, false);
+    for key in 0..40 {
+        let (claimed, _) = claim(&table, HASH, 0).expect("room");
         claimed.entry.write(&connection(key, key));
         assert!(table.publish(&claimed, 1, false, 100).is_some());
-        assert_eq!(claimed.second, claimed.position.bucket == 1);
-        went |= claimed.second;
-        assert_eq!(is_marked(&buckets[0]), went, "{key}");
+        if is_far(&claimed) {
+            went_on = true;
+        } else {
+            places |= 1 << (claimed.position.slot.wrapping_sub(3) & 7);
+        }
+        let marks = marks(&buckets[0], HASH);
+        assert_eq!(
+            (marks.places(), marks.went_on()),
+            (places, went_on),
+            "{key}"
+        );
     }
-    assert!(went && !is_marked(&buckets[1]));
+    assert_eq!((places, went_on), (0xff, true));
+    let of_others = (0..8).filter(|&slot| slot != 3);
+    for slot in of_others {
+        let word = Word(buckets[0].0[slot].word().load());
+        assert_eq!((word.places(), word.went_on()), (1, false), "{slot}");
+    }
 }
 
 #[test]
-fn a_home_with_room_to_spare_is_preferred_to_an_empty_second_bucket() {
+fn a_connection_of_another_hash_in_the_way_is_no_reason_to_look_further() {
+    let buckets = buckets(1024);
+    let table = table(&buckets);
+    // Begins at slot 0 of the bucket where the other begins at slot 1.
+    let (first, second) = (0x0000_0007, 0x2000_0007);
+    insert(&table, first, 1, 0, 100);
+    insert(&table, first, 2, 0, 100);
+    insert(&table, second, 3, 0, 100);
+    let begins = |hash| marks(&buckets[7], hash);
+    assert_eq!(
+        (begins(first).places(), begins(second).places()),
+        (0b11, 0b11)
+    );
+    for (hash, key) in [(first, 1), (first, 2), (second, 3)] {
+        assert!(table.find(hash, &query(key), 0).is_some(), "{key}");
+    }
+    insert(&table, 0x8000_0007, 4, 0, 100);
+    assert_eq!(begins(0x8000_0007).places(), 1);
+}
+
+#[test]
+fn a_home_with_room_to_spare_is_preferred_to_an_empty_bucket() {
     let buckets = buckets(2);
     let table = table(&buckets);
     for _ in 0..4 {
         let (claimed, _) = claim(&table, 0, 0).expect("room");
-        assert_eq!((claimed.position.bucket, claimed.second), (0, false));
+        assert_eq!((claimed.position.bucket, is_far(&claimed)), (0, false));
     }
 }
 
 #[test]
-fn what_is_in_the_second_bucket_is_found_when_the_first_has_emptied() {
+fn what_is_in_another_bucket_is_found_when_the_first_has_emptied() {
     let buckets = buckets(2);
     let table = table(&buckets);
     let (mut first, mut second) = (Vec::new(), Vec::new());
     for key in 0..10 {
         let (claimed, _) = claim(&table, 0, 0).expect("room");
-        let expiry = if claimed.second { 1_000 } else { 100 };
+        let expiry = if is_far(&claimed) { 1_000 } else { 100 };
         claimed.entry.write(&connection(key, key));
         assert!(table.publish(&claimed, 1, false, expiry).is_some());
-        if claimed.second {
+        if is_far(&claimed) {
             second.push(key)
         } else {
             first.push(key)

@@ -66,7 +66,7 @@ fn orders(makers: usize) -> Vec<Vec<usize>> {
 }
 
 /// Runs every order with `crowd` other connections in the table; `crowd` of 5 to 7 puts some of
-/// the makers' slots into the second bucket.
+/// the makers' slots into another bucket.
 fn every_order(makers: u32, crowd: u32) {
     for order in orders(makers as usize) {
         let buckets = buckets(2);
@@ -122,7 +122,7 @@ fn of_three_and_of_four_one_stays_in_every_order() {
 }
 
 #[test]
-fn one_stays_where_some_are_in_the_second_bucket() {
+fn one_stays_where_some_are_in_another_bucket() {
     for crowd in 5..=8 {
         every_order(2, crowd);
         every_order(3, crowd);

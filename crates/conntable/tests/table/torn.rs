@@ -1,7 +1,7 @@
 //! A slot that changes hands while a search reads it.
 
 use cell::{Cell32, Cell64};
-use conntable::{Bucket, Entry, Load, Position, Query, Table, Word};
+use conntable::{Bucket, Entry, Load, Position, Query, Question, Table, Word};
 
 use crate::support::query;
 
@@ -23,7 +23,7 @@ impl Entry for Contested {
         &self.word
     }
 
-    fn answers(&self, query: &Query<u32>, _server: impl Fn(u32) -> Option<u32>) -> bool {
+    fn answers(&self, query: &impl Question, _server: impl Fn(u32) -> Option<u32>) -> bool {
         let thief = self.thief.load();
         if thief != 0 {
             let stolen = Word(self.word.load()).claimed(50);
@@ -32,7 +32,7 @@ impl Entry for Contested {
             self.word.store(stolen.published(1, false, 50).0);
             self.thief.store(0);
         }
-        self.key.load() == query.client
+        self.key.load() == query.client(0)
     }
 
     fn is_same(&self, other: &Self) -> bool {

@@ -230,6 +230,16 @@ impl Family for V4 {
     }
 
     #[inline(always)]
+    fn find_far<'t, T: Tables<'t>>(tables: T, hash: u32, now: Tick) -> u64 {
+        tables.find_far(hash, now)
+    }
+
+    #[inline(always)]
+    fn claim_further<'t, T: Tables<'t>>(tables: T, hash: u32, times: (Tick, Tick)) -> u64 {
+        tables.claim_further(hash, times)
+    }
+
+    #[inline(always)]
     fn hash(globals: &Globals, client: u32, port: u16, protocol: u8) -> u32 {
         hash_connection(client, port, protocol, globals.hash_seed.load())
     }

@@ -258,6 +258,16 @@ impl Family for V6 {
     }
 
     #[inline(always)]
+    fn find_far<'t, T: Tables<'t>>(tables: T, hash: u32, now: Tick) -> u64 {
+        tables.find_far_v6(hash, now)
+    }
+
+    #[inline(always)]
+    fn claim_further<'t, T: Tables<'t>>(tables: T, hash: u32, times: (Tick, Tick)) -> u64 {
+        tables.claim_further_v6(hash, times)
+    }
+
+    #[inline(always)]
     fn hash(globals: &Globals, client: Address, port: u16, protocol: u8) -> u32 {
         hash_connection_v6(client, port, protocol, globals.hash_seed.load())
     }

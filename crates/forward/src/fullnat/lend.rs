@@ -2,15 +2,14 @@
 
 use abi::{Globals, Reason, ServiceCell, Tick};
 use cell::blurred;
-use conntable::{Claim, End, Found, Handle, Kind, NewConnection, OTHER_FAMILY, Query, Slot as _};
+use conntable::{End, Found, Handle, Kind, NewConnection, OTHER_FAMILY, Query, Slot as _};
 
 use crate::connection::{self, Chosen};
-use crate::counters::settle_death;
 use crate::family::{self, Family, V4, V6};
 use crate::fullnat::{NO_ALIAS, holds, tell};
+use crate::further;
 use crate::host::{Host, Tables, connections};
 use crate::onward::UNSETTLED;
-use crate::open::CLAIM_TICKS;
 use crate::verdict::{Step, Verdict};
 
 /// Addresses and ports that are tried for one connection. With half of all ports in use towards one
@@ -177,13 +176,7 @@ fn take<'t, F: Family, A: Family, H: Host<'t>>(
     let query = query_for::<A, _>(tables, &chosen, (local, ports), protocol)?;
     let hash = A::hash(globals, query.client, query.client_port, protocol);
     let table = connections::<A, _>(tables, globals);
-    let Claim::Slot(claimed, died) = table.claim(hash, now, now.wrapping_add(CLAIM_TICKS)) else {
-        return None;
-    };
-    if let Some(died) = died {
-        host.count(Reason::Expired);
-        settle_death::<A, _>(tables, globals, died);
-    }
+    let claimed = further::claim::<A, H>(host, globals, hash, now)?;
     claimed.entry.write(&NewConnection {
         client: query.client,
         client_port: query.client_port,

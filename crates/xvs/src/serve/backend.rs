@@ -243,7 +243,7 @@ fn fill(buckets: usize, found: Option<connections::Fill>) -> api::ConnectionTabl
         used: found.entries,
         size: u32::try_from(buckets * conntable::BUCKET_SLOTS).unwrap_or(u32::MAX),
         longest_probe: found.longest_probe,
-        in_second_bucket: found.in_second_bucket,
+        in_other_buckets: found.in_other_buckets,
     }
 }
 

@@ -1,0 +1,269 @@
+//! Claiming slots, publishing what they hold, and settling who made a connection first.
+
+use cell::element;
+
+use crate::position::LAST_SLOT;
+use crate::search::{Found, alive, found, is_still, marks};
+use crate::table::{TRIES, free, record};
+use crate::word::{Life, Word};
+use crate::{BUCKET_SLOTS, Bucket, Buckets, Died, Entry, Handle, Position, Table};
+
+/// With so many slots left in its home bucket, a new connection goes there without a look at the
+/// next.
+const ROOM_TO_SPARE: u32 = 5;
+
+/// A slot that this processor may write.
+pub struct Claimed<'t, E> {
+    /// The entry to write, then to publish.
+    pub entry: &'t E,
+    /// The word of the claim.
+    pub word: Word,
+    /// Where it is.
+    pub position: Position,
+}
+
+/// Outcome of asking for a slot.
+pub enum Claim<'t, E> {
+    /// A slot, and what had died in it.
+    Slot(Claimed<'t, E>, Option<Died>),
+    /// Both buckets are full of living connections.
+    Full,
+}
+
+impl<E> Claimed<'_, E> {
+    /// The slot in one word.
+    #[inline(always)]
+    pub const fn handle(&self) -> Handle {
+        Handle::new(self.position, self.word.epoch())
+    }
+}
+
+impl<'t, B: Buckets<'t>> Table<B> {
+    /// The slot of a handle, while the claim that the handle tells of lasts.
+    #[inline(always)]
+    pub fn claimed_at(&self, handle: Handle) -> Option<Claimed<'t, B::Entry>> {
+        let (position, epoch) = (handle.position(), handle.epoch());
+        let bucket = self.buckets.bucket(position.bucket)?;
+        let entry = element(&bucket.0, position.slot);
+        let word = Word(entry.word().load());
+        (word.life() == Life::Claimed && word.epoch() == epoch).then_some(Claimed {
+            entry,
+            word,
+            position,
+        })
+    }
+
+    /// Takes a slot for a new connection; the claim counts until `claim_ends`.
+    ///
+    /// The slot where searches begin, where nobody has it, which is one cache line touched; else
+    /// what [`Self::claim_further`] finds.
+    #[inline(always)]
+    pub fn claim(&self, hash: u32, now: u32, claim_ends: u32) -> Claim<'t, B::Entry> {
+        let home = self.home(hash);
+        let Some(bucket) = self.buckets.bucket(home) else {
+            return Claim::Full;
+        };
+        let slot = Self::start(hash);
+        let entry = element(&bucket.0, slot);
+        let before = Word(entry.word().load());
+        if take(entry, before, now, claim_ends) {
+            taken(bucket, (home, slot), before, claim_ends)
+        } else {
+            B::claim_further(self, hash, now, claim_ends)
+        }
+    }
+
+    /// [`Self::claim`], the slot where searches begin being somebody's.
+    ///
+    /// The home bucket serves while it has room to spare, then whichever of it and the next has
+    /// more of it, then the others.
+    #[inline(always)]
+    pub fn claim_further(&self, hash: u32, now: u32, claim_ends: u32) -> Claim<'t, B::Entry> {
+        let at_home = self.room(self.home(hash), now);
+        let next_first =
+            (at_home < ROOM_TO_SPARE && self.room(self.bucket_of(hash, 1), now) > at_home) as u32;
+        let mut hit = Self::TURNS;
+        let mut before = Word::default();
+        for turn in 0..Self::TURNS {
+            let turn = Self::swapped(turn, next_first);
+            let Some(bucket) = self.buckets.bucket(self.bucket_of_turn(hash, turn)) else {
+                break;
+            };
+            let entry = element(&bucket.0, Self::slot_of_turn(hash, turn));
+            before = Word(entry.word().load());
+            if take(entry, before, now, claim_ends) {
+                hit = turn;
+                break;
+            }
+        }
+        if hit == Self::TURNS {
+            return Claim::Full;
+        }
+        let (number, further) = (hit / BUCKET_SLOTS as u32, hit & LAST_SLOT);
+        for passed in 0..Self::BUCKETS {
+            let Some(bucket) = self.buckets.bucket(self.bucket_of(hash, passed)) else {
+                break;
+            };
+            let begin = element(&bucket.0, Self::start(hash)).word();
+            if passed < number {
+                begin.set_bits(Word::WENT_ON);
+            } else if passed == number && further != 0 {
+                begin.set_bits(Word::place(further));
+            }
+        }
+        let index = self.bucket_of_turn(hash, hit);
+        let Some(bucket) = self.buckets.bucket(index) else {
+            return Claim::Full;
+        };
+        let slot = Self::slot_of_turn(hash, hit);
+        taken(bucket, (index, slot), before, claim_ends)
+    }
+
+    /// How many slots of a bucket are free or past their time.
+    #[inline(always)]
+    fn room(&self, index: u32, now: u32) -> u32 {
+        let mut room = 0;
+        if let Some(bucket) = self.buckets.bucket(index) {
+            for entry in &bucket.0 {
+                room += Word(entry.word().load()).is_takeable(now) as u32;
+            }
+        }
+        room
+    }
+
+    /// The turn of a claim in whose place another comes, where the next bucket comes before the
+    /// home one.
+    #[inline(always)]
+    const fn swapped(turn: u32, next_first: u32) -> u32 {
+        let is_of_both = (turn < 2 * BUCKET_SLOTS as u32) as u32;
+        turn ^ ((is_of_both & next_first) * BUCKET_SLOTS as u32)
+    }
+
+    /// Makes a claimed and written slot a connection. Returns its word, or `None` where the claim
+    /// had run out and the slot was taken back. A claim that ran out, but that nobody took back,
+    /// is published like any other.
+    #[inline(always)]
+    pub fn publish(
+        &self,
+        claimed: &Claimed<'t, B::Entry>,
+        state: u8,
+        one_way: bool,
+        expiry: u32,
+    ) -> Option<Word> {
+        let cell = claimed.entry.word();
+        for _ in 0..TRIES {
+            let word = Word(cell.load());
+            if word.epoch() != claimed.word.epoch() || word.life() != Life::Claimed {
+                return None;
+            }
+            let live = word.published(state, one_way, expiry);
+            if cell.compare_and_swap(word.0, live.0) {
+                return Some(live);
+            }
+        }
+        None
+    }
+
+    /// Looks for other entries of the same connection, made by other processors at the same time.
+    /// The earliest in search order stays; the others are freed, and each is told to `died`.
+    ///
+    /// To be called after [`Self::publish`]; returns the entry to use.
+    ///
+    /// # Why one stays
+    /// Everybody publishes, which is a full barrier, and then looks. So of any two owners at least
+    /// one sees the other's entry: the one who published last. An owner who sees an earlier entry
+    /// gives its own up. An owner who sees later ones frees *all* of them: the owner of one may
+    /// have settled before this entry was published, and nobody else will look at it again. So
+    /// beside the earliest entry no other lasts, and that one is freed by nobody.
+    #[inline(always)]
+    pub fn settle(
+        &self,
+        hash: u32,
+        own: Found<'t, B::Entry>,
+        now: u32,
+        mut died: impl FnMut(Died),
+    ) -> Found<'t, B::Entry> {
+        let mut own_is_passed = false;
+        for turn in 0..Self::TURNS {
+            let index = self.bucket_of_turn(hash, turn);
+            let Some(bucket) = self.buckets.bucket(index) else {
+                break;
+            };
+            let marks = marks(bucket, Self::start(hash));
+            let slot = Self::slot_of_turn(hash, turn);
+            let position = Position {
+                bucket: index,
+                slot,
+            };
+            if position == own.position {
+                own_is_passed = true;
+            } else if marks.places() >> (turn & LAST_SLOT) & 1 != 0 {
+                let entry = element(&bucket.0, slot);
+                let word = alive(entry, (now, false));
+                // An owner who was held up for longer than its connection lived compares with
+                // another's: its slot's epoch tells.
+                if word.is_live()
+                    && entry.is_same(own.entry)
+                    && is_still(entry, word)
+                    && is_still(own.entry, own.word)
+                {
+                    let lost = if own_is_passed {
+                        free(entry, word.epoch())
+                    } else {
+                        free(own.entry, own.word.epoch())
+                    };
+                    if let Some(lost) = lost {
+                        died(lost);
+                    }
+                    if !own_is_passed {
+                        return found(bucket, index, slot, word);
+                    }
+                }
+            }
+            if turn & LAST_SLOT == LAST_SLOT && !marks.went_on() {
+                break;
+            }
+        }
+        own
+    }
+
+    /// Whether there can be no other entry of a published connection, so that there is nothing to
+    /// [settle](Self::settle).
+    #[inline(always)]
+    pub fn is_alone(&self, hash: u32, own: Handle) -> bool {
+        let position = own.position();
+        position.bucket == self.home(hash)
+            && position.slot == Self::start(hash)
+            && self.buckets.bucket(position.bucket).is_some_and(|bucket| {
+                let marks = marks(bucket, position.slot);
+                marks.places() == 1 && !marks.went_on()
+            })
+    }
+}
+
+/// Claims a slot that is free or past its time; whether that came off. `before` is its word.
+#[inline(always)]
+fn take<E: Entry>(entry: &E, before: Word, now: u32, claim_ends: u32) -> bool {
+    before.is_takeable(now) as u32 & !(before.is_live() as u32 & entry.is_held()) != 0
+        && entry
+            .word()
+            .compare_and_swap(before.0, before.claimed(claim_ends).0)
+}
+
+/// A slot that was claimed, and what had died in it: nobody has written there since.
+#[inline(always)]
+fn taken<'t, E: Entry>(
+    bucket: &'t Bucket<E>,
+    (index, slot): (u32, u32),
+    before: Word,
+    claim_ends: u32,
+) -> Claim<'t, E> {
+    let found = found(bucket, index, slot, before.claimed(claim_ends));
+    let died = before.is_live().then(|| record(found.entry, before));
+    let claimed = Claimed {
+        entry: found.entry,
+        word: found.word,
+        position: found.position,
+    };
+    Claim::Slot(claimed, died)
+}

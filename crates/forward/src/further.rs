@@ -1,0 +1,175 @@
+//! Where connections are found, and given room, that are not where a search begins.
+//!
+//! Most are. The others are worth a function call, which the kernel verifies by itself.
+
+use abi::{Carry, Globals, Reason, Tick};
+use conntable::{Claim, Claimed, Found, Handle, Query, Question, Table};
+
+use crate::counters::settle_death;
+use crate::family::{Family, V4, V6};
+use crate::host::{Connections, Host, Tables, connections};
+
+/// Ticks for which a claimed slot that nobody publishes stays taken.
+const CLAIM_TICKS: Tick = 1000;
+
+/// No handle's number.
+const NOWHERE: u64 = u64::MAX;
+
+/// Takes a slot for a new connection.
+#[inline(always)]
+pub(crate) fn claim<'t, F: Family, H: Host<'t>>(
+    host: &H,
+    globals: &Globals,
+    hash: u32,
+    now: Tick,
+) -> Option<Claimed<'t, F::Slot>> {
+    let tables = host.tables();
+    let table = connections::<F, _>(tables, globals);
+    let Claim::Slot(claimed, died) = table.claim(hash, now, now.wrapping_add(CLAIM_TICKS)) else {
+        return None;
+    };
+    if let Some(died) = died {
+        host.count(Reason::Expired);
+        settle_death::<F, _>(tables, globals, died);
+    }
+    Some(claimed)
+}
+
+/// The handle's number of the connection that [`ask`] left the question for, behind its home
+/// bucket; [`NOWHERE`] where there is none.
+///
+/// Tables whose functions the kernel verifies one by one give this as [`Tables::find_far`].
+#[inline(always)]
+pub fn find_far<'t, T: Tables<'t>>(tables: T, hash: u32, now: Tick) -> u64 {
+    try_find::<V4, T>(tables, hash, now).map_or(NOWHERE, |handle| handle.0)
+}
+
+/// As [`find_far`], for IPv6.
+#[inline(always)]
+pub fn find_far_v6<'t, T: Tables<'t>>(tables: T, hash: u32, now: Tick) -> u64 {
+    try_find::<V6, T>(tables, hash, now).map_or(NOWHERE, |handle| handle.0)
+}
+
+#[inline(always)]
+fn try_find<'t, F: Family, T: Tables<'t>>(tables: T, hash: u32, now: Tick) -> Option<Handle> {
+    let globals = tables.globals()?;
+    let question = Asked(tables.carry(tables.processor())?);
+    let found = connections::<F, T>(tables, globals).find_far(hash, &question, now)?;
+    Some(found.handle())
+}
+
+/// The handle's number of a slot for a new connection, claimed until `claim_ends`, where the one
+/// at which searches begin is somebody's; [`NOWHERE`] where there is no room.
+///
+/// Tables whose functions the kernel verifies one by one give this as [`Tables::claim_further`].
+#[inline(always)]
+pub fn claim_further<'t, T: Tables<'t>>(tables: T, hash: u32, times: (Tick, Tick)) -> u64 {
+    try_claim::<V4, T>(tables, hash, times).map_or(NOWHERE, |handle| handle.0)
+}
+
+/// As [`claim_further`], for IPv6.
+#[inline(always)]
+pub fn claim_further_v6<'t, T: Tables<'t>>(tables: T, hash: u32, times: (Tick, Tick)) -> u64 {
+    try_claim::<V6, T>(tables, hash, times).map_or(NOWHERE, |handle| handle.0)
+}
+
+#[inline(always)]
+fn try_claim<'t, F: Family, T: Tables<'t>>(
+    tables: T,
+    hash: u32,
+    (now, claim_ends): (Tick, Tick),
+) -> Option<Handle> {
+    let (globals, processor) = (tables.globals()?, tables.processor());
+    let table = connections::<F, T>(tables, globals);
+    let Claim::Slot(claimed, died) = table.claim_further(hash, now, claim_ends) else {
+        return None;
+    };
+    if let Some(died) = died {
+        tables.count(processor, Reason::Expired as u32);
+        settle_death::<F, T>(tables, globals, died);
+    }
+    if claimed.position.bucket != table.home(hash) {
+        tables.count(processor, Reason::OtherBucket as u32);
+    }
+    Some(claimed.handle())
+}
+
+/// Leaves the question for [`find_far`].
+#[inline(always)]
+fn ask<F: Family>(carry: &Carry, query: &Query<F::Address>) {
+    let (client, address) = (F::words(query.client), F::words(query.address));
+    let words = if F::IS_V6 { 4 } else { 1 };
+    for word in 0..words {
+        carry.asked_client[word].store(client[word]);
+        carry.asked_address[word].store(address[word]);
+    }
+    carry.asked_ports.store(query.ports());
+    let what = query.protocol as u32 | (query.kind as u32) << 8 | (query.end as u32) << 10;
+    carry.asked_kind.store(what);
+}
+
+/// The question that [`ask`] left.
+struct Asked<'c>(&'c Carry);
+
+impl Question for Asked<'_> {
+    #[inline(always)]
+    fn client(&self, word: usize) -> u32 {
+        self.0.asked_client[word].load()
+    }
+
+    #[inline(always)]
+    fn address(&self, word: usize) -> u32 {
+        self.0.asked_address[word].load()
+    }
+
+    #[inline(always)]
+    fn ports(&self) -> u32 {
+        self.0.asked_ports.load()
+    }
+
+    #[inline(always)]
+    fn protocol(&self) -> u8 {
+        self.0.asked_kind.load() as u8
+    }
+
+    #[inline(always)]
+    fn kind(&self) -> u32 {
+        self.0.asked_kind.load() >> 8 & 3
+    }
+
+    #[inline(always)]
+    fn end(&self) -> u32 {
+        self.0.asked_kind.load() >> 10 & 1
+    }
+}
+
+/// [`find_far`] for a family's table.
+#[inline(always)]
+pub(crate) fn found_far<'t, F: Family, T: Tables<'t>>(
+    table: &Table<Connections<F, T>>,
+    hash: u32,
+    query: &Query<F::Address>,
+    now: Tick,
+) -> Option<Found<'t, F::Slot>> {
+    let tables = table.buckets().0;
+    ask::<F>(tables.carry(tables.processor())?, query);
+    match F::find_far(tables, hash, now) {
+        NOWHERE => None,
+        number => table.held_at(Handle(number)),
+    }
+}
+
+/// [`claim_further`] for a family's table.
+#[inline(always)]
+pub(crate) fn claimed_further<'t, F: Family, T: Tables<'t>>(
+    table: &Table<Connections<F, T>>,
+    hash: u32,
+    times: (Tick, Tick),
+) -> Claim<'t, F::Slot> {
+    let number = F::claim_further(table.buckets().0, hash, times);
+    // What died in the slot is settled already.
+    match table.claimed_at(Handle(number)) {
+        Some(claimed) if number != NOWHERE => Claim::Slot(claimed, None),
+        _ => Claim::Full,
+    }
+}
