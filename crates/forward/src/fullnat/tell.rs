@@ -327,25 +327,27 @@ fn rewrite<'t, A: Family, H: Host<'t>>(host: &mut H, how: u32, is_copy: bool) ->
 /// addresses. And makes nothing of the list's end, as another option is to come behind.
 #[inline(always)]
 fn clear_options<'t, H: Host<'t>>(host: &mut H, l4: u32, header: u32) {
-    let mut offset = tcp::HEADER;
-    let mut rest = 0;
+    let (mut offset, mut rest) = (tcp::HEADER, 0);
+    // Without a branch for what an option is, as the kernel's verifier follows every one of every
+    // byte.
+    let same = |a: u32, b: u8| (a ^ b as u32).wrapping_sub(1) >> 31;
     for _ in 0..tcp::MAX_HEADER - tcp::HEADER {
         if offset >= header {
             return;
         }
-        let Some([kind, length]) = host.bytes(l4 + offset) else {
+        let Some(head) = host.bytes::<2>(l4 + offset) else {
             return;
         };
-        if kind == client_address::KIND && rest == 0 {
-            rest = length as u32;
-        }
-        let is_single = kind == tcp::NOTHING || kind == tcp::END || rest > 0;
-        if is_single && kind != tcp::NOTHING {
-            let _written = host.set_bytes(l4 + offset, &[tcp::NOTHING]);
-        }
-        rest = rest.saturating_sub(1);
-        let step = if is_single { 1 } else { length as u32 };
-        offset = cell::masked(offset + step, 63) as u32;
+        let (kind, length) = (head[0] as u32, head[1] as u32);
+        let is_forged = same(kind, client_address::KIND) & same(rest, 0);
+        rest += length & is_forged.wrapping_neg();
+        let is_cleared = same(rest, 0) ^ 1;
+        let is_single = is_cleared | same(kind, tcp::NOTHING) | same(kind, tcp::END);
+        let either =
+            |single: u32, other: u32| other ^ ((other ^ single) & is_single.wrapping_neg());
+        let _written = host.set_bytes(l4 + offset, &[either(tcp::NOTHING as u32, kind) as u8]);
+        rest = cell::masked(rest - is_cleared, 255) as u32;
+        offset = cell::masked(offset + either(1, length), 63) as u32;
     }
 }
 
