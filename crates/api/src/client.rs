@@ -15,9 +15,9 @@ use hyper::header::{self, HeaderName};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use model::{
-    Command, DirectorInfo, MarkChange, MarkRules, Refusal, ServiceKey, ServiceStatus,
-    SettingRequest, SettingStatus, SyncDaemon, SyncDaemonRequest, SyncRole, TimeoutChange,
-    Timeouts, TraceNews, TraceRequest,
+    Command, DirectorInfo, ExplainRequest, MarkChange, MarkRules, Refusal, ServiceKey,
+    ServiceStatus, SettingRequest, SettingStatus, SyncDaemon, SyncDaemonRequest, SyncRole,
+    TimeoutChange, Timeouts, TraceNews, TraceRequest, TracedPacket,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -143,6 +143,18 @@ impl Client {
         let kind = (header::CONTENT_TYPE, "application/json");
         let response = self.request(Method::POST, "/v1/trace", kind, body.into())?;
         self.stream_of(response, read_line)
+    }
+
+    /// What would become of a packet, hook by hook. Nothing changes.
+    ///
+    /// # Errors
+    /// When the daemon cannot be reached, or there is no way for the packet to come.
+    pub fn explain(
+        &mut self,
+        request: &ExplainRequest,
+    ) -> Result<Vec<TracedPacket>, DirectorError> {
+        let bytes = self.send(Method::POST, "/v1/explain", request)?;
+        read(&bytes)
     }
 
     fn get<T: DeserializeOwned>(&mut self, path: &str) -> Result<T, DirectorError> {

@@ -18,6 +18,7 @@
 //! | `POST /v1/reload` | [`Reloaded`]: the configuration file was read again |
 //! | `GET /v1/vrrp` | list of [`vrrp::Status`] |
 //! | `POST /v1/trace` [`model::TraceRequest`] | [`model::TraceNews`], one JSON object a line, until the reader goes |
+//! | `POST /v1/explain` [`model::ExplainRequest`] | list of [`model::TracedPacket`]: what would become of a packet, hook by hook |
 //! | `GET /metrics` | Prometheus' text format |
 //!
 //! Whoever may open the socket may read; only root and members of the socket's group, if it was

@@ -14,9 +14,9 @@ use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use futures::{StreamExt as _, stream};
 use model::{
-    Command, ConnectionEntry, DirectorInfo, MarkChange, MarkRules, Refusal, ServiceKey,
-    ServiceStatus, SettingRequest, SettingStatus, SyncDaemon, SyncDaemonRequest, SyncRole,
-    TimeoutChange, Timeouts, TraceNews, TraceRequest,
+    Command, ConnectionEntry, DirectorInfo, ExplainRequest, MarkChange, MarkRules, Refusal,
+    ServiceKey, ServiceStatus, SettingRequest, SettingStatus, SyncDaemon, SyncDaemonRequest,
+    SyncRole, TimeoutChange, Timeouts, TraceNews, TraceRequest, TracedPacket,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -120,6 +120,12 @@ pub trait Backend: Send + Sync + 'static {
         self: Arc<Self>,
         request: TraceRequest,
     ) -> impl Future<Output = Result<Receiver<TraceNews>, Problem>> + Send;
+
+    /// What would become of a packet, at one hook after the other.
+    ///
+    /// # Errors
+    /// When there is no way for it to come.
+    fn explain(&self, request: &ExplainRequest) -> Result<Vec<TracedPacket>, Problem>;
 }
 
 /// Answers requests on a socket until `stop` is ready. Members of `group`, if there is one, and
@@ -177,6 +183,7 @@ fn routes<B: Backend>(backend: Arc<B>) -> Router {
         .route("/v1/status", get(status::<B>))
         .route("/v1/vrrp", get(vrrp::<B>))
         .route("/v1/trace", post(trace::<B>))
+        .route("/v1/explain", post(explain::<B>))
         .route("/metrics", get(metrics::<B>))
         .fallback(unknown)
         .with_state(backend)
@@ -339,6 +346,13 @@ async fn trace<B: Backend>(
     });
     let kind = [(header::CONTENT_TYPE, NDJSON)];
     Ok((kind, Body::from_stream(parts)).into_response())
+}
+
+async fn explain<B: Backend>(
+    State(director): Director<B>,
+    Given(request): Given<ExplainRequest>,
+) -> Result<Json<Vec<TracedPacket>>, Problem> {
+    Ok(Json(director.explain(&request)?))
 }
 
 async fn timeouts<B: Backend>(State(director): Director<B>) -> Json<Timeouts> {

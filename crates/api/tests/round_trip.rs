@@ -9,10 +9,10 @@ use std::thread;
 use adm::{Director, DirectorError, Refused};
 use api::{Backend, Client, Problem, Status};
 use model::{
-    Command, ConnectionEntry, ConnectionProtocol, DirectorInfo, MarkChange, MarkRule, MarkRules,
-    Rates, Refusal, Service, ServiceKey, ServiceRequest, ServiceStatus, SettingRequest,
-    SettingStatus, Settings, Stats, SyncDaemon, SyncDaemonRequest, SyncRole, TimeoutChange,
-    Timeouts, TraceNews, TraceRequest, TraceTally,
+    Command, ConnectionEntry, ConnectionProtocol, DirectorInfo, ExplainRequest, MarkChange,
+    MarkRule, MarkRules, Rates, Refusal, Service, ServiceKey, ServiceRequest, ServiceStatus,
+    SettingRequest, SettingStatus, Settings, Stats, SyncDaemon, SyncDaemonRequest, SyncRole,
+    TimeoutChange, Timeouts, TraceNews, TraceRequest, TraceTally, TracedPacket,
 };
 use tempfile::TempDir;
 use tokio::net::UnixListener;
@@ -67,6 +67,14 @@ fn connection(number: u32) -> ConnectionEntry {
 const PART: u32 = 1000;
 
 impl Backend for Fake {
+    fn explain(&self, request: &ExplainRequest) -> Result<Vec<TracedPacket>, Problem> {
+        self.note(format!(
+            "explain {:?} by {:?}",
+            request.frame, request.interface
+        ));
+        Ok(Vec::new())
+    }
+
     async fn trace(self: Arc<Self>, request: TraceRequest) -> Result<Receiver<TraceNews>, Problem> {
         let port = request.port.ok_or(Problem::new("no port\nhint: say one"))?;
         let (news, receiver) = mpsc::channel(1);
@@ -521,4 +529,18 @@ fn a_trace_comes_piece_by_piece_and_a_wrong_request_is_told() {
     assert!(news.iter().map(matched).eq(0..1000));
     let refused = client.trace(&TraceRequest::default()).err().unwrap();
     assert!(refused.to_string().contains("no port"), "{refused}");
+}
+
+#[test]
+fn a_packet_to_explain_arrives_as_it_was_meant() {
+    let mut pair = pair(0, None);
+    let request = ExplainRequest {
+        frame: vec![0, 0xff],
+        interface: Some("eth0".into()),
+        source: [192, 0, 2, 1].into(),
+        mark: 0,
+    };
+    assert_eq!(pair.client.explain(&request).unwrap(), []);
+    let asked = pair.director.asked.lock().unwrap();
+    assert_eq!(*asked, ["explain [0, 255] by Some(\"eth0\")"]);
 }

@@ -36,7 +36,12 @@ mod words;
 
 pub use difference::difference;
 pub use director::{CommandError, Director, Outcomes};
-pub use plane::{Plane, PlaneError, TablePrefix, initialise};
+pub use plane::{Peek, Plane, PlaneError, TablePrefix, initialise};
 pub use rates::ESTIMATE_SECONDS;
 pub use saved::{Saved, SavedService};
 pub use sizes::{SizeError, Sizes};
+
+/// An address as the tables have it.
+pub fn words(address: std::net::IpAddr) -> abi::Address {
+    words::of(address)
+}

@@ -74,6 +74,26 @@ pub trait Plane {
     fn known_neighbours(&self) -> Result<Vec<abi::NeighbourKey>, PlaneError>;
 }
 
+/// A data plane whose tables can be asked one by one what packets are told.
+pub trait Peek: Plane {
+    /// The kernel's tick, exactly, and without the offset that tests set.
+    fn tick(&self) -> abi::Tick;
+    /// The most specific route to an address.
+    fn route(&self, is_v6: bool, address: abi::Address) -> Option<abi::RouteValue>;
+    /// The index of a neighbour's next hop.
+    fn neighbour(&self, key: &abi::NeighbourKey) -> Option<u32>;
+    /// Whether a real server of VS/NAT takes connections there.
+    fn is_real_server(&self, key: &abi::RealServerKey) -> bool;
+    /// What a datagram's first fragment decided.
+    fn fragment(&self, key: &abi::FragmentKey) -> Option<abi::FragmentValue>;
+    /// As [`Peek::fragment`], for IPv6.
+    fn fragment_v6(&self, key: &abi::FragmentKeyV6) -> Option<abi::FragmentValue>;
+    /// The destination of a virtual address.
+    fn locality(&self, key: &abi::LocalityKey) -> Option<u32>;
+    /// The destinations of a virtual address.
+    fn locality_set(&self, key: &abi::LocalityKey) -> Option<sched::lblcr::Set>;
+}
+
 /// A prefix as tables hold it: the bits of the address beyond the length are zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TablePrefix {

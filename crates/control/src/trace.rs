@@ -40,6 +40,9 @@ pub enum TraceError {
 /// Reasons that say that a packet concerns no virtual service.
 const ELSEWHERE: [Reason; 3] = [Reason::NotOurs, Reason::NotIp, Reason::NotForThisHost];
 
+/// Bytes of a frame's MAC addresses.
+const MACS: usize = 12;
+
 /// Fills in a filter, which becomes active last.
 ///
 /// # Errors
@@ -143,7 +146,14 @@ pub fn told(
         number => Some(interface(number).unwrap_or_else(|| number.to_string())),
     };
     let leaves = !matches!(verdict, TraceVerdict::Pass | TraceVerdict::Drop);
-    let (before, after) = (frame(&record.before), frame(&record.after));
+    let (before, mut after) = (frame(&record.before), frame(&record.after));
+    if leaves
+        && before.bytes.get(..MACS) == after.bytes.get(..MACS)
+        && let Some(macs) = after.bytes.get_mut(..MACS)
+    {
+        // The kernel is still to ask for the neighbour's, and writes both.
+        macs.fill(0);
+    }
     // For a real server on the director, or by one.
     let is_rewritten_here = verdict == TraceVerdict::Pass && before != after;
     let passed = record.stages.load();

@@ -336,7 +336,7 @@ fn connection<'t, F: Family, H: Host<'t>>(
 
 /// Takes down the packet's connection as it is afterwards.
 #[inline(always)]
-fn conclude<'t, T: Tables<'t>>(tables: T, processor: &TraceProcessor, tick: Tick) {
+pub fn conclude<'t, T: Tables<'t>>(tables: T, processor: &TraceProcessor, tick: Tick) {
     let record = &processor.record;
     if record.connection.load() == 0 {
         return;

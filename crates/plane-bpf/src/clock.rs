@@ -87,6 +87,12 @@ impl Clock {
         anchor.at(now)
     }
 
+    /// The tick as the kernel itself has it now: for what is compared with what packets have noted.
+    pub fn exact(&self, programs: &Programs) -> u64 {
+        // A reading that fails, for want of memory, is made up for by the time that has passed.
+        read(programs.clock(), &self.reading).unwrap_or_else(|_| self.now(programs))
+    }
+
     fn guard(&self) -> MutexGuard<'_, Anchor> {
         // Nothing panics while it is held.
         self.anchor.lock().unwrap_or_else(PoisonError::into_inner)

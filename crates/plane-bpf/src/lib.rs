@@ -44,6 +44,7 @@ mod error;
 mod filter;
 mod links;
 mod lookups;
+mod memories;
 mod mount;
 mod namespace;
 mod netlink;

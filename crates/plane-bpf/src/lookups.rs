@@ -90,6 +90,35 @@ impl Lookups {
         Ok([v4, v6].concat())
     }
 
+    /// The most specific way to an address.
+    pub fn route(&self, is_v6: bool, address: Address) -> Option<RouteValue> {
+        let words = if is_v6 {
+            guard(&self.routes_v6).get(&Key::new(128, address), 0)
+        } else {
+            guard(&self.routes).get(&Key::new(32, address[0]), 0)
+        };
+        let [ifindex, gateway_family, a, b, c, d] = words.ok()?;
+        Some(RouteValue {
+            ifindex,
+            gateway_family,
+            gateway: [a, b, c, d],
+        })
+    }
+
+    /// The index of a neighbour's next hop.
+    pub fn neighbour(&self, key: &NeighbourKey) -> Option<u32> {
+        let [a, b, c, d] = key.address;
+        let key = [key.ifindex, key.family, a, b, c, d];
+        guard(&self.neighbours).get(&key, 0).ok()
+    }
+
+    /// Whether a real server of VS/NAT is noted to take connections there.
+    pub fn is_real_server(&self, key: &RealServerKey) -> bool {
+        let [a, b, c, d] = key.address;
+        let key = [a, b, c, d, key.service];
+        guard(&self.real_servers).get(&key, 0).is_ok()
+    }
+
     /// Sets or removes a neighbour's next hop.
     pub fn set_neighbour(&self, key: NeighbourKey, hop: Option<u32>) -> Result<(), PlaneError> {
         let [a, b, c, d] = key.address;

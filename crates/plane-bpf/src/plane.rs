@@ -5,14 +5,19 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use abi::{NeighbourKey, RealServerKey, RouteValue, Tick, View};
+use abi::{
+    Address, FragmentKey, FragmentKeyV6, FragmentValue, LocalityKey, NeighbourKey, RealServerKey,
+    RouteValue, Tick, View,
+};
 use conntable::{Bucket, SlotV4, SlotV6};
 use control::{PlaneError, Sizes, TablePrefix};
+use sched::lblcr;
 
 use crate::attach::{self, Attachment, Mode, TcMeans};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::lookups::Lookups;
+use crate::memories::Memories;
 use crate::object::{self, Programs, TRACE_FOLDER};
 use crate::pins::Pins;
 use crate::probe;
@@ -36,6 +41,7 @@ pub struct Plane {
     pins: Pins,
     tables: Tables,
     lookups: Lookups,
+    memories: Memories,
     programs: Programs,
     clock: Clock,
     readers: Readers,
@@ -324,10 +330,45 @@ impl control::Plane for Plane {
     }
 }
 
+impl control::Peek for Plane {
+    fn tick(&self) -> Tick {
+        self.clock.exact(&self.programs) as Tick
+    }
+
+    fn route(&self, is_v6: bool, address: Address) -> Option<RouteValue> {
+        self.lookups.route(is_v6, address)
+    }
+
+    fn neighbour(&self, key: &NeighbourKey) -> Option<u32> {
+        self.lookups.neighbour(key)
+    }
+
+    fn is_real_server(&self, key: &RealServerKey) -> bool {
+        self.lookups.is_real_server(key)
+    }
+
+    fn fragment(&self, key: &FragmentKey) -> Option<FragmentValue> {
+        self.memories.fragment(key)
+    }
+
+    fn fragment_v6(&self, key: &FragmentKeyV6) -> Option<FragmentValue> {
+        self.memories.fragment_v6(key)
+    }
+
+    fn locality(&self, key: &LocalityKey) -> Option<u32> {
+        self.memories.locality(key)
+    }
+
+    fn locality_set(&self, key: &LocalityKey) -> Option<lblcr::Set> {
+        self.memories.locality_set(key)
+    }
+}
+
 /// A data plane without its pins.
 struct Parts {
     tables: Tables,
     lookups: Lookups,
+    memories: Memories,
     programs: Programs,
     clock: Clock,
     readers: Readers,
@@ -339,6 +380,7 @@ impl Parts {
         Ok(Self {
             tables: Tables::open(pins)?,
             lookups: Lookups::open(pins)?,
+            memories: Memories::open(pins)?,
             clock: Clock::open(pins, &programs)?,
             readers: Readers::new()?,
             programs,
@@ -350,6 +392,7 @@ impl Parts {
             pins,
             tables: self.tables,
             lookups: self.lookups,
+            memories: self.memories,
             programs: self.programs,
             clock: self.clock,
             readers: self.readers,

@@ -4,21 +4,22 @@ use abi::{
     Address, AddressCell, AddressCellV6, Block, Carry, DestinationCell, FragmentKey, FragmentKeyV6,
     FragmentValue, Globals, InterfaceCell, LoadCell, LocalCell, LocalityKey, LookupLine, MarkRule,
     NeighbourKey, NextHopCell, RealServerKey, ReasonCounters, RouteValue, Runtime, ServiceCell,
-    ServiceRuntime, StatsCell, Tick,
+    ServiceRuntime, Stage, StatsCell, Tick, TraceHook, TraceProcessor,
 };
 use cell::Cell32;
 use conntable::{Bucket, SlotV4, SlotV6};
 use control::Plane;
-use forward::{Host, Outer, Tables, Verdict};
+use forward::trace::Fate;
+use forward::{Action, Host, Outer, Tables, Verdict};
 use sched::lblcr;
 use wire::{Delta, ethernet};
 
 use crate::Memory;
 
 /// A frame that came in, as the TC hook sees it (`COMPLETE`) or as the XDP hook does.
-pub struct Frame<'t, const COMPLETE: bool> {
+pub struct Frame<'t, const COMPLETE: bool, M = Memory> {
     /// The tables.
-    pub memory: &'t Memory,
+    pub memory: &'t M,
     /// The bytes.
     pub bytes: Vec<u8>,
     /// Interface that it came in by.
@@ -31,6 +32,24 @@ pub struct Frame<'t, const COMPLETE: bool> {
     pub segment_size: u32,
     exit: Exit,
     copies: Vec<Vec<u8>>,
+}
+
+/// What a frame asks of a place beside its tables.
+pub trait Ground {
+    /// The tick that stands for the kernel's.
+    fn tick(&self) -> Tick;
+    /// The interfaces that packets are taken on.
+    fn interfaces(&self) -> &[InterfaceCell];
+}
+
+impl Ground for Memory {
+    fn tick(&self) -> Tick {
+        Self::tick(self)
+    }
+
+    fn interfaces(&self) -> &[InterfaceCell] {
+        self.view().interfaces
+    }
 }
 
 /// Where a frame leaves.
@@ -66,9 +85,12 @@ pub struct Outcome {
     pub tag_beside: u16,
 }
 
-impl<'t, const COMPLETE: bool> Frame<'t, COMPLETE> {
+impl<'t, const COMPLETE: bool, M: Ground> Frame<'t, COMPLETE, M>
+where
+    &'t M: Tables<'t>,
+{
     /// An untagged frame, whole.
-    pub fn new(memory: &'t Memory, ifindex: u32, bytes: &[u8]) -> Self {
+    pub fn new(memory: &'t M, ifindex: u32, bytes: &[u8]) -> Self {
         Self {
             memory,
             bytes: bytes.to_vec(),
@@ -91,6 +113,29 @@ impl<'t, const COMPLETE: bool> Frame<'t, COMPLETE> {
         self.run(forward::process_departing)
     }
 
+    /// Runs the forwarding function on it, stage by stage, and takes down what happens.
+    pub fn trace(mut self, hook: TraceHook, at: u64) -> (Outcome, TraceProcessor) {
+        let processor = TraceProcessor::default();
+        forward::trace::begin(&mut self, &processor, (hook, at));
+        let mut stage = match hook {
+            TraceHook::Egress => Stage::Depart,
+            TraceHook::Xdp | TraceHook::Ingress => Stage::Enter,
+        };
+        let verdict = loop {
+            forward::trace::pass(&processor, stage);
+            let verdict = forward::run(&mut self, stage);
+            if verdict.action() != Action::GoOn {
+                break verdict;
+            }
+            stage = Stage::ALL[verdict.next() as usize];
+        };
+        forward::trace::leave(&processor, Fate::of(verdict, self.exit.ifindex), 0);
+        forward::trace::end(&mut self, &processor);
+        forward::trace::conclude(self.memory, &processor, self.memory.tick());
+        let outcome = self.run(|_| verdict);
+        (outcome, processor)
+    }
+
     fn run(mut self, function: impl FnOnce(&mut Self) -> Verdict) -> Outcome {
         let verdict = function(&mut self);
         Outcome {
@@ -108,7 +153,7 @@ impl<'t, const COMPLETE: bool> Frame<'t, COMPLETE> {
     }
 
     fn interface(&self) -> Option<&'t InterfaceCell> {
-        let mut interfaces = self.memory.view().interfaces.iter();
+        let mut interfaces = self.memory.interfaces().iter();
         interfaces.find(|interface| interface.ifindex.load() == self.ifindex)
     }
 
@@ -118,11 +163,14 @@ impl<'t, const COMPLETE: bool> Frame<'t, COMPLETE> {
     }
 }
 
-impl<'t, const COMPLETE: bool> Host<'t> for Frame<'t, COMPLETE> {
+impl<'t, const COMPLETE: bool, M: Ground> Host<'t> for Frame<'t, COMPLETE, M>
+where
+    &'t M: Tables<'t>,
+{
     const COMPLETE: bool = COMPLETE;
-    type Tables = &'t Memory;
+    type Tables = &'t M;
 
-    fn tables(&self) -> &'t Memory {
+    fn tables(&self) -> &'t M {
         self.memory
     }
 

@@ -4,6 +4,8 @@
 
 mod frame;
 mod memory;
+mod overlay;
 
-pub use frame::{Exit, Frame, Neighbour, Outcome};
+pub use frame::{Exit, Frame, Ground, Neighbour, Outcome};
 pub use memory::Memory;
+pub use overlay::Overlay;

@@ -12,7 +12,7 @@ use abi::{
     ServiceRuntime, StatsCell, Tick, View,
 };
 use conntable::{Bucket, SlotV4, SlotV6};
-use control::{Plane, PlaneError, Sizes, TablePrefix};
+use control::{Peek, Plane, PlaneError, Sizes, TablePrefix};
 use sched::lblcr;
 
 /// Every table of a data plane, and a tick that stands still until it is moved.
@@ -265,6 +265,40 @@ impl Plane for Memory {
 
     fn known_neighbours(&self) -> Result<Vec<NeighbourKey>, PlaneError> {
         Ok(guard(&self.neighbours).keys().copied().collect())
+    }
+}
+
+impl Peek for Memory {
+    fn tick(&self) -> Tick {
+        Self::tick(self)
+    }
+
+    fn route(&self, is_v6: bool, address: Address) -> Option<RouteValue> {
+        Self::route(self, is_v6, address)
+    }
+
+    fn neighbour(&self, key: &NeighbourKey) -> Option<u32> {
+        Self::neighbour(self, key)
+    }
+
+    fn is_real_server(&self, key: &RealServerKey) -> bool {
+        Self::is_real_server(self, key)
+    }
+
+    fn fragment(&self, key: &FragmentKey) -> Option<FragmentValue> {
+        Self::fragment(self, key)
+    }
+
+    fn fragment_v6(&self, key: &FragmentKeyV6) -> Option<FragmentValue> {
+        Self::fragment_v6(self, key)
+    }
+
+    fn locality(&self, key: &LocalityKey) -> Option<u32> {
+        Self::locality(self, key)
+    }
+
+    fn locality_set(&self, key: &LocalityKey) -> Option<lblcr::Set> {
+        guard(&self.locality_sets).get(key).copied()
     }
 }
 

@@ -3,6 +3,7 @@
 mod backend;
 mod checks;
 mod events;
+mod explain;
 mod hook;
 mod kernel_ipvs;
 mod memory;

@@ -1,5 +1,6 @@
 //! `xvs trace`: what becomes of packets, one by one.
 
+mod explain;
 mod frame;
 mod log;
 mod options;
@@ -23,7 +24,12 @@ use crate::settings::explained;
 
 /// Says what becomes of packets, until enough are told of or nobody reads any more.
 pub fn main(options: &TraceOptions) -> Result<ExitCode> {
-    match follow(options) {
+    let told = if options.explain {
+        explain(options)
+    } else {
+        follow(options)
+    };
+    match told {
         Ok(()) => Ok(ExitCode::SUCCESS),
         // As of `head`, which has read enough.
         Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
@@ -36,6 +42,17 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
         .chain()
         .filter_map(|cause| cause.downcast_ref::<io::Error>());
     causes.any(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// Says what would become of a packet.
+fn explain(options: &TraceOptions) -> Result<()> {
+    let request = explain::request(&options.packet)?;
+    let mut sink = Sink::open(options)?;
+    let mut client = place::connected()?;
+    for packet in client.explain(&request).map_err(explained)? {
+        sink.take(&packet)?;
+    }
+    Ok(())
 }
 
 fn follow(options: &TraceOptions) -> Result<()> {

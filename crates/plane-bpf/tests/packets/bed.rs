@@ -5,14 +5,14 @@ use std::fs;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
-use abi::{Outcome, REASONS, Reason};
+use abi::{REASONS, Reason, TraceHook, TraceProcessor};
 use control::interfaces::Interface;
 use control::nexthops::Network;
 use control::{Director, Sizes};
 use forward::Action;
 use model::{Command, SettingRequest};
 use plane_bpf::{Hook, Plane, Ran};
-use plane_user::{Frame, Memory};
+use plane_user::{Frame, Memory, Outcome, Overlay};
 
 use crate::frames::without_tag;
 use crate::lan::{IFINDEX, Lan};
@@ -35,7 +35,7 @@ pub struct Seen {
 }
 
 /// Where a packet can be run by hand.
-pub trait Hooks: control::Plane {
+pub trait Hooks: control::Peek {
     fn at_tc(&self, frame: &[u8]) -> Option<(Action, Vec<u8>)>;
     fn at_xdp(&self, frame: &[u8]) -> Option<(Action, Vec<u8>)>;
 }
@@ -100,6 +100,35 @@ pub trait Site: Network + Clone + Send + 'static {
     fn commands(&self) -> Vec<Command>;
     /// The interface that every frame comes in by.
     fn interface(&self) -> Interface;
+}
+
+/// What a packet would meet: nobody sends it, and no table changes.
+fn explained<P: control::Peek>(plane: &P, frame: &[u8], xdp_first: bool) -> Seen {
+    let overlay = Overlay::new(plane, SEED);
+    let seen = |(outcome, taken_down): (Outcome, TraceProcessor)| {
+        let record = &taken_down.record;
+        assert_eq!(record.reason.load(), outcome.verdict.reason() as u32);
+        assert_eq!(record.before.length.load() as usize, frame.len());
+        assert_eq!(record.after.length.load() as usize, outcome.bytes.len());
+        let action = outcome.verdict.action();
+        let mut bytes = outcome.copies.concat();
+        if !matches!(action, Action::Drop | Action::Consume) {
+            bytes.extend(outcome.bytes);
+        }
+        Seen {
+            action,
+            reason: outcome.verdict.reason(),
+            counted: Vec::new(),
+            bytes,
+        }
+    };
+    if xdp_first {
+        let at_xdp = Frame::<false, _>::new(&overlay, IFINDEX, frame).trace(TraceHook::Xdp, 0);
+        if at_xdp.0.verdict.action() != Action::Pass {
+            return seen(at_xdp);
+        }
+    }
+    seen(Frame::<true, _>::new(&overlay, IFINDEX, frame).trace(TraceHook::Ingress, 0))
 }
 
 /// Time stands still on the heap, and goes on in the kernel.
@@ -191,7 +220,7 @@ impl<P: Hooks, S: Site> World<P, S> {
 }
 
 fn is_verdict(reason: Reason) -> bool {
-    reason.outcome() != Outcome::Note
+    reason.outcome() != abi::Outcome::Note
 }
 
 impl<P: Hooks, S: Site> Side for World<P, S> {
@@ -201,6 +230,8 @@ impl<P: Hooks, S: Site> Side for World<P, S> {
 
     fn send(&self, frame: &[u8]) -> Option<Seen> {
         let before = self.counters();
+        let expected = explained(self.director.plane(), frame, self.xdp_first);
+        assert_eq!(self.counters(), before, "an explanation changes nothing");
         let (action, bytes) = self.run(frame)?;
         let after = self.counters();
         let counted: Vec<Reason> = Reason::ALL
@@ -229,6 +260,17 @@ impl<P: Hooks, S: Site> Side for World<P, S> {
         } else {
             bytes
         };
+        let is_tag_hidden = bytes == without_tag(&expected.bytes);
+        assert_eq!(
+            (
+                expected.action,
+                expected.reason,
+                is_tag_hidden || expected.bytes == bytes
+            ),
+            (action, reason, true),
+            "{}: what was explained of {frame:02x?}",
+            self.name
+        );
         Some(Seen {
             action,
             reason,

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use abi::Outcome;
 use control::{CommandError, Plane as _, connections};
 use model::{
-    Command, ConnectionEntry, DirectorInfo, MarkChange, MarkRules, Refusal, ServiceKey,
-    ServiceStatus, SettingRequest, SettingStatus, SyncDaemon, SyncDaemonRequest, SyncRole,
-    TimeoutChange, Timeouts, TraceNews, TraceRequest,
+    Command, ConnectionEntry, DirectorInfo, ExplainRequest, MarkChange, MarkRules, Refusal,
+    ServiceKey, ServiceStatus, SettingRequest, SettingStatus, SyncDaemon, SyncDaemonRequest,
+    SyncRole, TimeoutChange, Timeouts, TraceNews, TraceRequest, TracedPacket,
 };
 use tokio::sync::mpsc::Receiver;
 use tracing::{info, warn};
 
+use crate::serve::explain;
 use crate::serve::metrics;
 use crate::serve::network::Kernel;
 use crate::serve::shared::{Shared, State};
@@ -198,6 +199,10 @@ impl api::Backend for Shared {
         request: TraceRequest,
     ) -> Result<Receiver<TraceNews>, api::Problem> {
         trace::begin(self, request).await
+    }
+
+    fn explain(&self, request: &ExplainRequest) -> Result<Vec<TracedPacket>, api::Problem> {
+        explain::explain(self, request)
     }
 }
 

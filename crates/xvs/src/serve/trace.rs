@@ -251,12 +251,18 @@ async fn read(shared: Arc<Shared>, mut records: TraceRecords, tracers: Arc<Trace
 }
 
 /// Nanoseconds from 1970 to the time that the kernel's monotonic clock counts from.
-fn since_1970() -> u64 {
-    let clock = |id| {
-        let now = clock_gettime(id).map(Duration::from);
-        now.map_or(0, |now| now.as_nanos() as u64)
-    };
-    clock(ClockId::CLOCK_REALTIME).wrapping_sub(clock(ClockId::CLOCK_MONOTONIC))
+pub fn since_1970() -> u64 {
+    nanoseconds(ClockId::CLOCK_REALTIME).wrapping_sub(now())
+}
+
+/// The kernel's monotonic clock, in nanoseconds.
+pub fn now() -> u64 {
+    nanoseconds(ClockId::CLOCK_MONOTONIC)
+}
+
+fn nanoseconds(clock: ClockId) -> u64 {
+    let now = clock_gettime(clock).map(Duration::from);
+    now.map_or(0, |now| now.as_nanos() as u64)
 }
 
 fn problem(error: &impl ToString) -> api::Problem {

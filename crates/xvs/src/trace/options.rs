@@ -1,5 +1,6 @@
 //! The options of `xvs trace`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -41,6 +42,12 @@ pub struct TraceOptions {
     /// End after so many seconds
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     pub seconds: Option<u64>,
+    /// Say what would become of a packet that nobody sends: see --tcp and --udp
+    #[arg(long, requires = "virtual_packet", conflicts_with_all = ["count", "seconds", "client", "vip", "server", "port", "dropped", "reasons", "all"])]
+    pub explain: bool,
+    /// The packet to explain
+    #[command(flatten)]
+    pub packet: PacketOptions,
     /// How to tell of packets
     #[arg(long, value_enum, default_value = "readable")]
     format: Format,
@@ -50,6 +57,38 @@ pub struct TraceOptions {
     /// Write a pcapng file, for Wireshark and tcpdump -r
     #[arg(long, value_name = "FILE", conflicts_with_all = ["format", "json"])]
     pub write: Option<PathBuf>,
+}
+
+/// A packet that nobody sends.
+#[derive(Debug, Args)]
+pub struct PacketOptions {
+    /// Explain a TCP segment from here to there
+    #[arg(long, group = "virtual_packet", requires = "explain", num_args = 2, value_names = ["SOURCE:PORT", "DESTINATION:PORT"])]
+    pub tcp: Option<Vec<SocketAddr>>,
+    /// Explain a UDP datagram from here to there
+    #[arg(long, group = "virtual_packet", requires = "explain", num_args = 2, value_names = ["SOURCE:PORT", "DESTINATION:PORT"])]
+    pub udp: Option<Vec<SocketAddr>>,
+    /// The segment's flags: SYN, ACK, FIN, RST, PSH and URG
+    #[arg(
+        long,
+        requires = "tcp",
+        value_delimiter = ',',
+        value_name = "FLAG,...",
+        default_value = "SYN"
+    )]
+    pub flags: Vec<String>,
+    /// The interface that it comes in by [default: the one that leads to its source]
+    #[arg(long = "in", value_name = "INTERFACE", requires = "explain")]
+    pub interface: Option<String>,
+    /// The firewall mark that it comes with
+    #[arg(long, requires = "explain", default_value_t = 0)]
+    pub mark: u32,
+    /// Its time to live, or hop limit
+    #[arg(long, requires = "explain", default_value_t = 64)]
+    pub ttl: u8,
+    /// Bytes of its payload
+    #[arg(long, requires = "explain", default_value_t = 0)]
+    pub payload: u16,
 }
 
 /// How packets are told of.
