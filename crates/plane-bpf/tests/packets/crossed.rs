@@ -326,3 +326,31 @@ fn a_client_is_told_of_an_error_on_the_real_servers_side_in_its_own_family() {
         assert_eq!(quoted[12..28], theirs[12..28]);
     }
 }
+
+#[test]
+fn a_real_server_is_told_of_a_clients_error_in_its_own_family() {
+    let bed = Bed::shared();
+    let ends = v4_to_v6();
+    let client = (ends.client, 44010);
+    let service = (ends.virtual_address, CROSSED_DNS);
+    let asked = Packet::new(client, service, None, 33);
+    let local_port = must_reach_server(&bed, ends, &asked, DNS);
+    let answer = Packet::new((ends.server, DNS), (ends.local, local_port), None, 100);
+    let sent = bed.must(&answer.frame(), SEND, Reason::Replied);
+    let unreachable = (3, 3);
+    let macs = (CLIENT_MAC, OWN_MAC);
+    let error = error(ends.virtual_address, macs, unreachable, 0, &sent[14..42]);
+    let left = bed.must(&error, SEND, Reason::IcmpRelayed);
+    let told = etherparse::SlicedPacket::from_ethernet(&left).unwrap();
+    let Some(etherparse::NetSlice::Ipv6(ip)) = told.net else {
+        panic!("no IPv6 in {left:02x?}");
+    };
+    let header = ip.header();
+    assert_eq!(
+        (header.source_addr(), header.destination_addr()),
+        (LOCAL_V6, SERVER_V6)
+    );
+    // RFC 4443, section 3.1: port unreachable; then the addresses and ports of the answer.
+    assert_eq!((left[54], left[55]), (1, 4));
+    assert_eq!(left[62 + 8..62 + 44], answer.frame()[14 + 8..14 + 44]);
+}

@@ -30,7 +30,8 @@ pub const ASKED: [u8; 4] = [192, 168, 0, 4];
 pub const NARROW: [u8; 4] = [192, 168, 0, 5];
 pub const TAGGED: [u8; 4] = [192, 168, 0, 6];
 
-const NETWORK_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 7, 0, 0, 0, 0);
+const CLIENTS_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 7, 0, 0, 0, 0);
+const SERVERS_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 2, 0, 0, 0, 0);
 pub const CLIENT_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 7, 0, 0, 0, 7);
 pub const VIRTUAL_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, 1);
 pub const LOCAL_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, 9);
@@ -146,10 +147,11 @@ impl Network for Lan {
 
     fn routes(&self) -> BTreeMap<Prefix, Way> {
         let prefixes = [[198, 51, 100, 0], [192, 168, 0, 0]];
+        let networks_v6 = [CLIENTS_V6, SERVERS_V6];
         prefixes
             .into_iter()
             .map(|prefix| ((prefix.into(), 24), (IFINDEX, None)))
-            .chain([((NETWORK_V6.into(), 64), (IFINDEX, None))])
+            .chain(networks_v6.map(|network| ((network.into(), 64), (IFINDEX, None))))
             .collect()
     }
 
@@ -157,7 +159,7 @@ impl Network for Lan {
         [CLIENT, SERVER, NARROW, TAGGED]
             .map(IpAddr::from)
             .into_iter()
-            .chain([CLIENT_V6.into()])
+            .chain([CLIENT_V6, SERVER_V6].map(IpAddr::from))
             .map(|address| ((IFINDEX, address), self.hop_towards(address)))
             .collect()
     }
