@@ -70,6 +70,7 @@ impl<'t, B: Buckets<'t>> Table<B> {
                 break;
             }
         }
+        let hit = blurred(hit, word.expiry());
         if hit == Self::TURNS {
             return None;
         }
