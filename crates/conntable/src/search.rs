@@ -54,28 +54,30 @@ impl<'t, B: Buckets<'t>> Table<B> {
         question: &impl Question,
         now: u32,
     ) -> Option<Found<'t, B::Entry>> {
-        let (mut hit, mut word) = (Self::TURNS, Word::default());
-        for turn in BUCKET_SLOTS as u32..Self::TURNS {
-            let bucket = self.buckets.bucket(self.bucket_of_turn(hash, turn))?;
+        let far = self.far(hash);
+        let bucket_of = |turn| self.far_bucket(far, turn / BUCKET_SLOTS as u32);
+        let mut turn = BUCKET_SLOTS as u32;
+        let word = loop {
+            if turn == Self::TURNS {
+                return None;
+            }
+            let bucket = self.buckets.bucket(bucket_of(turn))?;
             let marks = marks(bucket, Self::start(hash));
             if marks.places() >> (turn & LAST_SLOT) & 1 != 0 {
                 let entry = element(&bucket.0, Self::slot_of_turn(hash, turn));
-                word = living(&self.buckets, entry, question, now);
+                let word = living(&self.buckets, entry, question, now);
                 if word.is_live() {
-                    hit = turn;
-                    break;
+                    break word;
                 }
             }
             if turn & LAST_SLOT == LAST_SLOT && !marks.went_on() {
-                break;
+                return None;
             }
-        }
-        let hit = blurred(hit, word.expiry());
-        if hit == Self::TURNS {
-            return None;
-        }
-        let index = self.bucket_of_turn(hash, hit);
-        let slot = Self::slot_of_turn(hash, hit);
+            turn += 1;
+        };
+        let turn = blurred(turn, word.expiry());
+        let index = bucket_of(turn);
+        let slot = Self::slot_of_turn(hash, turn);
         Some(found(self.buckets.bucket(index)?, index, slot, word))
     }
 

@@ -61,10 +61,21 @@ impl<'t, B: Buckets<'t>> Table<B> {
         if number == 0 {
             return self.home(hash);
         }
+        self.far_bucket(self.far(hash), number)
+    }
+
+    /// The first bucket of a hash behind its home. In a small table, the home may be among those
+    /// that follow.
+    #[inline(always)]
+    pub(crate) const fn far(&self, hash: u32) -> u32 {
         let far = hash.rotate_left(15).wrapping_mul(0x9e37_79b1) >> 5;
-        // In a small table, the home may be among them.
-        let first = far ^ ((far ^ hash) & self.mask == 0) as u32;
-        (first ^ (number - 1)) & self.mask
+        far ^ ((far ^ hash) & self.mask == 0) as u32
+    }
+
+    /// Bucket `number`, from 1 on, of a hash whose first one is `far`.
+    #[inline(always)]
+    pub(crate) const fn far_bucket(&self, far: u32, number: u32) -> u32 {
+        (far ^ (number - 1)) & self.mask
     }
 
     /// How many places a search looks at, at most.

@@ -133,6 +133,7 @@ pub(crate) fn to_server<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdic
     let alias = alias_of::<F, _>(tables, globals, main.entry, now)?;
     let ends = ends_to_server::<F, F>(main.entry, alias.entry, &chosen);
     let told = tell::told::<F, F, H>(host, globals, (&packet, &ports), &alias)?;
+    let ports = ports.blurred(alias.word.expiry());
     let way = route::by_index(tables, chosen.cell.next_hop.load());
     let role = Role {
         direction: Direction::ToServer,

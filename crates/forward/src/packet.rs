@@ -204,6 +204,15 @@ impl Ports {
         u32::from_ne_bytes([a, b, c, d])
     }
 
+    /// See [`cell::blurred`]: forgets what was asked of the flags.
+    #[inline(always)]
+    pub fn blurred(&self, unknown: u32) -> Self {
+        Self {
+            flags: cell::blurred(self.flags as u32, unknown) as u8,
+            ..*self
+        }
+    }
+
     #[inline(always)]
     const fn new(head: [u8; 4], flags: u8) -> Self {
         Self {

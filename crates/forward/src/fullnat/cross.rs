@@ -49,6 +49,7 @@ pub(crate) fn to_server<'t, F: Family, A: Family, H: Host<'t>>(host: &mut H) -> 
         .at(alias, now)
         .ok_or(Reason::NoConnection)?;
     let told = tell::told::<F, A, H>(host, globals, (&packet, &ports), &alias)?;
+    let ports = ports.blurred(alias.word.expiry());
     let way = route::by_index(tables, chosen.cell.next_hop.load());
     let passage = Passage {
         packet: &packet,

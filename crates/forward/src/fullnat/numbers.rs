@@ -2,6 +2,7 @@
 //! so the real server counts from further on than the client.
 
 use abi::Reason;
+use cell::blurred;
 use wire::{Delta, tcp};
 
 use crate::family::Family;
@@ -38,6 +39,16 @@ impl Renumbered {
             offset: tcp::ACKNOWLEDGEMENT_OFFSET,
             old,
             new,
+        }
+    }
+
+    /// See [`cell::blurred`].
+    #[inline(always)]
+    pub fn blurred(self, unknown: u32) -> Self {
+        Self {
+            offset: blurred(self.offset, unknown),
+            old: blurred(self.old, unknown),
+            new: blurred(self.new, unknown),
         }
     }
 

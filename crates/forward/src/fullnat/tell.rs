@@ -13,6 +13,7 @@
 //! before.
 
 use abi::{Globals, Reason, destination_flags, telling};
+use cell::blurred;
 use conntable::{Found, Slot as _};
 use wire::tcp::{self, client_address};
 use wire::{Delta, checksum, ipv4, proxy};
@@ -71,8 +72,8 @@ pub(crate) struct Told {
     pub number: Renumbered,
     /// How it tells the client's address: 0 not at all.
     way: u8,
-    /// Whether it has no payload.
-    is_bare: bool,
+    /// 1 where it has no payload, else 0.
+    is_bare: u32,
     /// The sequence number of the segment that tells.
     sequence: u32,
 }
@@ -81,9 +82,20 @@ impl Told {
     const NOTHING: Self = Self {
         number: Renumbered::NOT,
         way: 0,
-        is_bare: false,
+        is_bare: 0,
         sequence: 0,
     };
+
+    /// See [`cell::blurred`]: what comes behind is the same for all that may be told.
+    #[inline(always)]
+    fn blurred(self, unknown: u32) -> Self {
+        Self {
+            number: self.number.blurred(unknown),
+            way: blurred(self.way as u32, unknown) as u8,
+            is_bare: blurred(self.is_bare, unknown),
+            sequence: blurred(self.sequence, unknown),
+        }
+    }
 
     /// Whether the address is told with it.
     #[inline(always)]
@@ -96,6 +108,17 @@ impl Told {
 /// complete leaves all that tell to the one that is.
 #[inline(always)]
 pub(crate) fn told<'t, F: Family, A: Family, H: Host<'t>>(
+    host: &mut H,
+    globals: &Globals,
+    segment: (&Packet<F>, &Ports),
+    alias: &Found<'t, A::Slot>,
+) -> Step<Told> {
+    let told = decided::<F, A, H>(host, globals, segment, alias)?;
+    Ok(told.blurred(alias.word.expiry()))
+}
+
+#[inline(always)]
+fn decided<'t, F: Family, A: Family, H: Host<'t>>(
     host: &mut H,
     globals: &Globals,
     (packet, ports): (&Packet<F>, &Ports),
@@ -124,7 +147,7 @@ pub(crate) fn told<'t, F: Family, A: Family, H: Host<'t>>(
         return Ok(Told {
             number: Renumbered::NOT,
             way: if tells { way } else { 0 },
-            is_bare,
+            is_bare: is_bare as u32,
             sequence,
         });
     }
@@ -155,7 +178,7 @@ pub(crate) fn told<'t, F: Family, A: Family, H: Host<'t>>(
         // What a segment without payload tells stands where the stream begins.
         number: if is_bare { Renumbered::NOT } else { shifted },
         way: if tells { way } else { 0 },
-        is_bare,
+        is_bare: is_bare as u32,
         sequence,
     })
 }
@@ -176,6 +199,18 @@ fn progressed<'t, A: Family, T: Tables<'t>>(
 /// client's stream is shorter.
 #[inline(always)]
 pub(crate) fn heard<'t, F: Family, A: Family, H: Host<'t>>(
+    host: &mut H,
+    globals: &Globals,
+    segment: (&Packet<A>, &Ports),
+    alias: &Found<'t, A::Slot>,
+) -> Step<(Renumbered, u32)> {
+    let (number, shift) = acknowledged::<F, A, H>(host, globals, segment, alias)?;
+    let unknown = alias.word.expiry();
+    Ok((number.blurred(unknown), blurred(shift, unknown)))
+}
+
+#[inline(always)]
+fn acknowledged<'t, F: Family, A: Family, H: Host<'t>>(
     host: &mut H,
     globals: &Globals,
     (packet, ports): (&Packet<A>, &Ports),
@@ -238,7 +273,7 @@ pub(crate) fn along<'t, F: Family, A: Family, H: Host<'t>>(
     carry.exit.store(way.ifindex());
     let family = if F::IS_V6 { telling::IPV6 } else { 0 };
     let how = told.way as u32 | family;
-    if told.is_bare {
+    if told.is_bare != 0 {
         carry.told.store(how);
         return Ok(Verdict::go_on(A::TELL));
     }
@@ -356,7 +391,7 @@ fn clear_options<'t, H: Host<'t>>(host: &mut H, l4: u32, header: u32) {
 fn sum<'t, H: Host<'t>>(host: &mut H, l4: u32, length: u32) -> Option<u16> {
     const WORDS: u32 = (tcp::MAX_HEADER + proxy::V6) / 4;
     let mut sum = 0u64;
-    let length = cell::blurred(length, l4);
+    let length = blurred(length, l4);
     for word in 0..WORDS {
         if word * 4 >= length {
             break;
