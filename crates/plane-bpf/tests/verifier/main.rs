@@ -5,7 +5,6 @@
 //! not grow by more than 3 %.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
@@ -50,20 +49,20 @@ fn compare(recorded: &str, found: &BTreeMap<String, u32>) -> String {
         .lines()
         .skip(1)
         .map(|line| {
-            let (name, cost) = line.split_once(' ').unwrap();
-            (name, cost.parse().unwrap())
+            let (name, cost) = line.split_once(' ').expect("a name and a number");
+            (name, cost.parse().expect("a number"))
         })
         .collect();
     let mut complaints = String::new();
     for (name, &cost) in found {
         match recorded.get(name.as_str()) {
             Some(&was) if u64::from(cost) * 100 <= u64::from(was) * 103 => {}
-            Some(was) => writeln!(complaints, "{name}: {was} instructions, now {cost}").unwrap(),
-            None => writeln!(complaints, "{name}: new, {cost} instructions").unwrap(),
+            Some(was) => complaints += &format!("{name}: {was} instructions, now {cost}\n"),
+            None => complaints += &format!("{name}: new, {cost} instructions\n"),
         }
     }
     for name in recorded.keys().filter(|name| !found.contains_key(**name)) {
-        writeln!(complaints, "{name}: gone").unwrap();
+        complaints += &format!("{name}: gone\n");
     }
     complaints
 }
@@ -110,20 +109,18 @@ fn load(program: &mut Program) -> Result<ProgramInfo, ProgramError> {
 }
 
 fn record(found: &BTreeMap<String, u32>) -> String {
-    let mut text = surroundings() + "\n";
-    for (name, cost) in found {
-        writeln!(text, "{name} {cost}").unwrap();
-    }
-    text
+    let lines = found.iter().map(|(name, cost)| format!("{name} {cost}\n"));
+    surroundings() + "\n" + &lines.collect::<String>()
 }
 
 /// The kernel's version, its patch level apart, and the compiler's.
 fn surroundings() -> String {
-    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").expect("Linux has it");
     let version: Vec<&str> = kernel.split('.').take(2).collect();
     let compiler = package().join("../../.tools/bpf/rustc");
-    let compiler = Command::new(compiler).arg("--version").output().unwrap();
-    let compiler = String::from_utf8(compiler.stdout).unwrap();
+    let compiler = Command::new(compiler).arg("--version").output();
+    let said = compiler.expect("it has compiled the programs").stdout;
+    let compiler = String::from_utf8_lossy(&said);
     format!("Linux {}, {}", version.join("."), compiler.trim())
 }
 
