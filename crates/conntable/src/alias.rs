@@ -4,8 +4,6 @@
 //! death. Sweeps look whether the connection is still there: they free the alias, or put its time
 //! off.
 
-use cell::element;
-
 use crate::table::free;
 use crate::word::{Life, Word};
 use crate::{Buckets, Entry as _, Handle, Kind, Slot, Table};
@@ -31,12 +29,9 @@ where
     /// Whether a slot still holds, or is being given, the connection of a handle.
     #[inline(always)]
     pub fn holds(&self, handle: Handle, now: u32) -> bool {
-        let (position, epoch) = (handle.position(), handle.epoch());
-        let Some(bucket) = self.buckets.bucket(position.bucket) else {
-            return false;
-        };
-        let word = Word(element(&bucket.0, position.slot).word().load());
-        word.epoch() == epoch && !matches!(word.life(), Life::Free) && !word.is_past(now)
+        self.named(handle).is_some_and(|found| {
+            !matches!(found.word.life(), Life::Free) && !found.word.is_past(now)
+        })
     }
 
     /// Frees the aliases in a bucket whose connection is gone, and puts off the time of the others.

@@ -26,8 +26,19 @@ pub struct Claimed<'t, E> {
 pub enum Claim<'t, E> {
     /// A slot, and what had died in it.
     Slot(Claimed<'t, E>, Option<Died>),
-    /// Both buckets are full of living connections.
+    /// All buckets of the hash are full of living connections.
     Full,
+}
+
+impl<'t, E> From<Found<'t, E>> for Claimed<'t, E> {
+    #[inline(always)]
+    fn from(found: Found<'t, E>) -> Self {
+        Self {
+            entry: found.entry,
+            word: found.word,
+            position: found.position,
+        }
+    }
 }
 
 impl<E> Claimed<'_, E> {
@@ -42,15 +53,8 @@ impl<'t, B: Buckets<'t>> Table<B> {
     /// The slot of a handle, while the claim that the handle tells of lasts.
     #[inline(always)]
     pub fn claimed_at(&self, handle: Handle) -> Option<Claimed<'t, B::Entry>> {
-        let (position, epoch) = (handle.position(), handle.epoch());
-        let bucket = self.buckets.bucket(position.bucket)?;
-        let entry = element(&bucket.0, position.slot);
-        let word = Word(entry.word().load());
-        (word.life() == Life::Claimed && word.epoch() == epoch).then_some(Claimed {
-            entry,
-            word,
-            position,
-        })
+        let found = self.named(handle)?;
+        (found.word.life() == Life::Claimed).then(|| Claimed::from(found))
     }
 
     /// Takes a slot for a new connection; the claim counts until `claim_ends`.
@@ -262,10 +266,5 @@ fn taken<'t, E: Entry>(
 ) -> Claim<'t, E> {
     let found = found(bucket, index, slot, before.claimed(claim_ends));
     let died = before.is_live().then(|| record(found.entry, before));
-    let claimed = Claimed {
-        entry: found.entry,
-        word: found.word,
-        position: found.position,
-    };
-    Claim::Slot(claimed, died)
+    Claim::Slot(Claimed::from(found), died)
 }

@@ -84,25 +84,24 @@ impl<'t, B: Buckets<'t>> Table<B> {
     /// The entry of a handle, if its slot still holds the same connection, alive.
     #[inline(always)]
     pub fn at(&self, handle: Handle, now: u32) -> Option<Found<'t, B::Entry>> {
-        let (position, epoch) = (handle.position(), handle.epoch());
-        let bucket = self.buckets.bucket(position.bucket)?;
-        let entry = element(&bucket.0, position.slot);
-        let word = Word(entry.word().load());
-        (word.is_live() && word.epoch() == epoch && !word.is_past(now)).then_some(Found {
-            entry,
-            word,
-            position,
-        })
+        self.held_at(handle)
+            .filter(|found| !found.word.is_past(now))
     }
 
     /// The entry of a handle, if its slot still holds the same connection, be it past its time.
     #[inline(always)]
     pub fn held_at(&self, handle: Handle) -> Option<Found<'t, B::Entry>> {
-        let (position, epoch) = (handle.position(), handle.epoch());
+        self.named(handle).filter(|found| found.word.is_live())
+    }
+
+    /// What the slot of a handle holds, while nobody else has claimed it.
+    #[inline(always)]
+    pub(crate) fn named(&self, handle: Handle) -> Option<Found<'t, B::Entry>> {
+        let position = handle.position();
         let bucket = self.buckets.bucket(position.bucket)?;
         let entry = element(&bucket.0, position.slot);
         let word = Word(entry.word().load());
-        (word.is_live() && word.epoch() == epoch).then_some(Found {
+        (word.epoch() == handle.epoch()).then_some(Found {
             entry,
             word,
             position,

@@ -168,15 +168,7 @@ pub(crate) fn to_client<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdic
     packet.check(host)?;
     let ports = packet.ports(host)?;
     let tables = host.tables();
-    let query = Query {
-        client: packet.ip.destination(),
-        client_port: ports.destination,
-        protocol: packet.protocol,
-        kind: Kind::Alias,
-        end: End::Virtual,
-        address: packet.ip.source(),
-        port: ports.source,
-    };
+    let query = alias_query(&packet, &ports);
     let alias = find::<F, _>(tables, globals, &query, now).ok_or(Reason::NoConnection)?;
     if alias.entry.client_hop().load() & OTHER_FAMILY != 0 {
         let carry = host.carry().ok_or(Reason::TableMissing)?;
@@ -209,12 +201,23 @@ pub(crate) fn to_client<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdic
     rewrite(host, &packet, &ports, &ends, number)?;
     route::leave(host, packet.link, &way).ok_or(Reason::RewriteFailed)?;
     if may_have_sacks {
-        let carry = host.carry().ok_or(Reason::TableMissing)?;
-        carry.shift.store(shift);
-        carry.exit.store(way.ifindex());
-        return Ok(Verdict::go_on(F::SACKS));
+        return numbers::hand_over::<F, H>(host, shift, &way);
     }
     Ok(Verdict::send(Reason::Replied))
+}
+
+/// The question for the alias of a real server's packet.
+#[inline(always)]
+pub(crate) fn alias_query<F: Family>(packet: &Packet<F>, ports: &Ports) -> Query<F::Address> {
+    Query {
+        client: packet.ip.destination(),
+        client_port: ports.destination,
+        protocol: packet.protocol,
+        kind: Kind::Alias,
+        end: End::Virtual,
+        address: packet.ip.source(),
+        port: ports.source,
+    }
 }
 
 /// The main entry of an alias.
@@ -287,12 +290,26 @@ fn rewrite<'t, F: Family, H: Host<'t>>(
     let addresses = (new.source, new.destination);
     let pseudo_header = F::readdress_both(host, packet.l3(), &packet.ip, addresses, true)
         .ok_or(Reason::RewriteFailed)?;
-    let (old, new) = (old.word(), new.ports.word());
-    host.set_bytes(packet.l4, &new.to_ne_bytes())
+    let place = (packet.l4, packet.protocol);
+    rewrite_transport(host, place, (old, &new.ports), number, pseudo_header)
+}
+
+/// Gives the transport header of a protocol at `l4` other ports and another number; its
+/// pseudo-header's sum has changed by `pseudo_header`.
+#[inline(always)]
+fn rewrite_transport<'t, H: Host<'t>>(
+    host: &mut H,
+    (l4, protocol): (u32, u8),
+    (old, new): (&Ports, &Ports),
+    number: Renumbered,
+    pseudo_header: Delta,
+) -> Step<()> {
+    let (old, new) = (old.word(), new.word());
+    host.set_bytes(l4, &new.to_ne_bytes())
         .ok_or(Reason::RewriteFailed)?;
-    let (checksum, optional) = nat::checksum_of(packet.protocol);
-    let payload = Delta::of_u32(old, new).and(number.write(host, packet.l4)?);
-    host.change_checksum(packet.l4 + checksum, pseudo_header, payload, optional)
+    let (checksum, optional) = nat::checksum_of(protocol);
+    let payload = Delta::of_u32(old, new).and(number.write(host, l4)?);
+    host.change_checksum(l4 + checksum, pseudo_header, payload, optional)
         .ok_or(Reason::RewriteFailed)
 }
 

@@ -6,11 +6,12 @@ use abi::{
     TraceHook, TraceProcessor, TraceVerdict,
 };
 use cell::{Cell32, Cell64, element};
-use conntable::{Direction, End, Found, Handle, Kind, OTHER_FAMILY, Query, Slot as _};
+use conntable::{Direction, Found, Handle, OTHER_FAMILY, Slot as _};
 use wire::ipv4;
 
 use crate::connection::{Chosen, find, query_of};
 use crate::family::{self, Family, Header as _, V4, V6};
+use crate::fullnat::alias_query;
 use crate::host::{Host, Tables, connections};
 use crate::lookup;
 use crate::onward::UNSETTLED;
@@ -304,15 +305,7 @@ fn connection<'t, F: Family, H: Host<'t>>(
     let role = lookup::role(host, globals, packet).ok()?;
     let tables = host.tables();
     let query = if role.is_lent {
-        Query {
-            client: packet.ip.destination(),
-            client_port: ports.destination,
-            protocol: packet.protocol,
-            kind: Kind::Alias,
-            end: End::Virtual,
-            address: packet.ip.source(),
-            port: ports.source,
-        }
+        alias_query(packet, ports)
     } else {
         query_of(packet, ports, role)
     };

@@ -13,11 +13,10 @@ use crate::connection::{self, Chosen};
 use crate::counters;
 use crate::family::{self, Family, Header as _};
 use crate::fullnat::numbers::{self, Renumbered};
-use crate::fullnat::{Ends, ends_to_client, ends_to_server, tell};
+use crate::fullnat::{Ends, ends_to_client, ends_to_server, rewrite_transport, tell};
 use crate::handshake;
 use crate::host::{Host, connections};
 use crate::lookup::TO_SERVICE;
-use crate::nat;
 use crate::onward::{CLEAR, Passage, note};
 use crate::packet::{Fragment, Packet, Ports};
 use crate::route;
@@ -109,9 +108,7 @@ pub(crate) fn to_client<'t, F: Family, A: Family, H: Host<'t>>(host: &mut H) -> 
     change::<A, F, H>(host, &packet, &ports, &ends, number)?;
     route::leave(host, packet.link, &way).ok_or(Reason::RewriteFailed)?;
     if may_have_sacks {
-        carry.shift.store(shift);
-        carry.exit.store(way.ifindex());
-        return Ok(Verdict::go_on(F::SACKS));
+        return numbers::hand_over::<F, H>(host, shift, &way);
     }
     Ok(Verdict::send(Reason::Replied))
 }
@@ -152,11 +149,6 @@ fn change<'t, F: Family, A: Family, H: Host<'t>>(
     let after =
         A::write_header(host, l3, (protocol, inside), life, ends).ok_or(Reason::RewriteFailed)?;
     let pseudo_header = Delta::of_u16(before, checksum::fold(after));
-    let (old, new) = (old.word(), new.ports.word());
-    host.set_bytes(l4, &new.to_ne_bytes())
-        .ok_or(Reason::RewriteFailed)?;
-    let payload = Delta::of_u32(old, new).and(number.write(host, l4)?);
-    let (offset, optional) = nat::checksum_of(protocol);
-    host.change_checksum(l4 + offset, pseudo_header, payload, optional)
-        .ok_or(Reason::RewriteFailed)
+    let ports = (old, &new.ports);
+    rewrite_transport(host, (l4, protocol), ports, number, pseudo_header)
 }

@@ -8,6 +8,7 @@ use wire::{Delta, tcp};
 use crate::family::Family;
 use crate::host::Host;
 use crate::packet::{Packet, Ports};
+use crate::route::Way;
 use crate::verdict::{Step, Verdict};
 
 /// A number in a TCP header that becomes another, both in host order.
@@ -90,6 +91,19 @@ pub(crate) fn may_have_sacks<'t, F: Family, H: Host<'t>>(
 const STEPS: u32 = 24;
 /// The mark of an odd place.
 const ODD: u32 = 1;
+
+/// Leaves a rewritten answer to the stage that takes `shift` from what it acknowledges selectively.
+#[inline(always)]
+pub(crate) fn hand_over<'t, F: Family, H: Host<'t>>(
+    host: &H,
+    shift: u32,
+    way: &Way<'t>,
+) -> Step<Verdict> {
+    let carry = host.carry().ok_or(Reason::TableMissing)?;
+    carry.shift.store(shift);
+    carry.exit.store(way.ifindex());
+    Ok(Verdict::go_on(F::SACKS))
+}
 
 /// The stage: a real server's answer, rewritten but for what it acknowledges selectively.
 #[inline(always)]
