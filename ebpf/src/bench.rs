@@ -10,6 +10,7 @@
 use core::mem::offset_of;
 
 use aya_ebpf::bindings::{__sk_buff, TC_ACT_SHOT, xdp_action, xdp_md};
+use aya_ebpf::helpers::bpf_xdp_adjust_head;
 use aya_ebpf::macros::{classifier, map, xdp};
 use aya_ebpf::maps::{Array, ProgramArray};
 use aya_ebpf::programs::{TcContext, XdpContext};
@@ -18,22 +19,27 @@ use cell::Cell64;
 #[expect(dead_code, reason = "these programs only need a frame's bounds")]
 mod frame;
 
-/// Words of the frame that is written: 64 bytes.
+/// Words of an IPv4 frame: 64 bytes.
 const WORDS: usize = 8;
+/// Words of an IPv6 frame: 80 bytes.
+const WORDS_V6: usize = 10;
 /// Ports that one client address uses.
 const PORTS: u32 = 4096;
 /// The first of them.
 const FIRST_PORT: u32 = 1024;
-/// Offsets of the lower half of an IPv4 address and of the port, of the source and of the
-/// destination, in a frame without a tag and an IP header without options.
+/// Offsets of the last two bytes of an address and of the port, of the source and of the
+/// destination, in a frame without a tag and an IP header without options or extensions.
 const SOURCE: (usize, usize) = (28, 34);
 const DESTINATION: (usize, usize) = (32, 36);
+/// The same for IPv6.
+const SOURCE_V6: (usize, usize) = (36, 54);
+const DESTINATION_V6: (usize, usize) = (52, 56);
 
 /// What the front programs write.
 #[repr(C)]
 pub struct Pattern {
-    /// The frame.
-    frame: [u64; WORDS],
+    /// The frame; an IPv4 one is shorter.
+    frame: [u64; WORDS_V6],
     /// Number of flows, a power of two, less one.
     flow_mask: u32,
     /// The next flow.
@@ -42,6 +48,10 @@ pub struct Pattern {
     reply: u32,
     /// Return code where there is no program under test.
     code: u32,
+    /// 0 where the frame is an IPv4 one.
+    is_v6: u32,
+    /// Bytes of the frame.
+    length: u32,
 }
 
 #[map]
@@ -57,49 +67,74 @@ static TC_UNDER_TEST: ProgramArray = ProgramArray::with_max_entries(1, 0);
 #[inline(always)]
 fn write_next(start: usize, end: usize) -> Option<u32> {
     let pattern = PATTERN.get_ptr_mut(0)?;
-    if start + WORDS * 8 > end {
-        return None;
+    // SAFETY: the map's only element outlives every program, which alone changes it.
+    let pattern = unsafe { &mut *pattern };
+    let flow = pattern.next & pattern.flow_mask;
+    pattern.next = flow + 1;
+    if pattern.is_v6 == 0 {
+        write::<WORDS>(pattern, flow, (start, end), SOURCE, DESTINATION)?;
+    } else {
+        write::<WORDS_V6>(pattern, flow, (start, end), SOURCE_V6, DESTINATION_V6)?;
     }
-    // SAFETY: the map's only element outlives every program. The frame's first 64 bytes were
-    // checked to be there; test frames begin at multiples of eight bytes, and all that is written
-    // lies at even offsets.
-    unsafe {
-        let frame = start as *mut u64;
-        for word in 0..WORDS {
-            frame.add(word).write((*pattern).frame[word]);
-        }
-        let flow = (*pattern).next & (*pattern).flow_mask;
-        (*pattern).next = flow + 1;
-        let client = ((flow / PORTS) as u16).to_be();
-        let port = ((FIRST_PORT + flow % PORTS) as u16).to_be();
-        if (*pattern).reply == 0 {
-            put(start, SOURCE, client, port);
-        } else {
-            put(start, DESTINATION, client, port);
-        }
-        Some((*pattern).code)
-    }
+    Some(pattern.code)
 }
 
-/// # Safety
-/// 64 bytes from `start` on belong to the frame.
+/// Writes a frame of so many words, with the client of a flow.
 #[inline(always)]
-unsafe fn put(start: usize, offsets: (usize, usize), client: u16, port: u16) {
-    // SAFETY: both offsets are below 64 and even.
-    unsafe {
-        ((start + offsets.0) as *mut u16).write(client);
-        ((start + offsets.1) as *mut u16).write(port);
+fn write<const LENGTH: usize>(
+    pattern: &Pattern,
+    flow: u32,
+    (start, end): (usize, usize),
+    source: (usize, usize),
+    destination: (usize, usize),
+) -> Option<()> {
+    if start + LENGTH * 8 > end {
+        return None;
     }
+    let client = ((flow / PORTS) as u16).to_be();
+    let port = ((FIRST_PORT + flow % PORTS) as u16).to_be();
+    let ends = if pattern.reply == 0 {
+        source
+    } else {
+        destination
+    };
+    // SAFETY: these bytes of the frame were checked to be there; test frames begin at multiples of
+    // eight bytes, and all that is written lies at even offsets.
+    unsafe {
+        let frame = start as *mut u64;
+        for word in 0..LENGTH {
+            frame.add(word).write(pattern.frame[word]);
+        }
+        ((start + ends.0) as *mut u16).write(client);
+        ((start + ends.1) as *mut u16).write(port);
+    }
+    Some(())
+}
+
+/// Takes off what the program under test put in front of the frame, in the run before.
+#[inline(always)]
+fn restore(context: &XdpContext) -> Option<(usize, usize)> {
+    let (start, end) = xdp_bounds(context);
+    let extra = frame::length(start, end).wrapping_sub(PATTERN.get(0)?.length);
+    if extra == 0 {
+        return Some((start, end));
+    }
+    // SAFETY: the context is this program's; pointers from before are not used again.
+    if unsafe { bpf_xdp_adjust_head(context.ctx, extra as i32) } != 0 {
+        return None;
+    }
+    Some(xdp_bounds(context))
+}
+
+#[inline(always)]
+fn xdp_bounds(context: &XdpContext) -> (usize, usize) {
+    frame::bounds::<{ offset_of!(xdp_md, data) }, { offset_of!(xdp_md, data_end) }, _>(context.ctx)
 }
 
 /// Writes the next packet and hands it to the XDP program under test.
 #[xdp]
 pub fn xvs_bench_xdp(context: XdpContext) -> u32 {
-    let (start, end) =
-        frame::bounds::<{ offset_of!(xdp_md, data) }, { offset_of!(xdp_md, data_end) }, _>(
-            context.ctx,
-        );
-    let code = write_next(start, end);
+    let code = restore(&context).and_then(|(start, end)| write_next(start, end));
     // SAFETY: the array holds programs of this kind only, as the kernel sees to.
     unsafe { XDP_UNDER_TEST.tail_call(&context, 0) };
     code.unwrap_or(xdp_action::XDP_ABORTED)
@@ -122,6 +157,16 @@ pub fn xvs_bench_tc(context: TcContext) -> i32 {
 #[xdp]
 pub fn xvs_empty_xdp(_context: XdpContext) -> u32 {
     xdp_action::XDP_DROP
+}
+
+/// Puts 20 bytes in front: what a tunnel costs before anything is written.
+#[xdp]
+pub fn xvs_grow_xdp(context: XdpContext) -> u32 {
+    // SAFETY: the context is this program's, which has no pointers into the frame.
+    match unsafe { bpf_xdp_adjust_head(context.ctx, -20) } {
+        0 => xdp_action::XDP_DROP,
+        _ => xdp_action::XDP_ABORTED,
+    }
 }
 
 /// As [`xvs_empty_xdp`].

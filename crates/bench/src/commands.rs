@@ -4,11 +4,11 @@
 use std::net::Ipv4Addr;
 
 use crate::daemon::{Daemon, Taken};
-use crate::director::{REAL, VIRTUAL};
 use crate::error::Error;
 use crate::hosts::{DIRECTOR_MAC, Host, Hosts};
+use crate::method::{REAL, VIRTUAL};
 use crate::object::Object;
-use crate::pattern::{Kind, Pattern};
+use crate::pattern::{Clients, Kind, Pattern};
 use crate::report::{Group, Row};
 
 /// Services that are restored.
@@ -116,19 +116,16 @@ pub fn measure(runs: usize) -> Result<Vec<Group>, Error> {
     let [table, stats, saved] = lists;
     let cases = [restore, table, stats, saved, one, clear, connections];
     memory.extend(cases.iter().map(Case::memory));
+    let seconds = cases.iter().map(Case::seconds).collect();
+    let lines = "million lines a second";
     Ok(vec![
-        Group {
-            title: "Commands on large tables".to_owned(),
-            unit: "s",
-            comparison: "million lines a second",
-            rows: cases.iter().map(Case::seconds).collect(),
-        },
-        Group {
-            title: "Their own memory at its highest".to_owned(),
-            unit: "MiB",
-            comparison: "bytes a line",
-            rows: memory,
-        },
+        Group::new("Commands on large tables", "s", lines, seconds),
+        Group::new(
+            "Their own memory at its highest",
+            "MiB",
+            "bytes a line",
+            memory,
+        ),
     ])
 }
 
@@ -162,7 +159,8 @@ fn open_connections() -> Result<(), Error> {
     for opens in [true, false] {
         object.write(&Pattern {
             kind: Kind::FromClient { opens },
-            address,
+            clients: Clients::Usual,
+            address: address.into(),
             port,
             destination_mac: DIRECTOR_MAC,
             flows: CONNECTIONS,

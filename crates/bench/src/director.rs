@@ -1,7 +1,7 @@
-//! A director for the benchmark: one virtual service, one real server, VS/NAT.
+//! A director for the benchmark: one virtual service and one real server.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::{fs, process};
 
@@ -9,24 +9,22 @@ use abi::Reason;
 use control::interfaces::{self, Interface};
 use control::nexthops::{Hop, Neighbour, Network, OwnAddresses, Prefix, Way};
 use control::{Director, Plane as _, Sizes};
-use model::{
-    Command, Destination, DestinationKey, Forwarding, Protocol, ServiceKey, ServiceRequest,
-};
 use plane_bpf::Plane;
 
 use crate::error::{Error, refused};
+use crate::method::Method;
 
-/// The virtual service.
-pub const VIRTUAL: (Ipv4Addr, u16) = (Ipv4Addr::new(198, 18, 0, 1), 80);
-/// Its real server.
-pub const REAL: (Ipv4Addr, u16) = (Ipv4Addr::new(198, 18, 1, 2), 8080);
-/// Slots of the connection table: a million connections fill half of it.
-const CONNECTIONS: u32 = 1 << 21;
+/// Slots of the connection table, in either address family: a million connections fill half of it.
+pub const CONNECTIONS: u32 = 1 << 21;
 /// Longer than any timeout of a connection, in seconds.
 const LONG: u32 = 100_000;
 const STATES: &str = "/run/xvs-bench";
+/// Through which neighbours clients are reached; they only stand for their MAC.
+const GATEWAY: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 18, 0, 2));
+const GATEWAY_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2));
 
 /// What the director knows of the network.
+#[derive(Debug, Clone, Copy)]
 pub struct Surroundings {
     /// The interface that clients' packets come in by.
     pub clients: Interface,
@@ -38,9 +36,6 @@ pub struct Surroundings {
     pub to_servers: Hop,
 }
 
-/// Through which neighbour clients are reached; it only stands for its MAC.
-const GATEWAY: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 2);
-
 impl Network for Surroundings {
     fn hop_towards(&self, _address: IpAddr) -> Hop {
         self.to_servers
@@ -50,8 +45,8 @@ impl Network for Surroundings {
         None
     }
 
-    fn source_towards(&self, _address: IpAddr) -> Option<IpAddr> {
-        Some(VIRTUAL.0.into())
+    fn source_towards(&self, address: IpAddr) -> Option<IpAddr> {
+        services().find(|own| own.is_ipv6() == address.is_ipv6())
     }
 
     fn own_addresses(&self, _ifindex: u32) -> OwnAddresses {
@@ -59,17 +54,26 @@ impl Network for Surroundings {
     }
 
     fn is_local(&self, address: IpAddr) -> bool {
-        address == VIRTUAL.0
+        services().any(|own| own == address)
     }
 
     fn routes(&self) -> BTreeMap<Prefix, Way> {
-        let everybody = (Ipv4Addr::UNSPECIFIED.into(), 0);
-        BTreeMap::from([(everybody, (self.clients.ifindex, Some(GATEWAY.into())))])
+        let via = |gateway| (self.clients.ifindex, Some(gateway));
+        BTreeMap::from([
+            ((Ipv4Addr::UNSPECIFIED.into(), 0), via(GATEWAY)),
+            ((Ipv6Addr::UNSPECIFIED.into(), 0), via(GATEWAY_V6)),
+        ])
     }
 
     fn neighbours(&self) -> BTreeMap<Neighbour, Hop> {
-        BTreeMap::from([((self.clients.ifindex, GATEWAY.into()), self.to_clients)])
+        let at = |gateway| ((self.clients.ifindex, gateway), self.to_clients);
+        BTreeMap::from([at(GATEWAY), at(GATEWAY_V6)])
     }
+}
+
+/// The virtual addresses.
+fn services() -> impl Iterator<Item = IpAddr> {
+    Method::ALL.into_iter().map(|method| method.service().0)
 }
 
 /// A director on tables of its own; both end with it.
@@ -85,16 +89,19 @@ impl Bench {
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn new(surroundings: Surroundings) -> Result<Self, Error> {
+    pub fn new(surroundings: Surroundings, method: Method) -> Result<Self, Error> {
         let state = State(Path::new(STATES).join(process::id().to_string()));
         let processors = plane_bpf::processors().map_err(refused("processors"))?;
-        let sizes = Sizes::chosen(CONNECTIONS, 8, 32, processors).map_err(refused("sizes"))?;
+        let mut sizes = Sizes::chosen(CONNECTIONS, 8, 32, processors).map_err(refused("sizes"))?;
+        if method.is_v6 {
+            sizes.connections_v6 = CONNECTIONS;
+        }
         let plane = Plane::create(&state.0, &sizes).map_err(refused("the data plane"))?;
         let left_out =
             interfaces::publish(&plane.view(), &[surroundings.clients, surroundings.servers]);
         assert_eq!(left_out, 0, "an empty table has room for two interfaces");
         let mut director = Director::new(plane, sizes);
-        for outcome in director.apply(&commands(), &surroundings) {
+        for outcome in director.apply(&method.commands(), &surroundings) {
             outcome.map_err(refused("the virtual service"))?;
         }
         director.follow(&surroundings).map_err(refused("routes"))?;
@@ -122,13 +129,16 @@ impl Bench {
         Path::new("/proc/1/root").join(folder.strip_prefix("/").unwrap_or(&folder))
     }
 
-    /// Packets that were counted with a reason so far.
-    pub fn counted(&self, reason: Reason) -> u64 {
+    /// Packets that were counted so far.
+    pub fn counted(&self) -> Counted {
         let view = self.plane().view();
-        view.reasons
-            .iter()
-            .map(|counters| counters.0[reason as usize].load())
-            .sum()
+        let count = |reason: &Reason| {
+            let counters = view.reasons.iter();
+            counters
+                .map(|counters| counters.0[*reason as usize].load())
+                .sum()
+        };
+        Counted(Reason::ALL.iter().map(count).collect())
     }
 
     /// Ends every connection: lets time pass, and sweeps the whole table.
@@ -143,24 +153,29 @@ impl Bench {
     }
 }
 
-fn commands() -> [Command; 2] {
-    let service = ServiceKey::Address {
-        protocol: Protocol::Tcp,
-        address: IpAddr::V4(VIRTUAL.0),
-        port: VIRTUAL.1,
-    };
-    let key = DestinationKey {
-        address: IpAddr::V4(REAL.0),
-        port: REAL.1,
-    };
-    let destination = Destination::new(key, Forwarding::Masq);
-    [
-        Command::AddService(ServiceRequest::new(service, "wrr")),
-        Command::AddDestination {
-            service,
-            destination,
-        },
-    ]
+/// How many packets were counted with each reason.
+pub struct Counted(Vec<u64>);
+
+impl Counted {
+    /// How many with one reason since then.
+    pub fn since(&self, before: &Self, reason: Reason) -> u64 {
+        self.all_since(before)
+            .find(|(found, _)| *found == reason)
+            .map_or(0, |(_, count)| count)
+    }
+
+    /// What was counted since then, in words: `, 5 no_route`.
+    pub fn words_since(&self, before: &Self) -> String {
+        let met = self.all_since(before).filter(|(_, count)| *count > 0);
+        met.map(|(reason, count)| format!(", {count} {}", reason.name()))
+            .collect()
+    }
+
+    fn all_since<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = (Reason, u64)> + 'a {
+        let counts = self.0.iter().zip(&before.0);
+        let reasons = Reason::ALL.iter().copied();
+        reasons.zip(counts.map(|(after, before)| after - before))
+    }
 }
 
 /// The state folder, whose data plane ends with it.

@@ -16,7 +16,7 @@ pub enum Error {
         source: Box<dyn StdError + Send + Sync>,
     },
     /// The packets did not go the way that is measured.
-    #[error("{case}: {found} of {expected} packets went the way that is measured")]
+    #[error("{case}: {found} of {expected} packets went the way that is measured{others}")]
     WentElsewhere {
         /// The case.
         case: String,
@@ -24,6 +24,8 @@ pub enum Error {
         expected: u64,
         /// How many did.
         found: u64,
+        /// What the others met, as far as it is known.
+        others: String,
     },
     /// A list holds less than there is.
     #[error("{case}: {found} of {expected} lines were printed")]
@@ -45,6 +47,9 @@ pub enum Error {
         /// What it returned.
         found: u32,
     },
+    /// No case has the name.
+    #[error("no case has these words in its name\nhint: `./x bench --runs 1' names all of them")]
+    NothingWanted,
     /// A command that sets up the network failed.
     #[error(
         "`{command}' failed: {message}\nhint: run as root, with iproute2, ethtool, nftables and iperf3"

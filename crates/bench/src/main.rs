@@ -3,27 +3,31 @@
 //! and what commands take for large tables.
 #![forbid(unsafe_code)]
 
+mod case;
 mod commands;
 mod daemon;
 mod director;
 mod error;
 mod hosts;
+mod method;
 mod network;
 mod object;
 mod packets;
 mod pattern;
 mod report;
+mod selection;
 mod tcp;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 
 use crate::error::{Error, refused};
-use crate::report::{Machine, Report};
+use crate::report::{Group, Machine, Report};
+use crate::selection::Selection;
 
 /// Measures the data plane, and the commands.
 #[derive(Debug, Parser)]
@@ -35,21 +39,13 @@ struct Arguments {
     /// Measures everything so many times; the median is reported.
     #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u16).range(1..))]
     runs: u16,
-    /// Measures one part alone.
-    #[arg(long)]
-    only: Option<Part>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Part {
-    /// Nanoseconds per packet in the programs.
-    Packets,
-    /// Packets per second through namespaces.
-    Network,
-    /// What one TCP stream gets.
-    Tcp,
-    /// What commands take for large tables.
-    Commands,
+    /// Measures only what has this in its name, or in that of its part (XDP, TC, network, stream,
+    /// commands); given several times, all of it.
+    #[arg(long, value_name = "WORDS")]
+    only: Vec<String>,
+    /// Puts the medians of an earlier run's JSON beside these.
+    #[arg(long, value_name = "FILE")]
+    compare: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -63,29 +59,47 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Error> {
-    let machine = Machine::this();
-    let wanted = |part| arguments.only.is_none_or(|only| only == part);
-    let mut groups = Vec::new();
-    if wanted(Part::Commands) {
-        groups.extend(commands::measure(arguments.runs.into())?);
+    let earlier = arguments.compare.as_deref().map(read).transpose()?;
+    let selection = Selection::new(&arguments.only);
+    let runs = arguments.runs.into();
+    let mut report = Report {
+        machine: Machine::this(),
+        groups: measure(runs, &selection)?,
+    };
+    if report.groups.is_empty() {
+        return Err(Error::NothingWanted);
     }
-    stay_on_one_processor()?;
-    if wanted(Part::Packets) {
-        groups.extend(packets::measure(arguments.runs.into())?);
+    if let Some(earlier) = earlier {
+        report.compare(&earlier);
     }
-    if wanted(Part::Network) {
-        groups.push(network::measure(arguments.runs.into())?);
-    }
-    if wanted(Part::Tcp) {
-        groups.push(tcp::measure(arguments.runs.into())?);
-    }
-    let report = Report { machine, groups };
     print!("{report}");
     if let Some(path) = &arguments.json {
         let json = serde_json::to_string_pretty(&report).map_err(refused("JSON"))?;
         std::fs::write(path, json + "\n").map_err(refused(path.display().to_string()))?;
     }
     Ok(())
+}
+
+fn read(path: &Path) -> Result<Report, Error> {
+    let name = || path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(refused(name()))?;
+    serde_json::from_str(&text).map_err(refused(name()))
+}
+
+fn measure(runs: usize, selection: &Selection) -> Result<Vec<Group>, Error> {
+    let mut groups = Vec::new();
+    if selection.wants("commands", "") {
+        groups.extend(commands::measure(runs)?);
+    }
+    stay_on_one_processor()?;
+    groups.extend(packets::measure(runs, selection)?);
+    if selection.wants("network", "") {
+        groups.push(network::measure(runs)?);
+    }
+    if selection.wants("stream", "") {
+        groups.push(tcp::measure(runs)?);
+    }
+    Ok(groups)
 }
 
 /// Moving to another processor in the middle of a measurement would cost its caches.

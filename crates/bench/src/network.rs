@@ -8,11 +8,12 @@ use control::interfaces::Interface;
 use control::nexthops::{Hop, HopState};
 use plane_bpf::Mode;
 
-use crate::director::{Bench, REAL, Surroundings, VIRTUAL};
+use crate::director::{Bench, Surroundings};
 use crate::error::{Error, refused};
 use crate::hosts::{CLIENT_MAC, DIRECTOR_MAC, DIRECTOR_SERVER_MAC, Host, Hosts, SERVER_MAC};
+use crate::method::{Method, REAL, VIRTUAL};
 use crate::object::Object;
-use crate::pattern::{Kind, Pattern};
+use crate::pattern::{Clients, Kind, Pattern};
 use crate::report::{Group, Row};
 
 /// Frames of one run: a call's fixed costs of some ten milliseconds are small beside it.
@@ -47,7 +48,7 @@ pub fn measure(runs: usize) -> Result<Group, Error> {
     let dnat = line.rates("nftables DNAT", VIRTUAL)?;
     hosts.no_dnat()?;
 
-    let bench = Bench::new(surroundings()?)?;
+    let bench = Bench::new(surroundings()?, Method::NAT)?;
     attach(&bench, Mode::Tc)?;
     line.open()?;
     let tc = line.rates("xvs on TC", VIRTUAL)?;
@@ -75,12 +76,8 @@ pub fn measure(runs: usize) -> Result<Group, Error> {
         Row::of("xvs VS/NAT on XDP", xdp, over),
     ];
     let title = format!("Packets through the director, veth, one processor, {FLOWS} flows");
-    Ok(Group {
-        title,
-        unit: "million a second",
-        comparison: "median by that of nftables",
-        rows,
-    })
+    let (unit, comparison) = ("million a second", "by that of nftables");
+    Ok(Group::new(title, unit, comparison, rows))
 }
 
 /// What the director knows of these hosts.
@@ -170,6 +167,7 @@ impl Line<'_> {
                         case,
                         expected,
                         found,
+                        others: String::new(),
                     });
                 }
                 Ok(found as f64 / seconds / 1e6)
@@ -184,7 +182,8 @@ impl Line<'_> {
         let (destination_mac, flows, code) = (DIRECTOR_MAC, FLOWS, XDP_TX);
         self.object.write(&Pattern {
             kind,
-            address,
+            clients: Clients::Usual,
+            address: address.into(),
             port,
             destination_mac,
             flows,

@@ -9,7 +9,7 @@ use aya_obj::programs::XdpAttachType;
 use plane_bpf::Hook;
 
 use crate::error::{Error, refused};
-use crate::pattern::{FRAME, Pattern, Words};
+use crate::pattern::{Pattern, Words};
 
 /// Frames that are sent at once.
 const BATCH: u32 = 64;
@@ -21,6 +21,8 @@ pub struct Object {
     seen: Array<MapData, u64>,
     xdp_under_test: ProgramArray<MapData>,
     tc_under_test: ProgramArray<MapData>,
+    /// The first frame of the pattern that was set last, which the context of a run follows.
+    frame: Vec<u8>,
 }
 
 /// What is measured behind a front program.
@@ -28,6 +30,8 @@ pub struct Object {
 pub enum Tested<'a> {
     /// The empty program.
     Empty,
+    /// One that only puts 20 bytes in front of the frame, on XDP.
+    Grow,
     /// The director's, by the folder of its pins.
     Director(&'a Path),
 }
@@ -56,6 +60,7 @@ impl Object {
             seen: map("SEEN").try_into().map_err(refused(what))?,
             xdp_under_test: map("XDP_UNDER_TEST").try_into().map_err(refused(what))?,
             tc_under_test: map("TC_UNDER_TEST").try_into().map_err(refused(what))?,
+            frame: Vec::new(),
             ebpf,
         })
     }
@@ -93,6 +98,7 @@ impl Object {
     /// # Errors
     /// When the kernel refuses.
     pub fn write(&mut self, pattern: &Pattern) -> Result<(), Error> {
+        self.frame = pattern.frame();
         let what = "the packet's pattern cannot be set";
         self.pattern
             .set(0, pattern.words(), 0)
@@ -121,6 +127,7 @@ impl Object {
             (Hook::Xdp, Tested::Empty) => {
                 clone(self.xdp("xvs_empty_xdp").fd().map_err(refused(what))?)
             }
+            (_, Tested::Grow) => clone(self.xdp("xvs_grow_xdp").fd().map_err(refused(what))?),
             (Hook::Ingress, Tested::Empty) => clone(
                 self.classifier("xvs_empty_tc")
                     .fd()
@@ -145,9 +152,10 @@ impl Object {
     /// # Errors
     /// When the kernel refuses.
     pub fn run(&mut self, hook: Hook, repeat: u32) -> Result<TestRunResult, Error> {
+        let frame = self.frame.clone();
         match hook {
-            Hook::Xdp => run(self.xdp("xvs_bench_xdp"), repeat),
-            Hook::Ingress => run(self.classifier("xvs_bench_tc"), repeat),
+            Hook::Xdp => run(self.xdp("xvs_bench_xdp"), &frame, repeat),
+            Hook::Ingress => run(self.classifier("xvs_bench_tc"), &frame, repeat),
         }
     }
 
@@ -157,11 +165,10 @@ impl Object {
     /// # Errors
     /// When the kernel refuses.
     pub fn send(&mut self, ifindex: u32, number: u32) -> Result<(), Error> {
-        let frame = [0; FRAME];
+        let frame = self.frame.clone();
+        let length = frame.len() as u32;
         // struct xdp_md: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress.
-        let context = [0, FRAME as u32, 0, ifindex, 0, 0]
-            .map(u32::to_ne_bytes)
-            .concat();
+        let context = [0, length, 0, ifindex, 0, 0].map(u32::to_ne_bytes).concat();
         let options = TestRunOptions {
             data_in: Some(&frame),
             ctx_in: Some(&context),
@@ -179,20 +186,20 @@ impl Object {
     /// # Errors
     /// When the kernel refuses.
     pub fn run_empty(&mut self, hook: Hook, repeat: u32) -> Result<TestRunResult, Error> {
+        let frame = self.frame.clone();
         match hook {
-            Hook::Xdp => run(self.xdp("xvs_empty_xdp"), repeat),
-            Hook::Ingress => run(self.classifier("xvs_empty_tc"), repeat),
+            Hook::Xdp => run(self.xdp("xvs_empty_xdp"), &frame, repeat),
+            Hook::Ingress => run(self.classifier("xvs_empty_tc"), &frame, repeat),
         }
     }
 }
 
-fn run<P>(program: &P, repeat: u32) -> Result<TestRunResult, Error>
+fn run<P>(program: &P, frame: &[u8], repeat: u32) -> Result<TestRunResult, Error>
 where
     P: for<'a> TestRun<Opts<'a> = TestRunOptions<'a>, Result = TestRunResult>,
 {
-    let frame = [0; FRAME];
     let options = TestRunOptions {
-        data_in: Some(&frame),
+        data_in: Some(frame),
         repeat,
         ..TestRunOptions::default()
     };

@@ -1,109 +1,82 @@
 //! Nanoseconds per packet, by BPF_PROG_TEST_RUN.
 
-use std::net::Ipv4Addr;
-use std::path::Path;
-
-use abi::Reason;
 use control::interfaces::Interface;
 use control::nexthops::{Hop, HopState};
 use plane_bpf::Hook;
 
-use crate::director::{Bench, REAL, Surroundings, VIRTUAL};
+use crate::case::{Case, MILLION, Way};
+use crate::director::{Bench, CONNECTIONS, Surroundings};
 use crate::error::Error;
+use crate::method::Method;
 use crate::object::{Object, Tested};
-use crate::pattern::{Kind, Pattern};
+use crate::pattern::Clients;
 use crate::report::{Group, Row};
+use crate::selection::Selection;
 
 /// Runs of a program that one value is the mean of.
 const REPEAT: u32 = 1 << 20;
 /// The loopback interface, on which BPF_PROG_TEST_RUN pretends to have received the frame.
 const LOOPBACK: u32 = 1;
-/// Nobody's address.
-const FOREIGN: Ipv4Addr = Ipv4Addr::new(198, 18, 9, 9);
-const MILLION: u32 = 1 << 20;
 
 const XDP_DROP: u32 = 1;
-const XDP_PASS: u32 = 2;
-const XDP_REDIRECT: u32 = 4;
-const TC_OK: u32 = 0;
 const TC_SHOT: u32 = 2;
-const TC_REDIRECT: u32 = 7;
 
-/// A way that packets take through a program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
-    New,
-    Known,
-    Reply,
-    NotOurs,
-}
-
-impl Way {
-    const fn pattern(self, flows: u32) -> Pattern {
-        let (kind, (address, port)) = match self {
-            Self::New => (Kind::FromClient { opens: true }, VIRTUAL),
-            Self::Known => (Kind::FromClient { opens: false }, VIRTUAL),
-            Self::Reply => (Kind::Reply, REAL),
-            Self::NotOurs => (Kind::FromClient { opens: false }, (FOREIGN, 80)),
-        };
-        Pattern {
-            kind,
-            address,
-            port,
-            destination_mac: [0; 6],
-            flows,
-            code: 0,
-        }
-    }
-
-    const fn code(self, hook: Hook) -> u32 {
-        match (self, hook) {
-            (Self::NotOurs, Hook::Xdp) => XDP_PASS,
-            (Self::NotOurs, Hook::Ingress) => TC_OK,
-            (_, Hook::Xdp) => XDP_REDIRECT,
-            (_, Hook::Ingress) => TC_REDIRECT,
-        }
-    }
-
-    /// The reason that every packet is counted with; XDP leaves counting what it passes to TC.
-    const fn reason(self, hook: Hook) -> Option<Reason> {
-        match (self, hook) {
-            (Self::New | Self::Known, _) => Some(Reason::Forwarded),
-            (Self::Reply, _) => Some(Reason::Replied),
-            (Self::NotOurs, Hook::Ingress) => Some(Reason::NotOurs),
-            (Self::NotOurs, Hook::Xdp) => None,
-        }
-    }
-}
-
-/// Measures every case on both hooks.
+/// Measures the cases that are wanted, on both hooks, each with a director for its method.
 ///
 /// # Errors
 /// When the kernel refuses, or packets went another way than the one that is measured.
-pub fn measure(runs: usize) -> Result<Vec<Group>, Error> {
-    let mut bench = Bench::new(surroundings())?;
-    let pins = bench.pins();
+pub fn measure(runs: usize, selection: &Selection) -> Result<Vec<Group>, Error> {
+    let hooks = [Hook::Xdp, Hook::Ingress];
+    let wanted = hooks.map(|hook| {
+        let mut cases = Case::all(hook);
+        cases.retain(|case| selection.wants(name(hook), &case.to_string()));
+        cases
+    });
+    let mut rows = [Vec::new(), Vec::new()];
+    if wanted.iter().all(Vec::is_empty) {
+        return Ok(Vec::new());
+    }
     let mut object = Object::load()?;
-    [("XDP", Hook::Xdp), ("TC", Hook::Ingress)]
-        .into_iter()
-        .map(|(name, hook)| {
+    for method in Method::ALL {
+        let cases = wanted.each_ref().map(|cases| {
+            let of_method = cases.iter().filter(|case| case.method == method);
+            of_method.copied().collect::<Vec<_>>()
+        });
+        if cases.iter().all(Vec::is_empty) {
+            continue;
+        }
+        let mut bench = Bench::new(surroundings(), method)?;
+        for ((hook, cases), rows) in hooks.into_iter().zip(cases).zip(&mut rows) {
             let mut on = On {
                 hook,
                 runs,
-                pins: &pins,
                 bench: &mut bench,
                 object: &mut object,
             };
-            let rows = on.measure()?;
-            let title = format!("One packet through the {name} program, VS/NAT, 64-byte frames");
-            Ok(Group {
-                title,
-                unit: "ns",
-                comparison: "median less the front program",
-                rows,
-            })
-        })
-        .collect()
+            rows.extend(on.measure(method, &cases)?);
+        }
+    }
+    let groups = hooks
+        .into_iter()
+        .zip(rows)
+        .filter(|(_, rows)| !rows.is_empty());
+    Ok(groups.map(|(hook, rows)| group(hook, rows)).collect())
+}
+
+fn group(hook: Hook, rows: Vec<Row>) -> Group {
+    let title = format!(
+        "One packet through the {} program, the smallest frames",
+        name(hook)
+    );
+    let (unit, comparison) = ("ns", "less the front program");
+    Group::new(title, unit, comparison, rows)
+}
+
+const fn name(hook: Hook) -> &'static str {
+    match hook {
+        Hook::Xdp => "XDP",
+        Hook::Ingress => "TC",
+    }
 }
 
 fn surroundings() -> Surroundings {
@@ -135,54 +108,53 @@ fn surroundings() -> Surroundings {
 struct On<'a> {
     hook: Hook,
     runs: usize,
-    pins: &'a Path,
     bench: &'a mut Bench,
     object: &'a mut Object,
 }
 
 impl On<'_> {
-    fn measure(&mut self) -> Result<Vec<Row>, Error> {
-        let empty = self.times(|on| {
-            let ran = on.object.run_empty(on.hook, REPEAT)?;
-            Ok(ran.duration.as_nanos() as f64)
-        })?;
-        let front = self.front()?;
+    /// The cases' rows, and before them what is subtracted from all.
+    fn measure(&mut self, method: Method, cases: &[Case]) -> Result<Vec<Row>, Error> {
+        let Some(&first) = cases.first() else {
+            return Ok(Vec::new());
+        };
+        self.object.write(&first.pattern())?;
+        let front = self.front(Tested::Empty)?;
         let harness = Row::of("", front.clone(), |median| median).median;
         let less = |median: f64| median - harness;
-        let mut rows = vec![
-            Row::of("empty program", empty, less),
-            Row::of("front program, then the empty one", front, less),
-        ];
-        self.object.test(self.hook, Tested::Director(self.pins))?;
-        for flows in [1, 1 << 10, 1 << 16, MILLION] {
-            self.open(flows)?;
-            let values = self.times(|on| on.run(Way::Known, flows, REPEAT))?;
+        let mut rows = Vec::new();
+        if matches!(method, Method::NAT | Method::NAT_V6) {
+            let family = Method::family(method.is_v6);
             rows.push(Row::of(
-                format!("known connection, {flows} flows"),
-                values,
+                format!("{family}: front program, then the empty one"),
+                front,
                 less,
             ));
-            if flows == 1 || flows == MILLION {
-                let values = self.times(|on| on.run(Way::Reply, flows, REPEAT))?;
-                rows.push(Row::of(format!("reply, {flows} flows"), values, less));
-            }
         }
-        let values = self.times(|on| {
-            on.bench.forget_connections();
-            on.run(Way::New, MILLION, MILLION)
-        })?;
-        rows.push(Row::of("new connection, 1 M in a row", values, less));
-        for flows in [1, MILLION] {
-            let values = self.times(|on| on.run(Way::NotOurs, flows, REPEAT))?;
-            rows.push(Row::of(format!("not ours, {flows} sources"), values, less));
+        if method == Method::NAT {
+            let empty = self.times(|on| {
+                let ran = on.object.run_empty(on.hook, REPEAT)?;
+                Ok(ran.duration.as_nanos() as f64)
+            })?;
+            rows.insert(0, Row::of("empty program", empty, less));
+        }
+        if method == Method::IPIP && self.hook == Hook::Xdp {
+            let grown = self.front(Tested::Grow)?;
+            rows.push(Row::of("20 bytes in front, and off again", grown, less));
+        }
+        let pins = self.bench.pins();
+        self.object.test(self.hook, Tested::Director(&pins))?;
+        for &case in cases {
+            let values = self.values(case)?;
+            let goal = case.goal(self.hook);
+            rows.push(Row::of(case.to_string(), values, less).with_goal(goal));
         }
         Ok(rows)
     }
 
-    /// The price of the front program.
-    fn front(&mut self) -> Result<Vec<f64>, Error> {
-        self.object.test(self.hook, Tested::Empty)?;
-        self.object.write(&Way::Known.pattern(MILLION))?;
+    /// The price of the front program, and of what is tested behind it.
+    fn front(&mut self, tested: Tested<'_>) -> Result<Vec<f64>, Error> {
+        self.object.test(self.hook, tested)?;
         let expected = match self.hook {
             Hook::Xdp => XDP_DROP,
             Hook::Ingress => TC_SHOT,
@@ -194,33 +166,69 @@ impl On<'_> {
         })
     }
 
+    fn values(&mut self, case: Case) -> Result<Vec<f64>, Error> {
+        match case.way {
+            Way::Known | Way::Reply => self.open(case)?,
+            Way::Full => self.fill(case)?,
+            Way::New | Way::NotOurs => {}
+        }
+        let values = self.times(|on| {
+            if case.way == Way::New {
+                on.bench.forget_connections();
+            }
+            on.run(case, REPEAT)
+        })?;
+        if case.way == Way::Full {
+            self.bench.forget_connections();
+        }
+        Ok(values)
+    }
+
     /// Opens connections, forgetting others, and lets each see one more packet, which establishes
     /// it.
-    fn open(&mut self, flows: u32) -> Result<(), Error> {
+    fn open(&mut self, case: Case) -> Result<(), Error> {
         self.bench.forget_connections();
-        self.run(Way::New, flows, flows)?;
-        self.run(Way::Known, flows, flows)?;
+        for way in [Way::New, Way::Known] {
+            self.run(Case { way, ..case }, case.flows)?;
+        }
         Ok(())
     }
 
-    /// Runs packets of one kind through the program and checks that they went the way they should.
+    /// Opens four times as many connections as there are slots, so that as good as none is free,
+    /// and then those that are measured, which take the last ones.
+    fn fill(&mut self, case: Case) -> Result<(), Error> {
+        self.bench.forget_connections();
+        let mut pattern = case.pattern();
+        pattern.clients = Clients::Usual;
+        pattern.flows = CONNECTIONS * 4;
+        self.object.write(&pattern)?;
+        self.object.run(self.hook, pattern.flows)?;
+        self.object.write(&case.pattern())?;
+        self.object.run(self.hook, MILLION)?;
+        Ok(())
+    }
+
+    /// Runs packets of a case through the program and checks that they went the way they should.
     /// The mean in nanoseconds.
-    fn run(&mut self, way: Way, flows: u32, repeat: u32) -> Result<f64, Error> {
-        let case = || format!("{way:?}, {flows} flows, {:?}", self.hook);
-        self.object.write(&way.pattern(flows))?;
-        let count = |bench: &Bench| way.reason(self.hook).map(|reason| bench.counted(reason));
-        let before = count(self.bench);
+    fn run(&mut self, case: Case, repeat: u32) -> Result<f64, Error> {
+        let name = || format!("{} {case}", name(self.hook));
+        self.object.write(&case.pattern())?;
+        let before = self.bench.counted();
         let ran = self.object.run(self.hook, repeat)?;
-        same_code(&case(), way.code(self.hook), ran.return_value)?;
-        if let (Some(before), Some(after)) = (before, count(self.bench)) {
-            let (expected, found) = (u64::from(repeat), after - before);
-            if found != expected {
+        if let Some(reason) = case.reason(self.hook) {
+            let after = self.bench.counted();
+            let (expected, found) = (u64::from(repeat), after.since(&before, reason));
+            if found > expected || found < case.way.least(expected) {
                 return Err(Error::WentElsewhere {
-                    case: case(),
+                    case: name(),
                     expected,
                     found,
+                    others: after.words_since(&before),
                 });
             }
+        }
+        if case.way != Way::Full {
+            same_code(&name(), case.way.code(self.hook), ran.return_value)?;
         }
         Ok(ran.duration.as_nanos() as f64)
     }

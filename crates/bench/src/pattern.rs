@@ -1,6 +1,6 @@
 //! The packets that the front programs write.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What of a connection a packet is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,8 +19,10 @@ pub enum Kind {
 pub struct Pattern {
     /// Whose packet.
     pub kind: Kind,
+    /// Which clients.
+    pub clients: Clients,
     /// Address of the other end: the virtual service, the real server, or anybody.
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     /// Port of the other end.
     pub port: u16,
     /// Where the frame goes.
@@ -31,52 +33,116 @@ pub struct Pattern {
     pub code: u32,
 }
 
-/// Bytes of a frame.
-pub const FRAME: usize = 64;
-/// As the map `PATTERN` has it: the frame, then four 32-bit numbers.
-pub type Words = [u64; FRAME / 8 + 2];
-/// The clients' addresses: the front programs count in the lower half.
-pub const CLIENTS: Ipv4Addr = Ipv4Addr::new(10, 64, 0, 0);
+/// Networks of 2^28 clients' addresses and ports, in either address family: the front programs
+/// count in an address' last two bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clients {
+    /// Those whose connections are measured.
+    Usual,
+    /// Others, who have no connections.
+    Strangers,
+}
 
+impl Clients {
+    const fn v4(self) -> Ipv4Addr {
+        match self {
+            Self::Usual => Ipv4Addr::new(10, 64, 0, 0),
+            Self::Strangers => Ipv4Addr::new(10, 65, 0, 0),
+        }
+    }
+
+    const fn v6(self) -> Ipv6Addr {
+        let network = match self {
+            Self::Usual => 0x64,
+            Self::Strangers => 0x65,
+        };
+        Ipv6Addr::new(0x2001, 0xdb8, network, 0, 0, 0, 0, 0)
+    }
+}
+
+/// Bytes of an IPv4 frame.
+const FRAME: usize = 64;
+/// Bytes of an IPv6 frame: a multiple of eight, in which TCP's header has room.
+const FRAME_V6: usize = 80;
+/// As the map `PATTERN` has it: the frame, then six 32-bit numbers.
+pub type Words = [u64; FRAME_V6 / 8 + 3];
+
+const ETHERNET: usize = 14;
+const TCP: u8 = 6;
+const HOPS: u8 = 64;
 const SYN: u8 = 0x02;
 const ACK: u8 = 0x10;
 
 impl Pattern {
     /// The frame. Its checksums are not those of its contents: nobody on its way checks them.
-    pub fn frame(&self) -> [u8; FRAME] {
-        let mut frame = [0; FRAME];
-        frame[..6].copy_from_slice(&self.destination_mac);
-        frame[6..12].copy_from_slice(&[2, 0, 0, 0, 0, 1]);
-        frame[12..14].copy_from_slice(&[0x08, 0x00]);
-        let length = (FRAME - 14) as u8;
-        frame[14..26].copy_from_slice(&[0x45, 0, 0, length, 0, 0, 0x40, 0, 64, 6, 0, 0]);
-        let (near, far) = (CLIENTS.octets(), self.address.octets());
-        let (source, destination, port, flags) = match self.kind {
-            Kind::FromClient { opens: true } => (near, far, 36, SYN),
-            Kind::FromClient { opens: false } => (near, far, 36, ACK),
-            Kind::Reply => (far, near, 34, ACK),
+    pub fn frame(&self) -> Vec<u8> {
+        let mut frame = [&self.destination_mac[..], &[2, 0, 0, 0, 0, 1]].concat();
+        let is_reply = self.kind == Kind::Reply;
+        let length = match self.address {
+            IpAddr::V4(far) => {
+                let near = self.clients.v4();
+                let (from, to) = if is_reply { (far, near) } else { (near, far) };
+                frame.extend([0x08, 0x00]);
+                frame.extend(ipv4_header(from, to));
+                FRAME
+            }
+            IpAddr::V6(far) => {
+                let near = self.clients.v6();
+                let (from, to) = if is_reply { (far, near) } else { (near, far) };
+                frame.extend([0x86, 0xdd]);
+                frame.extend(ipv6_header(from, to));
+                FRAME_V6
+            }
         };
-        frame[26..30].copy_from_slice(&source);
-        frame[30..34].copy_from_slice(&destination);
-        frame[port..port + 2].copy_from_slice(&self.port.to_be_bytes());
-        frame[46] = 5 << 4;
-        frame[47] = flags;
-        let checksum = header_checksum(&frame[14..34]);
-        frame[24..26].copy_from_slice(&checksum.to_be_bytes());
+        let port = self.port.to_be_bytes();
+        frame.extend(if is_reply {
+            [port, [0; 2]].concat()
+        } else {
+            [[0; 2], port].concat()
+        });
+        // Sequence and acknowledgement, then the header's length in words.
+        frame.extend([0; 8]);
+        let flags = match self.kind {
+            Kind::FromClient { opens: true } => SYN,
+            Kind::FromClient { opens: false } | Kind::Reply => ACK,
+        };
+        frame.extend([5 << 4, flags]);
+        frame.resize(length, 0);
         frame
     }
 
     /// The map's value, with the first flow next.
     pub fn words(&self) -> Words {
         let mut words = Words::default();
-        for (word, bytes) in words.iter_mut().zip(self.frame().chunks_exact(8)) {
+        let frame = self.frame();
+        for (word, bytes) in words.iter_mut().zip(frame.chunks_exact(8)) {
             *word = u64::from_ne_bytes(bytes.try_into().expect("chunks of eight bytes"));
         }
         let pair = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
-        words[FRAME / 8] = pair(self.flows - 1, 0);
-        words[FRAME / 8 + 1] = pair(u32::from(self.kind == Kind::Reply), self.code);
+        let rest = FRAME_V6 / 8;
+        words[rest] = pair(self.flows - 1, 0);
+        words[rest + 1] = pair(u32::from(self.kind == Kind::Reply), self.code);
+        words[rest + 2] = pair(u32::from(self.address.is_ipv6()), frame.len() as u32);
         words
     }
+}
+
+/// RFC 791, section 3.1.
+fn ipv4_header(from: Ipv4Addr, to: Ipv4Addr) -> Vec<u8> {
+    let length = (FRAME - ETHERNET) as u8;
+    let begin = [0x45, 0, 0, length, 0, 0, 0x40, 0, HOPS, TCP, 0, 0];
+    let mut header = [&begin[..], &from.octets(), &to.octets()].concat();
+    let checksum = header_checksum(&header);
+    header[10..12].copy_from_slice(&checksum.to_be_bytes());
+    header
+}
+
+/// RFC 8200, section 3.
+fn ipv6_header(from: Ipv6Addr, to: Ipv6Addr) -> Vec<u8> {
+    const HEADER: usize = 40;
+    let payload = (FRAME_V6 - ETHERNET - HEADER) as u8;
+    let begin = [0x60, 0, 0, 0, 0, payload, TCP, HOPS];
+    [&begin[..], &from.octets(), &to.octets()].concat()
 }
 
 /// RFC 791: the ones' complement sum of the header, complemented; its own field counts as 0.

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Several runs of one case.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Row {
     /// What was measured.
     pub case: String,
@@ -19,23 +19,29 @@ pub struct Row {
     pub maximum: f64,
     /// The median beside the group's reference: less it, or divided by it.
     pub compared: f64,
+    /// What [`Self::compared`] should reach.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goal: Option<f64>,
+    /// The median of an earlier report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<f64>,
 }
 
 /// Cases that are measured in the same way.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Group {
     /// What they are.
     pub title: String,
     /// What the numbers are.
-    pub unit: &'static str,
+    pub unit: String,
     /// What [`Row::compared`] is.
-    pub comparison: &'static str,
+    pub comparison: String,
     /// The cases.
     pub rows: Vec<Row>,
 }
 
 /// All of it, with the machine.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Report {
     /// Processor and kernel.
     pub machine: Machine,
@@ -44,7 +50,7 @@ pub struct Report {
 }
 
 /// What the numbers were measured on.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Machine {
     /// The processor's name.
     pub processor: String,
@@ -66,6 +72,38 @@ impl Row {
             minimum: values[0],
             maximum: values[values.len() - 1],
             compared: compare(median),
+            goal: None,
+            before: None,
+        }
+    }
+
+    /// With what it should reach.
+    pub fn with_goal(self, goal: Option<f64>) -> Self {
+        Self { goal, ..self }
+    }
+}
+
+impl Group {
+    /// A group of rows.
+    pub fn new(title: impl Into<String>, unit: &str, comparison: &str, rows: Vec<Row>) -> Self {
+        Self {
+            title: title.into(),
+            unit: unit.to_owned(),
+            comparison: comparison.to_owned(),
+            rows,
+        }
+    }
+}
+
+impl Report {
+    /// Puts the medians of an earlier report beside those of the same cases.
+    pub fn compare(&mut self, earlier: &Self) {
+        for group in &mut self.groups {
+            let same = earlier.groups.iter().find(|old| old.title == group.title);
+            for row in &mut group.rows {
+                let old = same.and_then(|old| old.rows.iter().find(|old| old.case == row.case));
+                row.before = old.map(|old| old.median);
+            }
         }
     }
 }
@@ -95,33 +133,53 @@ impl fmt::Display for Report {
             kernel,
         } = &self.machine;
         writeln!(f, "{processor}, {processors} processors, Linux {kernel}")?;
-        for Group {
-            title,
-            unit,
-            comparison,
-            rows,
-        } in &self.groups
-        {
-            writeln!(f, "\n{title}, {unit}")?;
-            writeln!(
+        self.groups
+            .iter()
+            .try_for_each(|group| write!(f, "{group}"))
+    }
+}
+
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let has_goals = self.rows.iter().any(|row| row.goal.is_some());
+        let has_earlier = self.rows.iter().any(|row| row.before.is_some());
+        let comparison = &self.comparison;
+        writeln!(f, "\n{}, {} ({comparison})", self.title, self.unit)?;
+        write!(
+            f,
+            "  {:<54}{:>9}{:>9}{:>9}{:>9}",
+            "", "median", "min", "max", "compared"
+        )?;
+        if has_goals {
+            write!(f, "{:>8}", "goal")?;
+        }
+        if has_earlier {
+            write!(f, "{:>9}{:>8}", "before", "change")?;
+        }
+        writeln!(f)?;
+        for row in &self.rows {
+            let Row {
+                case,
+                median,
+                minimum,
+                maximum,
+                compared,
+                ..
+            } = row;
+            write!(
                 f,
-                "  {:<48}{:>9}{:>9}{:>9}  {comparison}",
-                "", "median", "min", "max"
+                "  {case:<54}{median:>9.2}{minimum:>9.2}{maximum:>9.2}{compared:>9.2}"
             )?;
-            for row in rows {
-                let Row {
-                    case,
-                    median,
-                    minimum,
-                    maximum,
-                    compared,
-                    ..
-                } = row;
-                writeln!(
-                    f,
-                    "  {case:<48}{median:>9.2}{minimum:>9.2}{maximum:>9.2}  {compared:.2}"
-                )?;
+            match row.goal {
+                Some(goal) => write!(f, "{goal:>8}")?,
+                None if has_goals => write!(f, "{:>8}", "")?,
+                None => {}
             }
+            if let Some(before) = row.before {
+                let change = (median / before - 1.0) * 100.0;
+                write!(f, "{before:>9.2}{change:>+7.1}%")?;
+            }
+            writeln!(f)?;
         }
         Ok(())
     }
@@ -136,5 +194,24 @@ mod tests {
         let row = Row::of("x", vec![9.0, 1.0, 5.0], |median| median - 1.0);
         assert_eq!((row.median, row.minimum, row.maximum), (5.0, 1.0, 9.0));
         assert_eq!(row.compared, 4.0);
+    }
+
+    #[test]
+    fn an_earlier_report_is_put_beside_the_same_cases_of_the_same_groups() {
+        let report = |title: &str, median| Report {
+            machine: Machine::this(),
+            groups: vec![Group::new(
+                title,
+                "ns",
+                "",
+                vec![Row::of("a", vec![median], |median| median)],
+            )],
+        };
+        let mut now = report("XDP", 30.0);
+        now.compare(&report("TC", 60.0));
+        assert_eq!(now.groups[0].rows[0].before, None);
+        now.compare(&report("XDP", 40.0));
+        assert_eq!(now.groups[0].rows[0].before, Some(40.0));
+        assert!(now.to_string().contains("40.00  -25.0%"), "{now}");
     }
 }

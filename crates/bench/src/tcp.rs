@@ -6,9 +6,10 @@ use std::process::{Child, Stdio};
 use plane_bpf::Mode;
 use serde::Deserialize;
 
-use crate::director::{Bench, REAL, VIRTUAL};
+use crate::director::Bench;
 use crate::error::{Error, refused};
 use crate::hosts::{Host, Hosts, command};
+use crate::method::{Method, REAL, VIRTUAL};
 use crate::network;
 use crate::report::{Group, Row};
 
@@ -24,7 +25,7 @@ pub fn measure(runs: usize) -> Result<Group, Error> {
     let hosts = Hosts::new()?;
     hosts.stacks()?;
     let _server = Server::start()?;
-    let bench = Bench::new(network::surroundings()?)?;
+    let bench = Bench::new(network::surroundings()?, Method::NAT)?;
     let (mut plain, mut dnat, mut director) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..runs {
         plain.push(gigabits(REAL)?);
@@ -41,17 +42,13 @@ pub fn measure(runs: usize) -> Result<Group, Error> {
     }
     let reference = Row::of("", dnat.clone(), |median| median).median;
     let over = |median: f64| median / reference;
-    Ok(Group {
-        title: "One TCP stream through the director, veth, one processor, offloads as they are"
-            .to_owned(),
-        unit: "Gbit/s",
-        comparison: "median by that of nftables",
-        rows: vec![
-            Row::of("plain forwarding by the kernel", plain, over),
-            Row::of("nftables DNAT, connection tracking", dnat, over),
-            Row::of("xvs VS/NAT on TC", director, over),
-        ],
-    })
+    let title = "One TCP stream through the director, veth, one processor, offloads as they are";
+    let rows = vec![
+        Row::of("plain forwarding by the kernel", plain, over),
+        Row::of("nftables DNAT, connection tracking", dnat, over),
+        Row::of("xvs VS/NAT on TC", director, over),
+    ];
+    Ok(Group::new(title, "Gbit/s", "by that of nftables", rows))
 }
 
 /// iperf3 at the real server. It ends with this.

@@ -1,0 +1,163 @@
+//! The cases of a packet in the programs: which there are, and what should come of each.
+
+use std::fmt;
+
+use abi::Reason;
+use model::TunnelKind;
+use plane_bpf::Hook;
+
+use crate::method::Method;
+use crate::pattern::{Clients, Kind, Pattern};
+
+/// As many flows as are called a million.
+pub const MILLION: u32 = 1 << 20;
+
+const XDP_PASS: u32 = 2;
+const XDP_REDIRECT: u32 = 4;
+const TC_OK: u32 = 0;
+const TC_REDIRECT: u32 = 7;
+
+/// A way that packets take through a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// Opens a connection.
+    New,
+    /// Belongs to one.
+    Known,
+    /// Comes from the real server.
+    Reply,
+    /// Concerns no virtual service.
+    NotOurs,
+    /// Would open a connection, for which there is no place.
+    Full,
+}
+
+impl Way {
+    /// The hook's return code.
+    pub const fn code(self, hook: Hook) -> u32 {
+        match (self, hook) {
+            (Self::NotOurs, Hook::Xdp) => XDP_PASS,
+            (Self::NotOurs, Hook::Ingress) => TC_OK,
+            (_, Hook::Xdp) => XDP_REDIRECT,
+            (_, Hook::Ingress) => TC_REDIRECT,
+        }
+    }
+
+    /// How many of so many packets must have been counted with it: all, but in a full table one of
+    /// a hundred may have found a place.
+    pub const fn least(self, packets: u64) -> u64 {
+        match self {
+            Self::Full => packets - packets / 100,
+            _ => packets,
+        }
+    }
+}
+
+/// Packets of a number of flows, which take one way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Case {
+    /// What the director is configured to do.
+    pub method: Method,
+    /// The way.
+    pub way: Way,
+    /// Number of flows, a power of two.
+    pub flows: u32,
+}
+
+impl Case {
+    /// Those that can be measured on a hook. On TC a packet is put into a tunnel once only: the
+    /// kernel remembers that it is in one, and the frame does not come anew.
+    pub fn all(hook: Hook) -> Vec<Self> {
+        let mut methods = Method::ALL.to_vec();
+        methods.retain(|method| hook == Hook::Xdp || !method.is_tunnel());
+        methods.into_iter().flat_map(Self::of).collect()
+    }
+
+    fn of(method: Method) -> Vec<Self> {
+        let sizes: &[u32] = match method {
+            Method::NAT => &[1, 1 << 10, 1 << 13, 1 << 16, 1 << 18, MILLION],
+            _ => &[1, 1 << 16, MILLION],
+        };
+        let case = |way, flows| Self { method, way, flows };
+        let mut cases: Vec<_> = sizes.iter().map(|&flows| case(Way::Known, flows)).collect();
+        if matches!(method, Method::NAT | Method::NAT_V6) {
+            cases.extend([1, 1 << 16, MILLION].map(|flows| case(Way::Reply, flows)));
+            cases.extend([1, MILLION].map(|flows| case(Way::NotOurs, flows)));
+        }
+        cases.push(case(Way::New, MILLION));
+        if method == Method::NAT {
+            cases.push(case(Way::Full, MILLION));
+        }
+        cases
+    }
+
+    /// Its packets.
+    pub fn pattern(self) -> Pattern {
+        let Self { method, way, flows } = self;
+        let (kind, (address, port)) = match way {
+            Way::New | Way::Full => (Kind::FromClient { opens: true }, method.service()),
+            Way::Known => (Kind::FromClient { opens: false }, method.service()),
+            Way::Reply => (Kind::Reply, method.server()),
+            Way::NotOurs => (Kind::FromClient { opens: false }, method.foreign()),
+        };
+        let clients = match way {
+            Way::Full => Clients::Strangers,
+            _ => Clients::Usual,
+        };
+        Pattern {
+            kind,
+            clients,
+            address,
+            port,
+            destination_mac: [0; 6],
+            flows,
+            code: 0,
+        }
+    }
+
+    /// The reason that every packet is counted with; XDP leaves counting what it passes to TC.
+    pub const fn reason(self, hook: Hook) -> Option<Reason> {
+        match (self.way, hook) {
+            (Way::New | Way::Known, _) if self.method.is_tunnel() => Some(Reason::Tunnelled),
+            (Way::New | Way::Known, _) => Some(Reason::Forwarded),
+            (Way::Reply, _) => Some(Reason::Replied),
+            (Way::Full, _) => Some(Reason::TableFull),
+            (Way::NotOurs, Hook::Ingress) => Some(Reason::NotOurs),
+            (Way::NotOurs, Hook::Xdp) => None,
+        }
+    }
+
+    /// The most nanoseconds that it should take, on the machine of docs/performance.md.
+    pub const fn goal(self, hook: Hook) -> Option<f64> {
+        let Hook::Xdp = hook else {
+            return None;
+        };
+        let is_gue = self.method.is_tunnel() && matches!(self.method.kind, TunnelKind::Gue);
+        match (self.way, self.flows, self.method.is_v6) {
+            (Way::NotOurs, ..) => Some(20.0),
+            (Way::New, ..) => Some(220.0),
+            (Way::Known | Way::Reply, 1, true) => Some(60.0),
+            (Way::Known | Way::Reply, MILLION, true) => Some(260.0),
+            (Way::Known, 1, false) if is_gue => Some(70.0),
+            (Way::Known | Way::Reply, 1, false) => Some(45.0),
+            (Way::Known | Way::Reply, 65_536, false) => Some(170.0),
+            (Way::Known | Way::Reply, MILLION, false) => Some(225.0),
+            (Way::Full, ..) => Some(245.0),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, way, flows } = self;
+        let (family, name) = (Method::family(method.is_v6), method.name());
+        match way {
+            Way::NotOurs => write!(f, "{family}: not ours, {flows} sources"),
+            Way::New => write!(f, "{family} {name}: new connection, {flows} in a row"),
+            Way::Full => write!(f, "{family} {name}: SYN at a full table, {flows} flows"),
+            Way::Known => write!(f, "{family} {name}: known connection, {flows} flows"),
+            Way::Reply => write!(f, "{family} {name}: reply, {flows} flows"),
+        }
+    }
+}
