@@ -25,7 +25,7 @@ use tokio::net::UnixStream;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::stream::{Stream, read_line};
-use crate::{Outcomes, Problem, Reloaded, Status, Zero, record};
+use crate::{Difference, DifferenceRequest, Outcomes, Problem, Reloaded, Status, Zero, record};
 
 /// A request's body: whole, or piece by piece.
 type Body = Either<Full<Bytes>, Channel<Bytes>>;
@@ -79,6 +79,14 @@ impl Client {
     pub fn reload(&mut self) -> Result<Reloaded, DirectorError> {
         let bytes = self.exchange(Method::POST, "/v1/reload", Bytes::new())?;
         read(&bytes)
+    }
+
+    /// What would change if it read a configuration file now.
+    ///
+    /// # Errors
+    /// When it cannot be reached, or the file is wrong.
+    pub fn difference(&mut self, request: &DifferenceRequest) -> Result<Difference, DirectorError> {
+        read(&self.send(Method::POST, "/v1/difference", request)?)
     }
 
     /// How the daemon's virtual routers are.

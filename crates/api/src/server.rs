@@ -23,7 +23,9 @@ use serde::{Deserialize, Serialize};
 use tokio::net::UnixListener;
 use tokio::sync::mpsc::Receiver;
 
-use crate::{Outcome, Outcomes, Peer, Problem, Reloaded, Status, Zero, record};
+use crate::{
+    Difference, DifferenceRequest, Outcome, Outcomes, Peer, Problem, Reloaded, Status, Zero, record,
+};
 
 /// The content type of a JSON object a line.
 const NDJSON: &str = "application/x-ndjson";
@@ -106,6 +108,12 @@ pub trait Backend: Send + Sync + 'static {
     /// Reads the configuration file again and carries out what is different.
     fn reload(&self) -> impl Future<Output = Result<Reloaded, Problem>> + Send;
 
+    /// What would change if it read a configuration file now. Nothing does.
+    fn difference(
+        &self,
+        request: DifferenceRequest,
+    ) -> impl Future<Output = Result<Difference, Problem>> + Send;
+
     /// How the daemon is.
     fn status(&self) -> Status;
 
@@ -180,6 +188,7 @@ fn routes<B: Backend>(backend: Arc<B>) -> Router {
         .route("/v1/sync-daemons/{role}", delete(stop_daemon::<B>))
         .route("/v1/health", get(health::<B>))
         .route("/v1/reload", post(reload::<B>))
+        .route("/v1/difference", post(difference::<B>))
         .route("/v1/status", get(status::<B>))
         .route("/v1/vrrp", get(vrrp::<B>))
         .route("/v1/trace", post(trace::<B>))
@@ -419,6 +428,18 @@ async fn health<B: Backend>(
 
 async fn reload<B: Backend>(State(director): Director<B>) -> Result<Json<Reloaded>, Problem> {
     Ok(Json(director.reload().await?))
+}
+
+/// The daemon reads the file, and errors tell lines of it: files other than its own are for root.
+async fn difference<B: Backend>(
+    State(director): Director<B>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Given(request): Given<DifferenceRequest>,
+) -> Result<Json<Difference>, Problem> {
+    if request.file.is_some() && peer.user != Some(0) {
+        return Err(Refusal::Forbidden.into());
+    }
+    Ok(Json(director.difference(request).await?))
 }
 
 async fn status<B: Backend>(State(director): Director<B>) -> Json<Status> {

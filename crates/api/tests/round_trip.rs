@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use adm::{Director, DirectorError, Refused};
-use api::{Backend, Client, Problem, Status};
+use api::{Backend, Client, Difference, DifferenceRequest, Problem, Status};
+use config::{Change, CheckChanges};
 use model::{
     Command, ConnectionEntry, ConnectionProtocol, DirectorInfo, ExplainRequest, MarkChange,
     MarkRule, MarkRules, Rates, Refusal, Service, ServiceKey, ServiceRequest, ServiceStatus,
@@ -177,6 +178,25 @@ impl Backend for Fake {
 
     fn health(&self) -> Vec<health::VirtualServerStatus> {
         Vec::new()
+    }
+
+    async fn difference(&self, request: DifferenceRequest) -> Result<Difference, Problem> {
+        let file = request.file.ok_or(Problem::new("which file?"))?;
+        let change = Change {
+            within: vec!["virtual_server 192.0.2.1 80".to_owned()],
+            before: None,
+            after: Some(file.display().to_string()),
+        };
+        Ok(Difference {
+            changes: vec![change],
+            commands: vec![Command::Flush],
+            checks: CheckChanges {
+                begin: 1,
+                end: 2,
+                go_on: 3,
+            },
+            warnings: vec![format!("{:?}", request.config_id)],
+        })
     }
 
     async fn reload(&self) -> Result<api::Reloaded, Problem> {
@@ -448,6 +468,25 @@ fn without_a_daemon_the_reason_and_the_remedy_are_told() {
         .connect()
         .unwrap_err();
     assert!(error.hint.contains("xvs serve"), "{error:?}");
+}
+
+#[test]
+fn what_a_reload_would_change_is_told_of_the_file_that_was_named() {
+    let mut pair = pair(0, None);
+    let request = DifferenceRequest {
+        file: Some("/etc/other.conf".into()),
+        config_id: Some("main".to_owned()),
+    };
+    let difference = pair.client.difference(&request).unwrap();
+    assert_eq!(
+        difference.changes[0].after.as_deref(),
+        Some("/etc/other.conf")
+    );
+    assert_eq!(difference.commands, [Command::Flush]);
+    assert_eq!(difference.checks.go_on, 3);
+    assert_eq!(difference.warnings, ["Some(\"main\")"]);
+    let own = pair.client.difference(&DifferenceRequest::default());
+    assert!(own.unwrap_err().to_string().contains("which file?"));
 }
 
 #[test]

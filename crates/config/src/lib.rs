@@ -18,6 +18,7 @@
 mod build;
 mod check;
 mod diagnostic;
+mod difference;
 mod expand;
 pub mod model;
 mod nearest;
@@ -30,6 +31,7 @@ mod value;
 use std::path::{Path, PathBuf};
 
 pub use diagnostic::{Diagnostic, Severity};
+pub use difference::{Change, CheckChanges, difference};
 pub use model::Config;
 pub use source::{Sources, Span};
 pub use value::PASSWORD_LENGTH;

@@ -181,23 +181,115 @@ fn variables_conditions_sequences_and_lists_are_replaced() {
 #[test]
 fn what_is_shown_means_the_same_when_it_is_read() {
     let shown = tempfile("shown.conf");
-    for sample in conf_files("samples").into_iter().chain(conf_files("good")) {
-        let config = read_as(&sample, "main").config;
+    let samples = conf_files("samples").into_iter().map(|file| (file, "high"));
+    let good = conf_files("good").into_iter().map(|file| (file, "main"));
+    for (sample, id) in samples.chain(good) {
+        let config = read_as(&sample, id).config;
         std::fs::write(&shown, config.to_string()).unwrap();
-        let again = read_as(&shown, "main");
+        let again = read_as(&shown, id);
         assert!(
             !again.has_errors(),
             "{}:\n{}",
             sample.display(),
             again.rendered(false)
         );
-        assert_eq!(
-            again.config.virtual_servers,
-            config.virtual_servers,
-            "{}",
-            sample.display()
-        );
+        assert_eq!(again.config, config, "{}", sample.display());
     }
+}
+
+/// What is different, as heads and lines with their marks.
+fn changes(before: &str, after: &str) -> Vec<String> {
+    let read = |name: &str, text: &str| {
+        let file = tempfile(name);
+        std::fs::write(&file, text).expect("the folder is writable");
+        let reading = read_as(&file, "host");
+        assert!(!reading.has_errors(), "{}", reading.rendered(false));
+        reading.config
+    };
+    let (before, after) = (read("before.conf", before), read("after.conf", after));
+    let told = |change: config::Change| {
+        let within = change.within.join(" / ");
+        let line = |mark: &str, line: Option<String>| {
+            line.map_or_else(String::new, |line| {
+                format!(" {mark} {}", line.lines().next().unwrap_or_default())
+            })
+        };
+        format!(
+            "{within}:{}{}",
+            line("-", change.before),
+            line("+", change.after)
+        )
+    };
+    config::difference(&before, &after)
+        .into_iter()
+        .map(told)
+        .collect()
+}
+
+const TWO_PROTOCOLS: &str = "
+virtual_server 192.0.2.1 53 {
+    protocol UDP
+    real_server 10.0.0.1 53 {
+        weight 1
+        DNS_CHECK {
+        }
+    }
+}
+virtual_server 192.0.2.1 53 {
+    protocol TCP
+    real_server 10.0.0.1 53 {
+        weight 1
+        TCP_CHECK {
+            connect_timeout 3
+        }
+    }
+    real_server 10.0.0.2 53 {
+    }
+}
+vrrp_instance VI_1 {
+    interface eth0
+    virtual_router_id 51
+    authentication {
+        auth_type PASS
+        auth_pass secret
+    }
+    virtual_ipaddress {
+        192.0.2.1/24
+    }
+}
+";
+
+#[test]
+fn what_is_different_is_told_in_the_words_of_the_file_under_its_blocks() {
+    let other = TWO_PROTOCOLS
+        .replace("connect_timeout 3", "connect_timeout 2")
+        .replace("real_server 10.0.0.2", "real_server 10.0.0.3")
+        .replace("auth_pass secret", "auth_pass other")
+        .replace("192.0.2.1/24", "192.0.2.1/24\n192.0.2.2/24");
+    let server = "virtual_server 192.0.2.1 53";
+    assert_eq!(
+        changes(TWO_PROTOCOLS, &other),
+        [
+            "vrrp_instance VI_1 / virtual_ipaddress: + 192.0.2.2/24".to_owned(),
+            "vrrp_instance VI_1 / authentication: - auth_pass ... + auth_pass ...".to_owned(),
+            format!(
+                "{server} / real_server 10.0.0.1 53 / TCP_CHECK: - connect_timeout 3 + connect_timeout 2"
+            ),
+            format!("{server}: + real_server 10.0.0.3 53 {{"),
+            format!("{server}: - real_server 10.0.0.2 53 {{"),
+        ]
+    );
+}
+
+#[test]
+fn defaults_that_are_written_out_and_another_order_are_no_difference() {
+    let (udp, rest) = TWO_PROTOCOLS.split_at(
+        TWO_PROTOCOLS
+            .rfind("virtual_server")
+            .expect("there are two"),
+    );
+    let other = format!("{rest}{udp}").replace("weight 1", "");
+    assert_eq!(changes(TWO_PROTOCOLS, &other), [""; 0]);
 }
 
 fn tempfile(name: &str) -> PathBuf {

@@ -101,6 +101,7 @@ impl Checker {
                 path,
                 weight,
                 dynamic,
+                ..
             } => file::check(path, *weight, *dynamic).await,
         }
     }

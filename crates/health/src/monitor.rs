@@ -48,7 +48,7 @@ pub struct Service {
 }
 
 /// All checks and servers of a configuration.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Monitor {
     checks: Checks,
     /// Which servers have a check.

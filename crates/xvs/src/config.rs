@@ -1,5 +1,7 @@
 //! `xvs config`.
 
+mod difference;
+
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -39,6 +41,17 @@ pub enum ConfigCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Say what a reload would change, were a file the daemon's configuration. Nothing is changed
+    Diff {
+        /// A configuration file in keepalived's language; without it, the daemon's own
+        file: Option<PathBuf>,
+        /// What `@' conditions and ${_INSTANCE} name, instead of what the daemon was told
+        #[arg(short = 'i', long, value_name = "ID")]
+        config_id: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Does it.
@@ -46,6 +59,11 @@ pub fn main(command: &ConfigCommand) -> Result<ExitCode> {
     match command {
         ConfigCommand::Save { file } => save(&mut director()?, file)?,
         ConfigCommand::Restore { file } => restore(&mut director()?, file)?,
+        ConfigCommand::Diff {
+            file,
+            config_id,
+            json,
+        } => difference::main(file.as_deref(), config_id.clone(), *json)?,
         ConfigCommand::Show { file, json } => return keepalived::show(file, *json),
     }
     Ok(ExitCode::SUCCESS)

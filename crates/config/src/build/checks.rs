@@ -383,6 +383,7 @@ impl Checks<'_> {
         };
         let weight = given.weight(&["weight"]).unwrap_or(file.weight);
         Some(CheckKind::File {
+            name: file.name.clone(),
             path: file.path.clone(),
             weight: if weight.reverse {
                 weight.weight.saturating_neg()

@@ -79,7 +79,9 @@ pub enum CheckKind {
     Ping(Connect),
     /// FILE_CHECK.
     File {
-        /// The `track_file`'s path.
+        /// The `track_file`'s name.
+        name: String,
+        /// Its path.
         path: String,
         /// What the number in it is multiplied by.
         weight: i32,

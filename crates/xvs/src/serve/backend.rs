@@ -152,9 +152,17 @@ impl api::Backend for Shared {
     async fn reload(&self) -> Result<api::Reloaded, api::Problem> {
         match self.checks() {
             Some(checks) => checks.reload(self).await,
-            None => Err(api::Problem::new(
-                "the daemon has no configuration file\nhint: start it with `xvs serve -f FILE'",
-            )),
+            None => Err(without_file()),
+        }
+    }
+
+    async fn difference(
+        &self,
+        request: api::DifferenceRequest,
+    ) -> Result<api::Difference, api::Problem> {
+        match self.checks() {
+            Some(checks) => checks.difference(self, request).await,
+            None => Err(without_file()),
         }
     }
 
@@ -204,6 +212,12 @@ impl api::Backend for Shared {
     fn explain(&self, request: &ExplainRequest) -> Result<Vec<TracedPacket>, api::Problem> {
         explain::explain(self, request)
     }
+}
+
+fn without_file() -> api::Problem {
+    api::Problem::new(
+        "the daemon has no configuration file\nhint: start it with `xvs serve -f FILE'",
+    )
 }
 
 fn problem(error: CommandError) -> api::Problem {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, bail};
-use config::{Config, Diagnostic, Reading, Severity};
+use config::{CheckChanges, Config, Diagnostic, Reading, Severity};
 use health::{CheckId, Monitor, Outcome};
 use health_host::{Checker, Owner};
 use model::{Destination, Service, ServiceKey, TimeoutChange};
@@ -50,6 +50,15 @@ impl Configured {
             config_id: options.config_id.clone(),
         })
         .map(Some)
+    }
+
+    /// Reads a file beside the daemon's work: a large one takes a while.
+    async fn beside(options: FileOptions) -> Result<Self, api::Problem> {
+        tokio::task::spawn_blocking(move || Self::of(options))
+            .await
+            .map_err(anyhow::Error::from)
+            .and_then(|configured| configured)
+            .map_err(|error| api::Problem::new(format!("{error:#}")))
     }
 
     fn of(options: FileOptions) -> Result<Self> {
@@ -98,6 +107,8 @@ fn owner(config: &Config) -> Result<Option<Owner>, String> {
 /// The checks of the file, and what they do.
 pub struct Checks {
     options: FileOptions,
+    /// The configuration that runs.
+    config: Mutex<Arc<Config>>,
     started: Instant,
     monitor: Mutex<Monitor>,
     checker: Mutex<Checker>,
@@ -132,12 +143,14 @@ pub async fn start(configured: Configured, shared: &Arc<Shared>) -> Result<()> {
         monitor: Mutex::default(),
         checker: Mutex::new(configured.checker),
         teller: Mutex::new(Teller::new(&configured.config, configured.owner)),
+        config: Mutex::new(Arc::new(configured.config)),
         keys: Mutex::new(there),
         applying: tokio::sync::Mutex::new(()),
         changed: Notify::new(),
         configured: Notify::new(),
     });
-    checks.configure(&configured.config, shared);
+    let config = lock(&checks.config).clone();
+    checks.configure(&config, shared);
     checks.apply(shared).await;
     shared.set_checks(checks.clone());
     tokio::spawn(checks.clone().run());
@@ -161,17 +174,57 @@ impl Checks {
     /// # Errors
     /// When it is wrong: nothing has changed then.
     pub async fn reload(&self, shared: &Shared) -> Result<api::Reloaded, api::Problem> {
-        let configured = Configured::of(self.options.clone())
-            .map_err(|error| api::Problem::new(format!("{error:#}")))?;
+        let configured = Configured::beside(self.options.clone()).await?;
         // First, since it is the only part that may be refused now.
         let followed = shared.virtual_routers.follow(configured.plan).await;
         followed.map_err(|error| api::Problem::new(format!("{error:#}")))?;
         *lock(&self.checker) = configured.checker;
         *lock(&self.teller) = Teller::new(&configured.config, configured.owner);
         self.configure(&configured.config, shared);
+        *lock(&self.config) = Arc::new(configured.config);
         let changes = self.apply(shared).await;
         Ok(api::Reloaded {
             changes,
+            warnings: configured.warnings,
+        })
+    }
+
+    /// What a reload would change, were a file the configuration. Nothing changes.
+    ///
+    /// # Errors
+    /// When the file is wrong.
+    pub async fn difference(
+        &self,
+        shared: &Shared,
+        request: api::DifferenceRequest,
+    ) -> Result<api::Difference, api::Problem> {
+        let own = self.options.clone();
+        let configured = Configured::beside(FileOptions {
+            file: request.file.unwrap_or(own.file),
+            config_id: request.config_id.or(own.config_id),
+        })
+        .await?;
+        let before = lock(&self.config).clone();
+        let mut monitor = lock(&self.monitor).clone();
+        let now = self.started.elapsed();
+        let compared = tokio::task::spawn_blocking(move || {
+            let after = &configured.config;
+            monitor.configure(&after.virtual_servers, now, || 0);
+            (
+                config::difference(&before, after),
+                CheckChanges::between(&before, after),
+                wanted_services(&monitor),
+            )
+        });
+        let (changes, checks, services) = compared
+            .await
+            .map_err(|error| api::Problem::new(error.to_string()))?;
+        let there = lock(&self.keys).clone();
+        let commands = control::difference(shared.lock().director.wanted(), &services, there);
+        Ok(api::Difference {
+            changes,
+            commands,
+            checks,
             warnings: configured.warnings,
         })
     }
@@ -199,11 +252,7 @@ impl Checks {
     /// took.
     async fn apply(&self, shared: &Shared) -> usize {
         let _one_at_a_time = self.applying.lock().await;
-        let services: Vec<(Service, Vec<Destination>)> = lock(&self.monitor)
-            .services()
-            .into_iter()
-            .map(|service| (service.settings, service.destinations))
-            .collect();
+        let services = wanted_services(&lock(&self.monitor));
         let keys = services.iter().map(|(service, _)| service.key).collect();
         let before = std::mem::replace(&mut *lock(&self.keys), keys);
         let commands = {
@@ -285,6 +334,13 @@ impl Checks {
             let _done = tokio::time::timeout(Duration::from_secs(1), script).await;
         }
     }
+}
+
+fn wanted_services(monitor: &Monitor) -> Vec<(Service, Vec<Destination>)> {
+    let services = monitor.services().into_iter();
+    services
+        .map(|service| (service.settings, service.destinations))
+        .collect()
 }
 
 /// Different at every start.

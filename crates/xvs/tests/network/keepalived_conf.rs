@@ -133,6 +133,13 @@ fn a_reload_changes_what_the_file_changes_and_a_bad_file_nothing() {
         (Some(0), "Reloaded; nothing changed\n")
     );
     file.write(&web(5, ""));
+    let difference = director.xvs("config diff");
+    let weights = "-         weight 3\n+         weight 5\n";
+    assert!(difference.out.contains(weights), "{}", difference.out);
+    let counts = "make 1 change of the configuration; of the director's tables 1, in one transaction\n\
+                  Checks: 0 would begin, 0 end, 2 go on\n";
+    assert!(difference.out.contains(counts), "{}", difference.out);
+    assert_eq!(listed(&director), both(3), "nothing is changed by asking");
     let changed = director.xvs("reload");
     let said = "Reloaded; 1 changes, in one transaction\n";
     assert_eq!(
