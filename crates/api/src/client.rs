@@ -89,6 +89,14 @@ impl Client {
         read(&self.send(Method::POST, "/v1/difference", request)?)
     }
 
+    /// How its BFD sessions are.
+    ///
+    /// # Errors
+    /// When it cannot be reached.
+    pub fn bfd(&mut self) -> Result<Vec<bfd::Status>, DirectorError> {
+        self.get("/v1/bfd")
+    }
+
     /// How the daemon's virtual routers are.
     ///
     /// # Errors

@@ -17,6 +17,7 @@
 //! | `GET /v1/health` | list of [`health::VirtualServerStatus`] |
 //! | `POST /v1/reload` | [`Reloaded`]: the configuration file was read again |
 //! | `POST /v1/difference` [`DifferenceRequest`] | [`Difference`]: what a reload would change |
+//! | `GET /v1/bfd` | list of [`bfd::Status`] |
 //! | `GET /v1/vrrp` | list of [`vrrp::Status`] |
 //! | `POST /v1/trace` [`model::TraceRequest`] | [`model::TraceNews`], one JSON object a line, until the reader goes |
 //! | `POST /v1/explain` [`model::ExplainRequest`] | list of [`model::TracedPacket`]: what would become of a packet, hook by hook |

@@ -117,6 +117,9 @@ pub trait Backend: Send + Sync + 'static {
     /// How the daemon is.
     fn status(&self) -> Status;
 
+    /// How its BFD sessions are.
+    fn bfd(&self) -> impl Future<Output = Vec<bfd::Status>> + Send;
+
     /// How its virtual routers are.
     fn vrrp(&self) -> impl Future<Output = Vec<vrrp::Status>> + Send;
 
@@ -190,6 +193,7 @@ fn routes<B: Backend>(backend: Arc<B>) -> Router {
         .route("/v1/reload", post(reload::<B>))
         .route("/v1/difference", post(difference::<B>))
         .route("/v1/status", get(status::<B>))
+        .route("/v1/bfd", get(bfd::<B>))
         .route("/v1/vrrp", get(vrrp::<B>))
         .route("/v1/trace", post(trace::<B>))
         .route("/v1/explain", post(explain::<B>))
@@ -444,6 +448,10 @@ async fn difference<B: Backend>(
 
 async fn status<B: Backend>(State(director): Director<B>) -> Json<Status> {
     Json(director.status())
+}
+
+async fn bfd<B: Backend>(State(director): Director<B>) -> Json<Vec<bfd::Status>> {
+    Json(director.bfd().await)
 }
 
 async fn vrrp<B: Backend>(State(director): Director<B>) -> Json<Vec<vrrp::Status>> {

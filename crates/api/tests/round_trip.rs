@@ -180,6 +180,10 @@ impl Backend for Fake {
         Vec::new()
     }
 
+    async fn bfd(&self) -> Vec<bfd::Status> {
+        vec![session()]
+    }
+
     async fn difference(&self, request: DifferenceRequest) -> Result<Difference, Problem> {
         let file = request.file.ok_or(Problem::new("which file?"))?;
         let change = Change {
@@ -487,6 +491,28 @@ fn what_a_reload_would_change_is_told_of_the_file_that_was_named() {
     assert_eq!(difference.warnings, ["Some(\"main\")"]);
     let own = pair.client.difference(&DifferenceRequest::default());
     assert!(own.unwrap_err().to_string().contains("which file?"));
+}
+
+/// A session as it may be, with every number another.
+fn session() -> bfd::Status {
+    bfd::Status {
+        name: "router".to_owned(),
+        neighbor: [192, 0, 2, 1].into(),
+        state: bfd::State::Up,
+        age: std::time::Duration::from_millis(1),
+        remote_state: bfd::State::Init,
+        diagnostic: bfd::Diagnostic::EXPIRED,
+        transmit_interval: Some(std::time::Duration::from_millis(2)),
+        detection_time: None,
+        received: 3,
+        sent: 4,
+        losses: 5,
+    }
+}
+
+#[test]
+fn bfd_sessions_keep_everything_on_their_way() {
+    assert_eq!(pair(0, None).client.bfd().unwrap(), [session()]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! [`crate::check`] has told of keywords and single values that cannot be; here such values count
 //! as absent, and only what several statements mean together is told.
 
+mod bfd;
 mod checks;
 mod fields;
 mod globals;
@@ -20,11 +21,13 @@ pub(crate) fn build(statements: &[Statement], diagnostics: &mut Vec<Diagnostic>)
     let file = Fields(statements);
     let globals = globals::globals(file);
     let track_files = track::files(file, diagnostics);
+    let bfd_instances = bfd::instances(file, diagnostics);
     let groups = groups::groups(file, diagnostics);
     let servers = servers::Servers {
         globals: &globals,
         groups: &groups,
         track_files: &track_files,
+        bfd_instances: &bfd_instances,
         diagnostics,
     };
     let virtual_servers = servers.build(file);
@@ -37,6 +40,11 @@ pub(crate) fn build(statements: &[Statement], diagnostics: &mut Vec<Diagnostic>)
             .iter()
             .map(|process| process.name.as_str())
             .collect(),
+        bfds: bfd_instances
+            .iter()
+            .filter(|instance| instance.for_vrrp)
+            .map(|instance| instance.name.as_str())
+            .collect(),
     };
     let vrrp_instances = vrrp::instances(file, &globals, &known, diagnostics);
     let sync_groups = vrrp::sync_groups(file, &known, diagnostics);
@@ -44,6 +52,7 @@ pub(crate) fn build(statements: &[Statement], diagnostics: &mut Vec<Diagnostic>)
         tls: tls_files(file),
         groups,
         virtual_servers,
+        bfd_instances,
         vrrp_instances,
         sync_groups,
         scripts,

@@ -143,6 +143,7 @@ impl Checker<'_> {
                 value::integer(text, least, most).err()
             }
             Shape::Seconds(least, most) => value::seconds(text, least, most).err(),
+            Shape::Milliseconds(least, most) => value::milliseconds(text, least, most).err(),
             Shape::Address => text
                 .parse::<IpAddr>()
                 .is_err()
@@ -217,8 +218,8 @@ fn arity(shape: Shape) -> (usize, usize) {
         Shape::Flag => (0, 0),
         Shape::Switch | Shape::OptionalInteger(..) => (0, 1),
         Shape::Choice(&["allow_if_changes"]) => (0, 1),
-        Shape::Integer(..) | Shape::Seconds(..) | Shape::Address | Shape::Choice(_) => (1, 1),
-        Shape::Word => (1, 1),
+        Shape::Integer(..) | Shape::Seconds(..) | Shape::Milliseconds(..) => (1, 1),
+        Shape::Address | Shape::Choice(_) | Shape::Word => (1, 1),
         Shape::Command => (1, 3),
         Shape::Words(least, most) | Shape::Block(_, least, most) | Shape::Lines(least, most) => {
             (least, most)
@@ -234,6 +235,7 @@ fn description(shape: Shape) -> String {
             format!("a whole number from {least} to {most}")
         }
         Shape::Seconds(least, most) => format!("seconds from {least} to {most}"),
+        Shape::Milliseconds(least, most) => format!("milliseconds from {least} to {most}"),
         Shape::Address => "an IP address".to_owned(),
         Shape::Choice(choices) => format!("one of {}", choices.join(", ")),
         Shape::Word => "one word, or several in quotes".to_owned(),
@@ -248,6 +250,7 @@ fn example(shape: Shape) -> String {
     match shape {
         Shape::Integer(least, _) => least.max(1).to_string(),
         Shape::Seconds(..) => "3".to_owned(),
+        Shape::Milliseconds(..) => "1000".to_owned(),
         Shape::Address => "192.0.2.1".to_owned(),
         Shape::Choice(choices) => choices.first().copied().unwrap_or_default().to_owned(),
         Shape::Command => "\"/path/to/command argument\"".to_owned(),

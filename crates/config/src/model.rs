@@ -1,5 +1,6 @@
 //! What a configuration means, with every default filled in.
 
+mod bfd;
 mod checks;
 mod globals;
 mod servers;
@@ -7,6 +8,7 @@ mod vrrp;
 
 use serde::Serialize;
 
+pub use bfd::BfdInstance;
 pub use checks::{
     Check, CheckKind, Connect, DigestMd5, HexPattern, HttpCheck, HttpVersion, RegexSettings,
     StatusRange, Timing, Tls, TlsFiles, Url,
@@ -29,6 +31,8 @@ pub struct Config {
     pub groups: Vec<VirtualServerGroup>,
     /// `virtual_server`s.
     pub virtual_servers: Vec<VirtualServer>,
+    /// `bfd_instance`s.
+    pub bfd_instances: Vec<BfdInstance>,
     /// `vrrp_instance`s.
     pub vrrp_instances: Vec<VrrpInstance>,
     /// `vrrp_sync_group`s.

@@ -3,6 +3,7 @@
 //! After keepalived.conf(5) of keepalived 2.2 and its parser. A keyword that has no effect here says
 //! why, and what to do instead.
 
+mod bfd;
 mod checkers;
 mod global;
 mod reasons;
@@ -49,6 +50,8 @@ pub enum Shape {
     OptionalInteger(i64, i64),
     /// Seconds with decimals, in a range.
     Seconds(f64, f64),
+    /// Milliseconds with decimals, in a range.
+    Milliseconds(f64, f64),
     /// An IP address.
     Address,
     /// One of these words.
@@ -111,7 +114,7 @@ pub static FILE: Block = Block {
             Shape::Block(&vrrp::TRACK_PROCESS, 1, 1),
         )
         .also(&["track_process"]),
-        keyword("bfd_instance", Shape::Block(&vrrp::BFD, 1, 1)).without(reasons::BFD),
+        keyword("bfd_instance", Shape::Block(&bfd::BFD, 1, 1)),
         keyword("virtual_server_group", Shape::Lines(1, 1)),
         keyword(
             "virtual_server",

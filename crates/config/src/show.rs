@@ -1,5 +1,6 @@
 //! A configuration as keepalived.conf, with every default written out.
 
+mod bfd;
 mod checks;
 mod globals;
 mod item;
@@ -29,6 +30,9 @@ pub(crate) fn items(config: &Config) -> Vec<Item> {
     globals::tls(&mut out, &config.tls);
     for file in &config.track_files {
         track::file(&mut out, file);
+    }
+    for instance in &config.bfd_instances {
+        bfd::instance(&mut out, instance);
     }
     for script in &config.scripts {
         track::script(&mut out, script);

@@ -43,6 +43,20 @@ pub(crate) fn seconds(word: &str, least: f64, most: f64) -> Result<Duration, Str
     Duration::try_from_secs_f64(microseconds / 1e6).map_err(|error| error.to_string())
 }
 
+/// Milliseconds with decimals, or what is wrong with them.
+pub(crate) fn milliseconds(word: &str, least: f64, most: f64) -> Result<Duration, String> {
+    let plain = word.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    let value: f64 = word
+        .parse()
+        .ok()
+        .filter(|_| plain)
+        .ok_or_else(|| format!("`{word}' is no number of milliseconds"))?;
+    if value < least || value > most {
+        return Err(format!("{value} ms is not within {least} ms to {most} ms"));
+    }
+    Duration::try_from_secs_f64((value * 1e3).round() / 1e6).map_err(|error| error.to_string())
+}
+
 /// An address with or without the length of its prefix.
 pub(crate) fn prefixed(word: &str) -> Option<(IpAddr, Option<u8>)> {
     let Some((address, length)) = word.split_once('/') else {

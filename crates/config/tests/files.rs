@@ -316,6 +316,42 @@ fn what_has_no_effect_is_told_once_with_a_reason() {
     );
 }
 
+#[test]
+fn bfd_instances_have_keepaliveds_defaults_and_the_hop_limit_of_the_standard() {
+    let reading = read_as(&folder("good").join("bfd.conf"), "host");
+    assert_eq!(reading.diagnostics, []);
+    let config = reading.config;
+    let [router, server, far] = &config.bfd_instances[..] else {
+        panic!("three sessions");
+    };
+    let microseconds = std::time::Duration::from_micros;
+    let intervals = |instance: &config::model::BfdInstance| {
+        (instance.min_rx, instance.min_tx, instance.idle_tx)
+    };
+    assert_eq!(
+        intervals(router),
+        (microseconds(3312), microseconds(20_000), seconds(2))
+    );
+    assert_eq!(
+        intervals(server),
+        (microseconds(10_000), microseconds(10_000), seconds(1))
+    );
+    assert_eq!((router.multiplier, server.multiplier), (3, 5));
+    assert!(router.for_vrrp && !router.for_checks && server.for_vrrp && server.for_checks);
+    assert_eq!((router.hop_limit, router.max_hops), (255, Some(0)));
+    assert_eq!((server.hop_limit, server.max_hops), (255, None));
+    assert_eq!((far.hop_limit, far.max_hops), (64, None));
+    let tracked: Vec<(&str, Option<i32>)> = config.vrrp_instances[0]
+        .track_bfds
+        .iter()
+        .map(|by| (by.name.as_str(), by.weight.map(|weight| weight.weight)))
+        .collect();
+    assert_eq!(tracked, [("router", None), ("far", Some(5))]);
+    let check = &config.virtual_servers[0].real_servers[0].checks[0];
+    assert_eq!(check.kind.keyword(), "BFD_CHECK");
+    assert!(check.alpha);
+}
+
 proptest::proptest! {
     #[test]
     fn no_text_makes_the_reader_panic(text in "([a-z$@~\\\\\"'{}()#,= \n]|virtual_server|real_server|10\\.0\\.0\\.1|~SEQ|~LST|TCP_CHECK|vrrp_instance|é){0,60}") {

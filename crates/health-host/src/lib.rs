@@ -97,6 +97,8 @@ impl Checker {
                 reply,
             } => udp::check(connect, payload.as_deref(), reply.as_ref()).await,
             CheckKind::Ping(connect) => ping::check(connect).await,
+            // Nobody runs it: its session tells.
+            CheckKind::Bfd { .. } => Ok(None),
             CheckKind::File {
                 path,
                 weight,

@@ -47,6 +47,8 @@ pub(crate) enum Next {
     At(Duration),
     /// It runs, since then.
     Running(Duration),
+    /// Never: somebody tells how it is.
+    Told,
 }
 
 /// A check and how it goes.
@@ -69,7 +71,10 @@ impl Checking {
         Self {
             is_up: !check.alpha,
             failures: 0,
-            next: Next::At(now + wait),
+            next: match check.kind {
+                CheckKind::Bfd { .. } => Next::Told,
+                _ => Next::At(now + wait),
+            },
             weight: None,
             history: VecDeque::new(),
             check,
@@ -80,7 +85,7 @@ impl Checking {
     pub fn finished(&mut self, outcome: &Outcome, now: Duration) {
         let took = match self.next {
             Next::Running(since) => now.saturating_sub(since),
-            Next::At(_) => Duration::ZERO,
+            Next::At(_) | Next::Told => Duration::ZERO,
         };
         let timing = self.check.timing;
         let pause = match outcome {
@@ -100,7 +105,9 @@ impl Checking {
                 }
             }
         };
-        self.next = Next::At(now + pause);
+        if self.next != Next::Told {
+            self.next = Next::At(now + pause);
+        }
         if self.history.len() == HISTORY {
             self.history.pop_front();
         }

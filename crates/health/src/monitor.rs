@@ -1,9 +1,9 @@
 //! All checks and all servers.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
-use config::model::{Check, VirtualServer};
+use config::model::{Check, CheckKind, VirtualServer};
 use model::{Destination, Service as ServiceSettings};
 
 use crate::check::{Checking, Next, Outcome};
@@ -12,6 +12,13 @@ use crate::server::{Member, Serving};
 /// Names a check for as long as a configuration has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CheckId(pub u64);
+
+/// A real server that has a check, by its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct User {
+    pub virtual_server: usize,
+    pub real_server: usize,
+}
 
 pub(crate) type Checks = BTreeMap<CheckId, Checking>;
 
@@ -52,11 +59,13 @@ pub struct Service {
 pub struct Monitor {
     checks: Checks,
     /// Which servers have a check.
-    users: HashMap<CheckId, BTreeSet<usize>>,
+    users: HashMap<CheckId, Vec<User>>,
     servers: Vec<Serving>,
     /// When checks run next, those that do not run now.
     queue: BTreeSet<(Duration, CheckId)>,
-    events: Vec<Event>,
+    events: VecDeque<Event>,
+    /// Destinations are others than when somebody last asked.
+    has_changed: bool,
     /// How many checks there ever were.
     numbered: u64,
 }
@@ -81,7 +90,7 @@ impl Monitor {
         self.users.clear();
         for (index, server) in servers.iter().enumerate() {
             let mut members = Vec::new();
-            for real in &server.real_servers {
+            for (place, real) in server.real_servers.iter().enumerate() {
                 let mut own = Vec::new();
                 for check in &real.checks {
                     let id = *ids.entry(check.clone()).or_insert_with(|| {
@@ -93,12 +102,15 @@ impl Monitor {
                         self.checks.insert(id, checking);
                         id
                     });
-                    self.users.entry(id).or_default().insert(index);
+                    self.users.entry(id).or_default().push(User {
+                        virtual_server: index,
+                        real_server: place,
+                    });
                     own.push(id);
                 }
                 members.push(Member::new(real, own, &self.checks));
             }
-            serving.push(Serving::new(server, members, &self.checks));
+            serving.push(Serving::new(server, members));
         }
         self.keep_quorum(&mut serving);
         self.servers = serving;
@@ -108,7 +120,7 @@ impl Monitor {
             .iter()
             .filter_map(|(&id, checking)| match checking.next {
                 Next::At(at) => Some((at, id)),
-                Next::Running(_) => None,
+                Next::Running(_) | Next::Told => None,
             })
             .collect();
     }
@@ -125,7 +137,7 @@ impl Monitor {
             if let Some(&had) = before.get(&(&name, new.server.protocol)) {
                 new.has_quorum = had;
                 // Nothing is told: whoever configures sees the outcome.
-                new.follow(index, &self.checks, &mut Vec::new());
+                new.follow_quorum(index, &mut Vec::new());
             }
         }
     }
@@ -156,23 +168,47 @@ impl Monitor {
         if let Next::At(at) = checking.next {
             self.queue.insert((at, id));
         }
-        for &index in self.users.get(&id).into_iter().flatten() {
-            if let Some(serving) = self.servers.get_mut(index) {
-                serving.follow(index, &self.checks, &mut self.events);
+        let mut events = Vec::new();
+        for &user in self.users.get(&id).into_iter().flatten() {
+            if let Some(serving) = self.servers.get_mut(user.virtual_server) {
+                self.has_changed |= serving.follow(user, &self.checks, &mut events);
             }
+        }
+        self.events.extend(events);
+    }
+
+    /// Takes in how a BFD session is, for all that are checked by it. What is known already is no
+    /// news.
+    pub fn bfd(&mut self, session: &str, outcome: &Outcome, now: Duration) {
+        let is_up = matches!(outcome, Outcome::Success { .. });
+        let told = |checking: &Checking| match &checking.check.kind {
+            CheckKind::Bfd { name } if name == session => {
+                checking.history.is_empty() || checking.is_up != is_up
+            }
+            _ => false,
+        };
+        let checks = self.checks.iter().filter(|(_, checking)| told(checking));
+        let ids: Vec<CheckId> = checks.map(|(id, _)| *id).collect();
+        for id in ids {
+            self.finished(id, outcome, now);
         }
     }
 
     /// The next thing that has happened.
     pub fn poll_event(&mut self) -> Option<Event> {
-        (!self.events.is_empty()).then(|| self.events.remove(0))
+        self.events.pop_front()
+    }
+
+    /// Whether destinations are others than when this was last asked.
+    pub fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.has_changed)
     }
 
     /// All services as they should be now.
     pub fn services(&self) -> Vec<Service> {
         let mut services = Vec::new();
         for serving in &self.servers {
-            let destinations = serving.destinations(&self.checks);
+            let destinations = serving.destinations();
             services.extend(serving.services().map(|settings| Service {
                 settings,
                 destinations: destinations.clone(),

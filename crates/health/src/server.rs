@@ -3,8 +3,7 @@
 use config::model::{RealServer, VirtualServer};
 use model::{ClientAddress, Destination, MaxSegment, Service};
 
-use crate::check::Checking;
-use crate::monitor::{CheckId, Checks, Event};
+use crate::monitor::{CheckId, Checks, Event, User};
 
 /// The largest weight of IPVS.
 const HEAVIEST: i64 = 65_535;
@@ -15,6 +14,8 @@ pub(crate) struct Serving {
     pub server: VirtualServer,
     pub has_quorum: bool,
     pub real_servers: Vec<Member>,
+    /// The weight of the real servers that live.
+    living_weight: i64,
 }
 
 /// A real server of a virtual server.
@@ -23,6 +24,8 @@ pub(crate) struct Member {
     pub server: RealServer,
     pub checks: Vec<CheckId>,
     pub is_alive: bool,
+    /// Its weight with what its checks say; 0 to 65535.
+    pub weight: i32,
 }
 
 impl Member {
@@ -31,45 +34,42 @@ impl Member {
             server: server.clone(),
             checks,
             is_alive: true,
+            weight: 0,
         };
-        member.is_alive = member.lives(all);
+        member.follow(all);
         member
     }
 
-    fn own<'a>(&'a self, all: &'a Checks) -> impl Iterator<Item = &'a Checking> {
-        self.checks.iter().filter_map(|id| all.get(id))
-    }
-
-    fn lives(&self, all: &Checks) -> bool {
-        self.own(all).all(|checking| checking.is_up)
-    }
-
-    /// Its weight with what its checks say; 0 to 65535.
-    pub fn weight(&self, all: &Checks) -> i32 {
+    /// Takes in how its checks are.
+    fn follow(&mut self, all: &Checks) {
         let configured = self.server.destination.weight;
-        let changes: i64 = self
-            .own(all)
-            .map(|checking| checking.weight_change(configured))
-            .sum();
-        let weight = (i64::from(configured) + changes).clamp(0, HEAVIEST);
-        i32::try_from(weight).unwrap_or(configured)
+        let mut weight = i64::from(configured);
+        let mut is_alive = true;
+        for checking in self.checks.iter().filter_map(|id| all.get(id)) {
+            is_alive &= checking.is_up;
+            weight += checking.weight_change(configured);
+        }
+        self.is_alive = is_alive;
+        self.weight = i32::try_from(weight.clamp(0, HEAVIEST)).unwrap_or(configured);
+    }
+
+    /// What it adds to the weight of those that live.
+    fn living_weight(&self) -> i64 {
+        if self.is_alive { self.weight.into() } else { 0 }
     }
 }
 
 impl Serving {
-    pub fn new(server: &VirtualServer, real_servers: Vec<Member>, all: &Checks) -> Self {
+    pub fn new(server: &VirtualServer, real_servers: Vec<Member>) -> Self {
+        let living_weight = real_servers.iter().map(Member::living_weight).sum();
         let mut serving = Self {
             server: server.clone(),
             has_quorum: false,
             real_servers,
+            living_weight,
         };
-        serving.has_quorum = serving.living_weight(all) >= serving.gained_at();
+        serving.has_quorum = living_weight >= serving.gained_at();
         serving
-    }
-
-    fn living_weight(&self, all: &Checks) -> i64 {
-        let living = self.real_servers.iter().filter(|member| member.is_alive);
-        living.map(|member| i64::from(member.weight(all))).sum()
     }
 
     fn gained_at(&self) -> i64 {
@@ -81,20 +81,31 @@ impl Serving {
         (i64::from(self.server.quorum) - i64::from(self.server.hysteresis)).max(1)
     }
 
-    /// Takes in that checks have changed, and tells what has happened.
-    pub fn follow(&mut self, index: usize, all: &Checks, events: &mut Vec<Event>) {
-        for (member_index, member) in self.real_servers.iter_mut().enumerate() {
-            let lives = member.lives(all);
-            if lives != member.is_alive {
-                member.is_alive = lives;
-                events.push(Event::RealServer {
-                    virtual_server: index,
-                    real_server: member_index,
-                    is_up: lives,
-                });
-            }
+    /// Takes in that a check of a real server has changed, and tells what has happened. Whether
+    /// destinations are others now.
+    pub fn follow(&mut self, user: User, all: &Checks, events: &mut Vec<Event>) -> bool {
+        let Some(member) = self.real_servers.get_mut(user.real_server) else {
+            return false;
+        };
+        let before = (member.is_alive, member.weight);
+        let weight = member.living_weight();
+        member.follow(all);
+        self.living_weight += member.living_weight() - weight;
+        if member.is_alive != before.0 {
+            events.push(Event::RealServer {
+                virtual_server: user.virtual_server,
+                real_server: user.real_server,
+                is_up: member.is_alive,
+            });
         }
-        let weight = self.living_weight(all);
+        let has_changed = (member.is_alive, member.weight) != before;
+        self.follow_quorum(user.virtual_server, events);
+        has_changed
+    }
+
+    /// Wins or loses quorum; within the hysteresis it is what it was.
+    pub fn follow_quorum(&mut self, index: usize, events: &mut Vec<Event>) {
+        let weight = self.living_weight;
         let has_quorum = if self.has_quorum {
             weight >= self.lost_below()
         } else {
@@ -111,7 +122,7 @@ impl Serving {
     }
 
     /// The service's destinations as they should be now, in the order of the file.
-    pub fn destinations(&self, all: &Checks) -> Vec<Destination> {
+    pub fn destinations(&self) -> Vec<Destination> {
         let sorry = self.server.sorry_server.as_ref();
         let is_sorry = sorry.is_some() && !self.has_quorum;
         let mut destinations: Vec<Destination> = self
@@ -120,7 +131,7 @@ impl Serving {
             .filter_map(|member| {
                 let weight = match (member.is_alive, member.server.inhibit_on_failure) {
                     (true, _) if is_sorry => return None,
-                    (true, _) => member.weight(all),
+                    (true, _) => member.weight,
                     (false, true) => 0,
                     (false, false) => return None,
                 };

@@ -66,7 +66,7 @@ impl Monitor {
                     .map(|member| RealServerStatus {
                         destination: member.server.destination.key.to_string(),
                         is_alive: member.is_alive,
-                        weight: member.weight(self.checks()),
+                        weight: member.weight,
                         checks: member
                             .checks
                             .iter()

@@ -240,3 +240,62 @@ fn what_a_new_configuration_does_not_change_does_not_notice() {
     assert_eq!(world.runs, runs + 1);
     assert_eq!(world.destinations(), ["10.0.0.2 1", "10.0.0.4 1"]);
 }
+
+/// A server that a BFD session checks, and one that a TCP_CHECK checks besides.
+const NEIGHBOURS: &str = "
+bfd_instance near {
+    neighbor_ip 10.0.0.1
+}
+virtual_server 192.0.2.1 80 {
+    protocol TCP
+    real_server 10.0.0.1 80 {
+        BFD_CHECK {
+            name near
+        }
+    }
+    real_server 10.0.0.2 80 {
+        BFD_CHECK {
+            name near
+        }
+        TCP_CHECK {
+        }
+    }
+}
+";
+
+#[test]
+fn a_server_goes_and_comes_with_its_bfd_session_at_once_and_history_tells_why() {
+    let mut world = World::new(NEIGHBOURS);
+    let tell = |world: &mut World, outcome: Outcome| {
+        world.monitor.bfd("near", &outcome, world.now);
+        world.monitor.bfd("near", &outcome, world.now);
+        world.monitor.bfd("far", &outcome, world.now);
+        let mut told = Vec::new();
+        while let Some(event) = world.monitor.poll_event() {
+            told.push(event);
+        }
+        (told.len(), world.monitor.services()[0].destinations.len())
+    };
+    let up = || Outcome::Success { weight: None };
+    let lost = || Outcome::Failure("detection time expired".to_owned());
+    world.monitor.take_changed();
+    assert_eq!(tell(&mut world, up()), (0, 2), "it was taken for up");
+    assert!(!world.monitor.take_changed());
+    // Two servers and the quorum.
+    assert_eq!(tell(&mut world, lost()), (3, 0));
+    assert!(world.monitor.take_changed());
+    let status = world.monitor.status();
+    let check = &status[0].real_servers[0].checks[0];
+    let history: Vec<Option<&str>> = check
+        .history
+        .iter()
+        .map(|run| run.failure.as_deref())
+        .collect();
+    assert_eq!(history, [None, Some("detection time expired")]);
+    assert_eq!(tell(&mut world, up()), (3, 2));
+    // A reload without change asks for nothing, and keeps what was told.
+    tell(&mut world, lost());
+    world.configure(NEIGHBOURS);
+    assert_eq!(tell(&mut world, lost()), (0, 0));
+    assert!(world.pass(200, &[]).is_empty(), "no session is ever run");
+}

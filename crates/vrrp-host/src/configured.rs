@@ -76,6 +76,11 @@ impl Plan {
     }
 }
 
+/// What instances call a BFD session that they track.
+pub(crate) fn bfd_name(session: &str) -> String {
+    Kind::Bfd.name(session)
+}
+
 /// The kinds of things that are tracked: names are unique within one.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
@@ -83,6 +88,7 @@ enum Kind {
     Script,
     File,
     Process,
+    Bfd,
 }
 
 impl Kind {
@@ -92,6 +98,7 @@ impl Kind {
             Self::Script => "script",
             Self::File => "file",
             Self::Process => "process",
+            Self::Bfd => "bfd",
         };
         format!("{kind} {name}")
     }
@@ -227,6 +234,7 @@ impl Reader<'_> {
             (Kind::Script, &instance.track_scripts),
             (Kind::File, &instance.track_files),
             (Kind::Process, &instance.track_processes),
+            (Kind::Bfd, &instance.track_bfds),
         ];
         let mut tracked = self.tracked_by(&instance.name, own)?;
         for one in tracked.iter_mut().filter(|_| weightless) {
@@ -238,6 +246,7 @@ impl Reader<'_> {
                 (Kind::Script, &group.track_scripts),
                 (Kind::File, &group.track_files),
                 (Kind::Process, &group.track_processes),
+                (Kind::Bfd, &group.track_bfds),
             ];
             for one in self.tracked_by(&group.name, shared)? {
                 tracked.retain(|known| known.name != one.name);
@@ -250,7 +259,7 @@ impl Reader<'_> {
     fn tracked_by(
         &self,
         who: &str,
-        kinds: [(Kind, &Vec<file::TrackedBy>); 4],
+        kinds: [(Kind, &Vec<file::TrackedBy>); 5],
     ) -> Result<Vec<Tracked>, Unfit> {
         let mut tracked = Vec::new();
         for (kind, names) in kinds {
@@ -295,6 +304,11 @@ impl Reader<'_> {
                     .iter()
                     .find(|process| process.name == name);
                 process.map(|process| (process.weight, Reading::Unknown))
+            }
+            Kind::Bfd => {
+                let mut sessions = config.bfd_instances.iter();
+                let session = sessions.find(|session| session.name == name);
+                session.map(|session| (session.weight, Reading::Unknown))
             }
         };
         found.ok_or_else(|| Unfit::Undefined {

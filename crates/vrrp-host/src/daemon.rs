@@ -3,8 +3,9 @@
 use std::thread;
 
 use tokio::sync::{mpsc, oneshot};
-use vrrp::Status;
+use vrrp::{Reading, Status};
 
+use crate::configured::bfd_name;
 use crate::error::Error;
 use crate::host::{Host, Order};
 use crate::plan::Plan;
@@ -66,6 +67,16 @@ impl Daemon {
             .await
             .map_err(|_| Error::Ended)?;
         answered.await.map_err(|_| Error::Ended)
+    }
+
+    /// Tells how a BFD session is, which instances may track.
+    ///
+    /// # Errors
+    /// They do not run any more.
+    pub async fn bfd(&self, session: &str, is_up: bool) -> Result<(), Error> {
+        let reading = if is_up { Reading::Up } else { Reading::Down };
+        let order = Order::Found(bfd_name(session), reading);
+        self.orders.send(order).await.map_err(|_| Error::Ended)
     }
 
     /// Goes on with another plan. Masters that are in both stay masters.

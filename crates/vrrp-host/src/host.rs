@@ -9,7 +9,7 @@ use net::{Change, Snapshot, Watcher};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
-use vrrp::{Input, Now, Output, Router, State, Status, Transition};
+use vrrp::{Input, Now, Output, Reading, Router, State, Status, Transition};
 
 use crate::alarm::Alarm;
 use crate::error::Error;
@@ -27,6 +27,8 @@ pub(crate) enum Order {
     Status(oneshot::Sender<Vec<Status>>),
     /// Another plan.
     Reload(Box<Plan>, oneshot::Sender<Result<(), Error>>),
+    /// Something that may be tracked was found to be so.
+    Found(String, Reading),
     /// Let masters resign, release everything and end.
     Stop,
 }
@@ -109,6 +111,9 @@ impl Host {
                     }
                     Some(Order::Reload(plan, answer)) => {
                         let _gone = answer.send(self.reload(*plan).await);
+                    }
+                    Some(Order::Found(tracked, reading)) => {
+                        self.tell(Input::Reading { tracked: &tracked, reading }).await;
                     }
                     Some(Order::Stop) | None => return self.end().await,
                 },

@@ -45,6 +45,12 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Say how BFD sessions are: which neighbours are reached, how soon a loss is noticed
+    Bfd {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Say how the director is: hooks, tables, what became of packets
     Status {
         /// Print JSON

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod adm;
+mod bfd;
 mod cli;
 mod config;
 mod health_command;
@@ -56,6 +57,7 @@ fn run(command: cli::Command) -> Result<ExitCode> {
         cli::Command::List(options) => list::main(&options),
         cli::Command::Health { json } => health_command::main(json),
         cli::Command::Reload => health_command::reload(),
+        cli::Command::Bfd { json } => bfd::main(json),
         cli::Command::Vrrp { json } => vrrp::main(json),
         cli::Command::Status { json } => status::main(json),
         cli::Command::Trace(options) => trace::main(&options),

@@ -8,6 +8,7 @@ mod hook;
 mod kernel_ipvs;
 mod memory;
 mod metrics;
+mod neighbours;
 mod netfilter;
 mod network;
 mod notify;
@@ -115,6 +116,7 @@ async fn serve(options: ServeOptions, place: Place) -> Result<()> {
     if let Some(checks) = shared.checks() {
         checks.end().await;
     }
+    shared.neighbours.end().await;
     if let Err(error) = shared.virtual_routers.end().await {
         warn!(
             error = format!("{error:#}"),

@@ -7,7 +7,7 @@ use model::DestinationKey;
 use super::fields::Fields;
 use crate::diagnostic::Diagnostic;
 use crate::model::{
-    Check, CheckKind, Connect, DigestMd5, Globals, HexPattern, HttpCheck, HttpVersion,
+    BfdInstance, Check, CheckKind, Connect, DigestMd5, Globals, HexPattern, HttpCheck, HttpVersion,
     RegexSettings, StatusRange, Timing, Tls, TrackFile, Url,
 };
 use crate::tree::{Statement, Word};
@@ -98,6 +98,7 @@ pub(super) struct Checks<'a> {
     pub defaults: &'a Defaults,
     pub key: DestinationKey,
     pub track_files: &'a [TrackFile],
+    pub bfd_instances: &'a [BfdInstance],
     pub diagnostics: &'a mut Vec<Diagnostic>,
 }
 
@@ -133,14 +134,20 @@ impl Checks<'_> {
             }
             "UDP_CHECK" => self.udp(given)?,
             "FILE_CHECK" => self.file(statement, given)?,
-            // Other keywords; BFD_CHECK, of which is told that it has no effect.
+            "BFD_CHECK" => {
+                // What a session tells counts at once.
+                timing = Timing::default();
+                self.bfd(statement, given)?
+            }
+            // Other keywords.
             _ => return None,
         };
         Some(Check {
             kind,
             timing,
             alpha: defaults.alpha,
-            log_all_failures: defaults.log_all,
+            // Of a session every change is logged.
+            log_all_failures: defaults.log_all && keyword != "BFD_CHECK",
         })
     }
 
@@ -367,6 +374,20 @@ impl Checks<'_> {
             ));
         }
         bytes
+    }
+
+    fn bfd(&mut self, statement: &Statement, given: Fields<'_>) -> Option<CheckKind> {
+        let name = given.text(&["name"]).unwrap_or_default();
+        let mut instances = self.bfd_instances.iter();
+        if !instances.any(|instance| instance.for_checks && instance.name == name) {
+            self.missing(
+                statement,
+                "a bfd_instance that is there",
+                "add `name NAME' here, and `bfd_instance NAME { neighbor_ip ADDRESS }' at the top",
+            );
+            return None;
+        }
+        Some(CheckKind::Bfd { name })
     }
 
     fn file(&mut self, statement: &Statement, given: Fields<'_>) -> Option<CheckKind> {

@@ -13,7 +13,7 @@ use super::fields::Fields;
 use super::groups;
 use crate::diagnostic::Diagnostic;
 use crate::model::{
-    Globals, RealServer, SorryServer, TrackFile, VirtualServer, VirtualServerGroup,
+    BfdInstance, Globals, RealServer, SorryServer, TrackFile, VirtualServer, VirtualServerGroup,
     VirtualServerName,
 };
 use crate::nearest::nearest;
@@ -28,6 +28,7 @@ pub(super) struct Servers<'a> {
     pub globals: &'a Globals,
     pub groups: &'a [VirtualServerGroup],
     pub track_files: &'a [TrackFile],
+    pub bfd_instances: &'a [BfdInstance],
     pub diagnostics: &'a mut Vec<Diagnostic>,
 }
 
@@ -431,6 +432,7 @@ impl Servers<'_> {
             defaults: &defaults,
             key: destination.key,
             track_files: self.track_files,
+            bfd_instances: self.bfd_instances,
             diagnostics: self.diagnostics,
         };
         Some(RealServer {

@@ -25,6 +25,7 @@ pub(super) struct Known<'a> {
     pub scripts: Vec<&'a str>,
     pub files: Vec<&'a str>,
     pub processes: Vec<&'a str>,
+    pub bfds: Vec<&'a str>,
 }
 
 pub(super) fn instances(
@@ -149,6 +150,7 @@ impl Builder<'_, '_> {
             track_scripts: tracked.scripts,
             track_files: tracked.files,
             track_processes: tracked.processes,
+            track_bfds: tracked.bfds,
             notify: notify(given, globals.notify_priority_changes),
         })
     }
@@ -323,6 +325,7 @@ struct Tracked {
     scripts: Vec<TrackedBy>,
     files: Vec<TrackedBy>,
     processes: Vec<TrackedBy>,
+    bfds: Vec<TrackedBy>,
 }
 
 impl Tracked {
@@ -338,6 +341,7 @@ impl Tracked {
             scripts: named(&["track_script"], &known.scripts, "vrrp_script"),
             files: named(&["track_file"], &known.files, "track_file"),
             processes: named(&["track_process"], &known.processes, "vrrp_track_process"),
+            bfds: named(&["track_bfd"], &known.bfds, "bfd_instance"),
             interfaces: given.lines(&["track_interface"]).map(tracked).collect(),
         }
     }
@@ -422,6 +426,7 @@ pub(super) fn sync_groups(
             track_scripts: tracked.scripts,
             track_files: tracked.files,
             track_processes: tracked.processes,
+            track_bfds: tracked.bfds,
             tracking_weight: given.has(&["sync_group_tracking_weight", "global_tracking"]),
             notify: notify(given, false),
         });

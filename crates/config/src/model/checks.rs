@@ -21,7 +21,7 @@ pub struct Check {
 }
 
 /// When a check runs, and how often it must fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct Timing {
     /// Between two checks.
     pub delay_loop: Duration,
@@ -77,6 +77,11 @@ pub enum CheckKind {
     },
     /// PING_CHECK.
     Ping(Connect),
+    /// BFD_CHECK: nothing is done, a session tells.
+    Bfd {
+        /// The `bfd_instance`'s name.
+        name: String,
+    },
     /// FILE_CHECK.
     File {
         /// The `track_file`'s name.
@@ -102,6 +107,7 @@ impl CheckKind {
             Self::Misc { .. } => "MISC_CHECK",
             Self::Udp { .. } => "UDP_CHECK",
             Self::Ping(_) => "PING_CHECK",
+            Self::Bfd { .. } => "BFD_CHECK",
             Self::File { .. } => "FILE_CHECK",
         }
     }

@@ -82,6 +82,8 @@ pub struct VrrpInstance {
     pub track_files: Vec<TrackedBy>,
     /// Processes that it depends on.
     pub track_processes: Vec<TrackedBy>,
+    /// BFD sessions that it depends on.
+    pub track_bfds: Vec<TrackedBy>,
     /// What is run when its state changes.
     pub notify: Notify,
 }
@@ -293,6 +295,8 @@ pub struct SyncGroup {
     pub track_files: Vec<TrackedBy>,
     /// Processes that it depends on.
     pub track_processes: Vec<TrackedBy>,
+    /// BFD sessions that it depends on.
+    pub track_bfds: Vec<TrackedBy>,
     /// Members keep their own weights.
     pub tracking_weight: bool,
     /// What is run when its state changes.

@@ -49,10 +49,6 @@ pub(super) const GARP_RATE: Reason = reason(
     "gratuitous ARP is not held back by groups of interfaces",
     "use garp_master_repeat and garp_master_delay of the instance",
 );
-pub(super) const BFD: Reason = reason(
-    "BFD sessions are not run",
-    "use a TCP_CHECK or PING_CHECK with a short delay_loop for real servers, track_script for instances",
-);
 pub(super) const FULLNAT: Reason = reason(
     "a configuration file cannot choose FULLNAT, which alone has local addresses",
     "remove it, or make the service by `xvs adm ... --fullnat' and `xvs laddr'",

@@ -86,6 +86,6 @@ static REAL_SERVER: Block = Block {
         keyword("UDP_CHECK", Shape::Block(&checkers::UDP, 0, 0)),
         keyword("PING_CHECK", Shape::Block(&checkers::PING, 0, 0)),
         keyword("FILE_CHECK", Shape::Block(&checkers::FILE, 0, 0)),
-        keyword("BFD_CHECK", Shape::Block(&checkers::BFD, 0, 0)).without(reasons::BFD),
+        keyword("BFD_CHECK", Shape::Block(&checkers::BFD, 0, 0)),
     ],
 };

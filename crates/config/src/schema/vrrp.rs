@@ -9,7 +9,7 @@ const TRACK_INTERFACE: Keyword = keyword("track_interface", Lines(0, 0));
 const TRACK_SCRIPT: Keyword = keyword("track_script", Lines(0, 0));
 const TRACK_FILES: Keyword = keyword("track_file", Lines(0, 0));
 const TRACK_PROCESSES: Keyword = keyword("track_process", Lines(0, 0));
-const TRACK_BFD: Keyword = keyword("track_bfd", Lines(0, 0)).without(reasons::BFD);
+const TRACK_BFD: Keyword = keyword("track_bfd", Lines(0, 0));
 const NOTIFY_MASTER: Keyword = keyword("notify_master", Command);
 const NOTIFY_BACKUP: Keyword = keyword("notify_backup", Command);
 const NOTIFY_FAULT: Keyword = keyword("notify_fault", Command);
@@ -192,26 +192,5 @@ pub(super) static GARP_GROUP: Block = Block {
         keyword("gna_interval", Seconds(0.0, LONGEST)),
         keyword("interface", Word),
         keyword("interfaces", Lines(0, 0)),
-    ],
-};
-
-pub(super) static BFD: Block = Block {
-    name: "bfd_instance",
-    takes_names: false,
-    keywords: &[
-        keyword("neighbor_ip", Address).also(&["neighbour_ip"]),
-        keyword("source_ip", Address),
-        keyword("min_rx", Seconds(0.0, 1e6)),
-        keyword("min_tx", Seconds(0.0, 1e6)),
-        keyword("idle_tx", Seconds(0.0, 1e6)),
-        keyword("multiplier", Integer(1, 255)),
-        keyword("passive", Flag),
-        keyword("ttl", Integer(1, 255)),
-        keyword("hoplimit", Integer(1, 255)),
-        keyword("max_hops", Integer(0, 255)),
-        keyword("multihop", Flag),
-        keyword("weight", Words(1, 2)),
-        keyword("vrrp", Flag),
-        keyword("checker", Flag),
     ],
 };

@@ -7,19 +7,38 @@ use crate::model::{Check, CheckKind, Connect, HttpCheck, HttpVersion, Url};
 pub(super) fn check(out: &mut Out, check: &Check) {
     out.block(check.kind.keyword(), |out| {
         kind(out, &check.kind);
-        let timing = &check.timing;
-        out.value("delay_loop", seconds(timing.delay_loop));
-        match check.kind {
-            CheckKind::Misc { .. } => out.value("misc_timeout", seconds(timing.timeout)),
-            CheckKind::File { .. } => {}
-            _ => out.value("connect_timeout", seconds(timing.timeout)),
-        }
-        out.value("retry", timing.retry);
-        out.value("delay_before_retry", seconds(timing.delay_before_retry));
-        out.value("warmup", seconds(timing.warmup));
-        out.flag("alpha", check.alpha);
-        out.flag("log_all_failures", check.log_all_failures);
+        timing(out, check);
+        out.switch("alpha", check.alpha);
     });
+}
+
+/// What a checker's block says of its timing.
+fn timing(out: &mut Out, check: &Check) {
+    match check.kind {
+        // What it says stands in the real server's block.
+        CheckKind::File { .. } | CheckKind::Bfd { .. } => return,
+        CheckKind::Misc { .. } => out.value("misc_timeout", seconds(check.timing.timeout)),
+        _ => out.value("connect_timeout", seconds(check.timing.timeout)),
+    }
+    schedule(out, check);
+}
+
+/// What a real server's block says for those of its checkers that cannot.
+pub(super) fn of_real_server(out: &mut Out, checks: &[Check]) {
+    let is_file = |check: &&Check| matches!(check.kind, CheckKind::File { .. });
+    if let Some(check) = checks.iter().find(is_file) {
+        out.value("connect_timeout", seconds(check.timing.timeout));
+        schedule(out, check);
+    }
+}
+
+fn schedule(out: &mut Out, check: &Check) {
+    let timing = &check.timing;
+    out.value("delay_loop", seconds(timing.delay_loop));
+    out.value("retry", timing.retry);
+    out.value("delay_before_retry", seconds(timing.delay_before_retry));
+    out.value("warmup", seconds(timing.warmup));
+    out.switch("log_all_failures", check.log_all_failures);
 }
 
 fn kind(out: &mut Out, kind: &CheckKind) {
@@ -61,6 +80,7 @@ fn kind(out: &mut Out, kind: &CheckKind) {
                 out.value("max_reply_length", reply.max_length);
             }
         }
+        CheckKind::Bfd { name } => out.value("name", name),
         CheckKind::File {
             name,
             weight,

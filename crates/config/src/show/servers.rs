@@ -96,6 +96,7 @@ fn real_server(out: &mut Out, server: &RealServer) {
         out.flag("inhibit_on_failure", server.inhibit_on_failure);
         out.script("notify_up", server.notify_up.as_ref());
         out.script("notify_down", server.notify_down.as_ref());
+        checks::of_real_server(out, &server.checks);
         for check in &server.checks {
             checks::check(out, check);
         }

@@ -33,6 +33,7 @@ pub(super) fn instance(out: &mut Out, instance: &VrrpInstance) {
         tracked(out, "track_script", &instance.track_scripts);
         tracked(out, "track_file", &instance.track_files);
         tracked(out, "track_process", &instance.track_processes);
+        tracked(out, "track_bfd", &instance.track_bfds);
         notify(out, &instance.notify);
     });
 }
@@ -196,6 +197,7 @@ pub(super) fn sync_group(out: &mut Out, group: &SyncGroup) {
         tracked(out, "track_script", &group.track_scripts);
         tracked(out, "track_file", &group.track_files);
         tracked(out, "track_process", &group.track_processes);
+        tracked(out, "track_bfd", &group.track_bfds);
         out.flag("sync_group_tracking_weight", group.tracking_weight);
         notify(out, &group.notify);
     });

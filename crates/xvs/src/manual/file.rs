@@ -116,6 +116,7 @@ fn takes(shape: &Shape) -> String {
         Shape::Integer(least, most) => format!("{least} to {most}"),
         Shape::OptionalInteger(least, most) => format!("[{least} to {most}]"),
         Shape::Seconds(least, most) => format!("SECONDS, {least} to {most}"),
+        Shape::Milliseconds(least, most) => format!("MILLISECONDS, {least} to {most}"),
         Shape::Address => "ADDRESS".to_owned(),
         Shape::Choice(choices) => choices.join("|"),
         Shape::Word => "WORD".to_owned(),

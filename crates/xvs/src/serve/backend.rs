@@ -190,6 +190,10 @@ impl api::Backend for Shared {
         }
     }
 
+    async fn bfd(&self) -> Vec<bfd::Status> {
+        self.neighbours.status().await
+    }
+
     async fn vrrp(&self) -> Vec<vrrp::Status> {
         self.virtual_routers.status().await
     }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, bail};
+use bfd::Settings;
 use config::{CheckChanges, Config, Diagnostic, Reading, Severity};
 use health::{CheckId, Monitor, Outcome};
 use health_host::{Checker, Owner};
@@ -31,6 +32,8 @@ pub struct Configured {
     config: Config,
     checker: Checker,
     owner: Option<Owner>,
+    /// The BFD sessions that it wants.
+    sessions: Vec<Settings>,
     /// The virtual routers that it wants.
     plan: Plan,
     warnings: Vec<String>,
@@ -74,6 +77,7 @@ impl Configured {
         Ok(Self {
             checker: Checker::new(&reading.config.tls, owner.clone())?,
             warnings: lines(&reading, Severity::Warning),
+            sessions: bfd_host::settings(&reading.config),
             plan: Plan::of(&reading.config)?,
             config: reading.config,
             owner,
@@ -131,6 +135,8 @@ pub async fn start(configured: Configured, shared: &Arc<Shared>) -> Result<()> {
     for warning in &configured.warnings {
         warn!("{warning}");
     }
+    let sessions = configured.sessions;
+    shared.neighbours.follow(sessions, seed()).await?;
     shared.virtual_routers.follow(configured.plan).await?;
     let there: HashSet<ServiceKey> = {
         let state = shared.lock();
@@ -154,6 +160,7 @@ pub async fn start(configured: Configured, shared: &Arc<Shared>) -> Result<()> {
     checks.apply(shared).await;
     shared.set_checks(checks.clone());
     tokio::spawn(checks.clone().run());
+    tokio::spawn(checks.clone().follow_sessions(shared.clone()));
     tokio::spawn(checks.follow(shared.clone()));
     Ok(())
 }
@@ -175,13 +182,18 @@ impl Checks {
     /// When it is wrong: nothing has changed then.
     pub async fn reload(&self, shared: &Shared) -> Result<api::Reloaded, api::Problem> {
         let configured = Configured::beside(self.options.clone()).await?;
-        // First, since it is the only part that may be refused now.
+        // First, since they are the only parts that may be refused now.
+        let sessions = shared.neighbours.follow(configured.sessions, seed()).await;
+        sessions.map_err(|error| api::Problem::new(format!("{error:#}")))?;
         let followed = shared.virtual_routers.follow(configured.plan).await;
         followed.map_err(|error| api::Problem::new(format!("{error:#}")))?;
         *lock(&self.checker) = configured.checker;
         *lock(&self.teller) = Teller::new(&configured.config, configured.owner);
         self.configure(&configured.config, shared);
         *lock(&self.config) = Arc::new(configured.config);
+        for event in shared.neighbours.told().await {
+            self.session_is(&event, shared).await;
+        }
         let changes = self.apply(shared).await;
         Ok(api::Reloaded {
             changes,
@@ -296,6 +308,25 @@ impl Checks {
         }
     }
 
+    /// Takes in what becomes of BFD sessions.
+    async fn follow_sessions(self: Arc<Self>, shared: Arc<Shared>) {
+        while let Some(event) = shared.neighbours.next().await {
+            self.session_is(&event, &shared).await;
+        }
+    }
+
+    /// Tells how a BFD session is to those who are checked by it, or track it.
+    async fn session_is(&self, event: &bfd::Event, shared: &Shared) {
+        shared.virtual_routers.bfd(&event.name, event.is_up).await;
+        let outcome = match event.is_up {
+            true => Outcome::Success { weight: None },
+            false => Outcome::Failure(event.diagnostic.to_string()),
+        };
+        let mut monitor = lock(&self.monitor);
+        monitor.bfd(&event.name, &outcome, self.started.elapsed());
+        self.tell(&mut monitor);
+    }
+
     fn begin_due(&self, running: &mut JoinSet<(CheckId, Outcome)>) {
         let checker = lock(&self.checker).clone();
         let mut monitor = lock(&self.monitor);
@@ -316,12 +347,18 @@ impl Checks {
             }
         }
         monitor.finished(id, outcome, self.started.elapsed());
+        self.tell(&mut monitor);
+    }
+
+    /// Tells what has happened, and has it carried out.
+    fn tell(&self, monitor: &mut Monitor) {
         let teller = lock(&self.teller);
         while let Some(event) = monitor.poll_event() {
-            teller.tell(&event, &monitor);
+            teller.tell(&event, monitor);
         }
-        // Weights may change without an event.
-        self.changed.notify_one();
+        if monitor.take_changed() {
+            self.changed.notify_one();
+        }
     }
 
     /// The daemon ends: those who asked for it (`omega') are told that servers go down.

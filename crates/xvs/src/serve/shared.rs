@@ -17,6 +17,7 @@ use tracing::{error, info, warn};
 use crate::place::Place;
 use crate::serve::checks::Checks;
 use crate::serve::hook::Choice;
+use crate::serve::neighbours::Neighbours;
 use crate::serve::network::Kernel;
 use crate::serve::state;
 use crate::serve::trace::Traces;
@@ -41,6 +42,8 @@ pub struct Shared {
     followed: Notify,
     /// Who traces.
     pub traces: Traces,
+    /// Which neighbours are reached.
+    pub neighbours: Neighbours,
     /// Who holds virtual addresses.
     pub virtual_routers: VirtualRouters,
     /// The configuration file's checks, if there is a file.
@@ -136,6 +139,7 @@ impl Shared {
             changed,
             followed: Notify::new(),
             traces: Traces::default(),
+            neighbours: Neighbours::new(),
             virtual_routers: VirtualRouters::default(),
             checks: OnceLock::new(),
         };

@@ -20,6 +20,14 @@ impl VirtualRouters {
         Ok(())
     }
 
+    /// Tells them how a BFD session is, which they may track.
+    pub async fn bfd(&self, session: &str, is_up: bool) {
+        if let Some(daemon) = &*self.0.read().await {
+            // Those that ended have no use for it.
+            let _ended = daemon.bfd(session, is_up).await;
+        }
+    }
+
     /// How they are.
     pub async fn status(&self) -> Vec<vrrp::Status> {
         match &*self.0.read().await {

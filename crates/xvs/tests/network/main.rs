@@ -13,6 +13,7 @@ mod endings;
 mod keepalived_conf;
 mod marks;
 mod methods;
+mod neighbours;
 mod next_hops;
 mod printing;
 mod proc_files;

@@ -11,7 +11,7 @@ mod web_server;
 pub use client::{connect, get, many_at_once};
 pub use director::{Counters, Director, Row, XVS};
 pub use name_server::NameServer;
-pub use network::{CLIENT, Hook, Network, RS1, RS2, VIP};
+pub use network::{CLIENT, Hook, INSIDE, Network, RS1, RS2, VIP};
 pub use process::{Process, Said, said};
 pub use web_server::WebServer;
 

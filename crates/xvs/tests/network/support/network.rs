@@ -11,7 +11,7 @@ pub const RS1: &str = "192.168.100.39";
 /// The address of the second real server.
 pub const RS2: &str = "192.168.100.23";
 /// The director's address on the servers' side: their gateway.
-const INSIDE: &str = "192.168.100.17";
+pub const INSIDE: &str = "192.168.100.17";
 
 /// Where the director takes packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
