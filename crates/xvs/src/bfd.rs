@@ -15,7 +15,8 @@ pub fn main(json: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn text(sessions: &[Status]) -> String {
+/// The sessions for people.
+pub fn text(sessions: &[Status]) -> String {
     if sessions.is_empty() {
         return "No BFD sessions (`bfd_instance' of a configuration file)\n".to_owned();
     }

@@ -30,7 +30,8 @@ pub fn reload() -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn text(servers: &[VirtualServerStatus]) -> String {
+/// The servers for people.
+pub fn text(servers: &[VirtualServerStatus]) -> String {
     let mut lines = Vec::new();
     for server in servers {
         let quorum = if server.has_quorum { "met" } else { "LOST" };

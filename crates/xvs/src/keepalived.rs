@@ -1,5 +1,7 @@
 //! Configuration files in keepalived's language, from the disk.
 
+pub mod program;
+
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -7,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
-use config::{Environment, Files, Reading};
+use config::{Config, Environment, Files, Reading};
 
 use crate::output;
 
@@ -27,6 +29,54 @@ pub struct FileOptions {
     /// What `@' conditions and ${_INSTANCE} name, instead of the host's name up to its first dot
     #[arg(short = 'i', long, value_name = "ID")]
     pub config_id: Option<String>,
+    /// Which parts of it are used.
+    #[arg(skip)]
+    pub parts: Parts,
+}
+
+/// The parts of a configuration that may be left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parts {
+    /// Virtual routers.
+    pub vrrp: bool,
+    /// Virtual servers and their checks.
+    pub checks: bool,
+    /// BFD sessions.
+    pub bfd: bool,
+}
+
+impl Default for Parts {
+    /// All of them.
+    fn default() -> Self {
+        Self {
+            vrrp: true,
+            checks: true,
+            bfd: true,
+        }
+    }
+}
+
+impl Parts {
+    /// Leaves out of a configuration what is not wanted.
+    fn leave(self, config: &mut Config) {
+        if !self.vrrp {
+            config.vrrp_instances.clear();
+            config.sync_groups.clear();
+            config.scripts.clear();
+            config.track_processes.clear();
+        }
+        if !self.checks {
+            config.virtual_servers.clear();
+            config.groups.clear();
+        }
+        if !self.bfd {
+            config.bfd_instances.clear();
+            let instances = config.vrrp_instances.iter_mut();
+            instances.for_each(|instance| instance.track_bfds.clear());
+            let groups = config.sync_groups.iter_mut();
+            groups.for_each(|group| group.track_bfds.clear());
+        }
+    }
 }
 
 /// Reads a file with all that it includes.
@@ -41,8 +91,10 @@ pub fn read(options: &FileOptions) -> Result<Reading> {
             .map_or(0, |since| since.as_secs()),
     };
     let file = std::path::absolute(&options.file)?;
-    config::read(&file, &Disk, &environment)
-        .map_err(|why| anyhow!("{}: {why}", options.file.display()))
+    let mut reading = config::read(&file, &Disk, &environment)
+        .map_err(|why| anyhow!("{}: {why}", options.file.display()))?;
+    options.parts.leave(&mut reading.config);
+    Ok(reading)
 }
 
 /// `xvs check`.

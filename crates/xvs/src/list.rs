@@ -95,6 +95,17 @@ const USUAL: [Column; 7] = [
     Column::OutBps,
 ];
 
+/// What counters there are, and what they count of.
+const COUNTED: [Column; 7] = [
+    Column::Active,
+    Column::Inactive,
+    Column::Conns,
+    Column::InPkts,
+    Column::OutPkts,
+    Column::InBytes,
+    Column::OutBytes,
+];
+
 /// Lists what is asked for.
 pub fn main(options: &ListOptions) -> Result<ExitCode> {
     let mut director = place::connected()?;
@@ -150,6 +161,21 @@ fn services(out: &mut dyn Write, options: &ListOptions, director: &mut api::Clie
         writeln!(out, "No virtual services (`ipvsadm -A' makes one)")?;
     }
     Ok(())
+}
+
+/// What was counted of services, for a file.
+pub fn counted(services: &[ServiceStatus]) -> String {
+    let options = ListOptions {
+        what: What::Services,
+        columns: COUNTED.to_vec(),
+        exact: true,
+        watch: None,
+        json: false,
+    };
+    let mut table = services_table(services, &options);
+    table.force_no_tty();
+    let lines = table.lines().map(|line| line.trim_end().to_owned() + "\n");
+    lines.collect()
 }
 
 fn timeouts_text(out: &mut dyn Write, timeouts: Timeouts) -> Result<()> {

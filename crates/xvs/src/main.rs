@@ -1,6 +1,6 @@
 //! One program: the director's daemon, its command lines, and labs to try it in.
 //!
-//! Called as `ipvsadm`, `ipvsadm-save` or `ipvsadm-restore` it is those.
+//! Called as `ipvsadm`, `ipvsadm-save`, `ipvsadm-restore` or `keepalived` it is those.
 
 #![forbid(unsafe_code)]
 
@@ -41,7 +41,15 @@ fn main() -> ExitCode {
     {
         return adm::main(program, &args);
     }
-    match run(cli::parse(args)) {
+    let is_keepalived = args
+        .first()
+        .is_some_and(|name| keepalived::program::is_called(name));
+    let ended = if is_keepalived {
+        keepalived::program::main(&args)
+    } else {
+        run(cli::parse(args))
+    };
+    match ended {
         Ok(code) => code,
         Err(error) => {
             eprintln!("xvs: {error:#}");

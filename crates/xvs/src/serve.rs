@@ -2,10 +2,12 @@
 
 mod backend;
 mod checks;
+mod dump;
 mod events;
 mod explain;
 mod hook;
 mod kernel_ipvs;
+pub mod log;
 mod memory;
 mod metrics;
 mod neighbours;
@@ -35,11 +37,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch::{Receiver, channel};
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{error, info, warn};
-use tracing_subscriber::EnvFilter;
 
 use crate::place::Place;
 use crate::serve::network::Kernel;
-use crate::serve::options::{LogFormat, ServeOptions};
+use crate::serve::options::ServeOptions;
 use crate::serve::shared::{Shared, State};
 use crate::serve::state::DaemonLock;
 
@@ -50,7 +51,20 @@ const SWEEP_STEPS: usize = 50;
 
 /// Runs the daemon, or ends what one left behind.
 pub fn main(options: ServeOptions) -> Result<ExitCode> {
-    start_log(options.log_format);
+    log::start(options.log_format);
+    run(options)
+}
+
+/// Says what is wrong with the configuration file, before anything else is done.
+///
+/// # Errors
+/// What is.
+pub fn check_file(options: &ServeOptions) -> Result<()> {
+    checks::Configured::read(options).map(drop)
+}
+
+/// Does it, where the log was started already.
+pub fn run(options: ServeOptions) -> Result<ExitCode> {
     let place = Place::here(&options.state_dir)?;
     if options.stop_forwarding {
         stop::stop_forwarding(&place)?;
@@ -61,17 +75,6 @@ pub fn main(options: ServeOptions) -> Result<ExitCode> {
         .build()?;
     runtime.block_on(serve(options, place))?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn start_log(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => log.with_target(false).with_ansi(false).init(),
-        LogFormat::Json => log.json().flatten_event(true).init(),
-    }
 }
 
 async fn serve(options: ServeOptions, place: Place) -> Result<()> {
@@ -104,15 +107,18 @@ async fn serve(options: ServeOptions, place: Place) -> Result<()> {
     tokio::spawn(estimate(shared.clone()));
     tokio::spawn(defend(shared.clone()));
     if let Some(configured) = configured {
+        if options.dump {
+            configured.dump();
+        }
         checks::start(configured, &shared).await?;
     } else if begun.read_rules {
         start::restore_rules(&options.rules, shared.place()).await;
     }
-    if let Err(error) = notify::ready() {
-        warn!(%error, "the service manager cannot be told that the daemon is ready");
-    }
+    tokio::spawn(notify::watchdog());
+    notify::tell(notify::State::Ready);
     info!(namespace = shared.place().cookie, "ready");
     wait_for_signal(&shared).await?;
+    notify::tell(notify::State::Stopping);
     if let Some(checks) = shared.checks() {
         checks.end().await;
     }
@@ -137,15 +143,19 @@ async fn wait(mut stopped: Receiver<bool>) {
     let _ended = stopped.wait_for(|stopped| *stopped).await;
 }
 
-/// Until the daemon is to end; SIGHUP is a reload.
+/// Until the daemon is to end. SIGHUP is a reload, SIGUSR1 and SIGUSR2 write files, as keepalived's.
 async fn wait_for_signal(shared: &Shared) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
+    let mut data = signal(SignalKind::user_defined1())?;
+    let mut statistics = signal(SignalKind::user_defined2())?;
     loop {
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
+            _ = data.recv() => dump::data(shared).await,
+            _ = statistics.recv() => dump::statistics(shared).await,
             _ = hangup.recv() => match api::Backend::reload(shared).await {
                 Ok(reloaded) => info!(changes = reloaded.changes, "reloaded"),
                 Err(problem) => error!(%problem, "not reloaded: nothing has changed"),

@@ -17,7 +17,7 @@ pub fn main(json: bool) -> Result<ExitCode> {
 }
 
 /// The virtual routers for people.
-fn text(routers: &[Status]) -> String {
+pub fn text(routers: &[Status]) -> String {
     let mut out = String::new();
     if routers.is_empty() {
         out += "no virtual routers: the configuration has no vrrp_instance\n";

@@ -15,6 +15,7 @@ use tracing::{info, warn};
 use crate::serve::explain;
 use crate::serve::metrics;
 use crate::serve::network::Kernel;
+use crate::serve::notify;
 use crate::serve::shared::{Shared, State};
 use crate::serve::trace;
 
@@ -151,7 +152,12 @@ impl api::Backend for Shared {
 
     async fn reload(&self) -> Result<api::Reloaded, api::Problem> {
         match self.checks() {
-            Some(checks) => checks.reload(self).await,
+            Some(checks) => {
+                notify::tell(notify::State::Reloading);
+                let reloaded = checks.reload(self).await;
+                notify::tell(notify::State::Ready);
+                reloaded
+            }
             None => Err(without_file()),
         }
     }

@@ -51,8 +51,15 @@ impl Configured {
         Self::of(FileOptions {
             file: absolute(file)?,
             config_id: options.config_id.clone(),
+            parts: options.parts,
         })
         .map(Some)
+    }
+
+    /// Logs what the file means, line by line.
+    pub fn dump(&self) {
+        let text = self.config.to_string();
+        text.lines().for_each(|line| info!("{line}"));
     }
 
     /// Reads a file beside the daemon's work: a large one takes a while.
@@ -138,10 +145,13 @@ pub async fn start(configured: Configured, shared: &Arc<Shared>) -> Result<()> {
     let sessions = configured.sessions;
     shared.neighbours.follow(sessions, seed()).await?;
     shared.virtual_routers.follow(configured.plan).await?;
-    let there: HashSet<ServiceKey> = {
+    let there = if configured.options.parts.checks {
         let state = shared.lock();
         let services = state.director.wanted().services();
         services.map(|wanted| wanted.service().key).collect()
+    } else {
+        // They are somebody else's.
+        HashSet::new()
     };
     let checks = Arc::new(Checks {
         options: configured.options,
@@ -155,7 +165,7 @@ pub async fn start(configured: Configured, shared: &Arc<Shared>) -> Result<()> {
         changed: Notify::new(),
         configured: Notify::new(),
     });
-    let config = lock(&checks.config).clone();
+    let config = checks.config();
     checks.configure(&config, shared);
     checks.apply(shared).await;
     shared.set_checks(checks.clone());
@@ -171,6 +181,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Checks {
+    /// The configuration that runs.
+    pub fn config(&self) -> Arc<Config> {
+        lock(&self.config).clone()
+    }
+
     /// How all servers are.
     pub fn status(&self) -> Vec<health::VirtualServerStatus> {
         lock(&self.monitor).status()
@@ -214,9 +229,10 @@ impl Checks {
         let configured = Configured::beside(FileOptions {
             file: request.file.unwrap_or(own.file),
             config_id: request.config_id.or(own.config_id),
+            parts: own.parts,
         })
         .await?;
-        let before = lock(&self.config).clone();
+        let before = self.config();
         let mut monitor = lock(&self.monitor).clone();
         let now = self.started.elapsed();
         let compared = tokio::task::spawn_blocking(move || {

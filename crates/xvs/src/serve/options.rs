@@ -8,6 +8,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use control::Sizes;
 
+use crate::keepalived::Parts;
 use crate::place;
 
 /// Where the configuration for boot is looked for, in the format of ipvsadm-save.
@@ -53,6 +54,12 @@ pub struct ServeOptions {
     /// What `@' conditions in the file name, instead of the host's name up to its first dot
     #[arg(short = 'i', long, value_name = "ID", requires = "file")]
     pub config_id: Option<String>,
+    /// Which parts of the file are used.
+    #[arg(skip)]
+    pub parts: Parts,
+    /// The file's meaning is logged.
+    #[arg(skip)]
+    pub dump: bool,
     /// Group whose members may configure the director, besides root
     #[arg(long, value_name = "NAME")]
     pub socket_group: Option<String>,

@@ -11,6 +11,7 @@ mod configuration;
 mod datagrams;
 mod endings;
 mod keepalived_conf;
+mod manners;
 mod marks;
 mod methods;
 mod neighbours;

@@ -19,7 +19,13 @@ pub const XVS: &str = env!("CARGO_BIN_EXE_xvs");
 /// How long a start may take: on a busy machine the kernel's verifier takes its time.
 const READY: Duration = Duration::from_secs(90);
 /// What the program is called as, too.
-const PROGRAMS: [&str; 4] = ["xvs", "ipvsadm", "ipvsadm-save", "ipvsadm-restore"];
+const PROGRAMS: [&str; 5] = [
+    "xvs",
+    "ipvsadm",
+    "ipvsadm-save",
+    "ipvsadm-restore",
+    "keepalived",
+];
 
 /// The director of a network: its daemon, if one runs, and its command lines.
 #[derive(Debug)]

@@ -1,105 +1,13 @@
-//! Checks against real peers, nginx and Python's servers, each test in a network namespace of its
-//! own. Needs root.
+//! Checks against real peers: nginx, postfix, unbound, the kernel. Needs root.
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+mod dns;
+mod smtp;
+mod support;
 
-use config::model::TlsFiles;
-use config::{Environment, Files};
+use std::path::Path;
+
 use health::Outcome;
-use health_host::Checker;
-use nix::sched::{CloneFlags, unshare};
-
-struct One(String);
-
-impl Files for One {
-    fn read(&self, _: &Path) -> Result<String, String> {
-        Ok(self.0.clone())
-    }
-
-    fn matching(&self, _: &Path) -> Vec<PathBuf> {
-        Vec::new()
-    }
-}
-
-/// Ends with the test.
-struct Peer(Child);
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// This thread, and what it starts, in a network of its own.
-fn own_network() {
-    unshare(CloneFlags::CLONE_NEWNET).expect("tests of namespaces run as root");
-    run("ip", &["link", "set", "lo", "up"]);
-}
-
-fn run(program: &str, arguments: &[&str]) {
-    let status = Command::new(program)
-        .args(arguments)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    assert!(
-        status.is_ok_and(|status| status.success()),
-        "{program} {arguments:?}"
-    );
-}
-
-fn start(program: &str, arguments: &[&str]) -> Peer {
-    let child = Command::new(program)
-        .args(arguments)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    Peer(child.expect("the peer is installed"))
-}
-
-/// Runs the checker that these lines of a real server at 127.0.0.1 describe.
-fn check(port: u16, lines: &str) -> Outcome {
-    let text = format!(
-        "virtual_server 192.0.2.1 80 {{\nprotocol TCP\nconnect_timeout 2\nreal_server 127.0.0.1 {port} {{\n{lines}\n}}\n}}\n"
-    );
-    let environment = Environment {
-        config_id: String::new(),
-        random_seed: 0,
-    };
-    let reading =
-        config::read(Path::new("/x"), &One(text), &environment).expect("text can be read");
-    assert!(!reading.has_errors(), "{}", reading.rendered(false));
-    let check = &reading.config.virtual_servers[0].real_servers[0].checks[0];
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    let checker = Checker::new(&TlsFiles::default(), None).expect("no files are named");
-    runtime.block_on(checker.run(check))
-}
-
-fn succeeds(port: u16, lines: &str) {
-    // A peer takes a moment to listen.
-    let mut outcome = check(port, lines);
-    for _ in 0..100 {
-        if matches!(outcome, Outcome::Success { .. }) {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-        outcome = check(port, lines);
-    }
-    assert_eq!(outcome, Outcome::Success { weight: None }, "{lines}");
-}
-
-fn fails(port: u16, lines: &str, why: &str) {
-    match check(port, lines) {
-        Outcome::Failure(told) if told.contains(why) => {}
-        other => panic!("{lines}: {other:?} instead of `{why}'"),
-    }
-}
+use support::{Peer, check, fails, own_network, run, start, succeeds};
 
 const NGINX: &str = "
 daemon off; pid FOLDER/pid; error_log FOLDER/log;
@@ -220,32 +128,6 @@ fn a_server_that_accepts_and_is_silent_fails_by_its_timeout() {
     );
     drop(listener);
     fails(25, "SMTP_CHECK {\n}", "127.0.0.1:25: Connection refused");
-}
-
-/// RFC 5321's greeting, from Python's socketserver.
-const SMTP: &str = "
-import socketserver
-class Handler(socketserver.StreamRequestHandler):
-    def handle(self):
-        self.wfile.write(b'220-mail\\r\\n220 ready\\r\\n')
-        for line in self.rfile:
-            word = line.split()[0].upper()
-            if word == b'HELO' and line.split()[1] == b'me': self.wfile.write(b'250 hello\\r\\n')
-            elif word == b'QUIT': self.wfile.write(b'221 bye\\r\\n'); return
-            else: self.wfile.write(b'501 no\\r\\n')
-socketserver.ThreadingTCPServer(('127.0.0.1', 2525), Handler).serve_forever()
-";
-
-#[test]
-fn a_mail_server_must_take_helo() {
-    own_network();
-    let _peer = start("python3", &["-c", SMTP]);
-    succeeds(2525, "SMTP_CHECK {\nhelo_name me\n}");
-    fails(
-        2525,
-        "SMTP_CHECK {\nhelo_name you\n}",
-        "`501 no' instead of 250",
-    );
 }
 
 #[test]
