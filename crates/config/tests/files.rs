@@ -370,3 +370,15 @@ proptest::proptest! {
         let _ = reading.config.to_string();
     }
 }
+
+#[test]
+fn authentication_of_version_3_is_left_out_as_keepalived_does() {
+    let reading = read_as(&folder("good").join("version3.conf"), "host");
+    assert!(!reading.has_errors(), "{}", reading.rendered(false));
+    assert!(reading.config.vrrp_instances[0].authentication.is_none());
+    assert!(
+        said(&reading).contains("VRRP version 3 has no authentication by PASS or AH"),
+        "{}",
+        reading.rendered(false)
+    );
+}

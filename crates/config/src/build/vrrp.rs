@@ -104,6 +104,7 @@ impl Builder<'_, '_> {
         }
         let (addresses, excluded_addresses) = self.addresses();
         let is_v6 = addresses.first().is_some_and(|a| a.address.is_ipv6());
+        let version = self.version(is_v6);
         let on = |names, other| given.switch(names).unwrap_or(other);
         let tracked = Tracked::of(given, self.known, self.diagnostics);
         Some(VrrpInstance {
@@ -112,7 +113,7 @@ impl Builder<'_, '_> {
             interface,
             virtual_router_id,
             priority: given.number(&["priority"]).unwrap_or(100),
-            version: self.version(is_v6),
+            version,
             advert_interval: given
                 .seconds(&["advert_int"])
                 .unwrap_or(Duration::from_secs(1)),
@@ -120,7 +121,7 @@ impl Builder<'_, '_> {
             excluded_addresses,
             routes: addresses::routes(given, self.diagnostics),
             rules: given.lines(&["virtual_rules"]).map(line).collect(),
-            authentication: self.authentication(),
+            authentication: self.authentication(version),
             hmacs: self.hmacs(),
             no_preempt: given.has(&["nopreempt"]),
             preempt_delay: given.seconds(&["preempt_delay"]).unwrap_or_default(),
@@ -237,9 +238,19 @@ impl Builder<'_, '_> {
         peers
     }
 
-    fn authentication(&mut self) -> Option<Authentication> {
+    /// Version 3 has none, and keepalived then goes on without.
+    fn authentication(&mut self, version: u8) -> Option<Authentication> {
         let given = self.given.block(&["authentication"]);
         let word = given.word(&["auth_pass"])?;
+        if version == 3 {
+            self.diagnostics.push(Diagnostic::warning(
+                word.span,
+                "VRRP version 3 has no authentication by PASS or AH",
+                "adverts are sent and taken without",
+                "remove it, or protect them with `auth_hmac'",
+            ));
+            return None;
+        }
         if word.text.len() > PASSWORD_LENGTH {
             self.diagnostics.push(Diagnostic::warning(
                 word.span,
