@@ -185,10 +185,10 @@ impl Snapshot {
     }
 
     /// Whether packets for `address` are delivered to this machine: it is set on an interface, or
-    /// a `local` route covers it.
+    /// a `local` route covers it, or it was claimed.
     #[must_use]
     pub fn is_local(&self, address: IpAddr) -> bool {
-        self.route(address) == Lookup::Local
+        self.claimed.contains(&address) || self.route(address) == Lookup::Local
     }
 
     /// The interfaces that packets from and to these addresses use: those that hold an address of

@@ -20,6 +20,8 @@ pub struct Snapshot {
     pub(crate) local: RouteTable,
     pub(crate) main: RouteTable,
     pub(crate) neighbours: HashMap<(u32, IpAddr), Neighbour>,
+    /// Addresses that this machine is about to hold, or still holds.
+    pub(crate) claimed: BTreeSet<IpAddr>,
 }
 
 impl Snapshot {
@@ -31,7 +33,9 @@ impl Snapshot {
                 .map(|event| self.apply(event))
                 .fold(Effect::NONE, Effect::and),
             Change::Resync(snapshot) => {
+                let claimed = std::mem::take(&mut self.claimed);
                 *self = *snapshot;
+                self.claimed = claimed;
                 Effect {
                     routing: true,
                     neighbours: true,
@@ -39,6 +43,17 @@ impl Snapshot {
                 }
             }
         }
+    }
+
+    /// From now on an address counts as this machine's own, whatever the kernel says: it is about to be.
+    /// Says whether that is news.
+    pub fn claim(&mut self, address: IpAddr) -> bool {
+        self.claimed.insert(address)
+    }
+
+    /// From now on an address is this machine's own if the kernel says so. Says whether it was claimed.
+    pub fn release(&mut self, address: IpAddr) -> bool {
+        self.claimed.remove(&address)
     }
 
     /// Takes in one event, and says what it means. What is known already changes nothing, so

@@ -1,5 +1,6 @@
 //! Virtual routers in a thread of their own: whatever else the process does, adverts go out in time.
 
+use std::sync::Arc;
 use std::thread;
 
 use tokio::sync::{mpsc, oneshot};
@@ -7,6 +8,7 @@ use vrrp::{Reading, Status};
 
 use crate::configured::bfd_name;
 use crate::error::Error;
+use crate::forwarding::Forwarding;
 use crate::host::{Host, Order};
 use crate::plan::Plan;
 
@@ -21,12 +23,12 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts virtual routers in the network namespace of the calling thread. They run when this
-    /// returns.
+    /// Starts virtual routers in the network namespace of the calling thread, where `forwarding` takes
+    /// packets, `Arc::new(())` if nobody does. They run when this returns.
     ///
     /// # Errors
     /// The plan contradicts itself, or the network cannot be read.
-    pub fn start(plan: Plan) -> Result<Self, Error> {
+    pub fn start(plan: Plan, forwarding: Arc<dyn Forwarding>) -> Result<Self, Error> {
         let (orders, received) = mpsc::channel(ORDERS);
         let (tell, told) = std::sync::mpsc::channel();
         let run = move || {
@@ -35,7 +37,7 @@ impl Daemon {
                 .build()
                 .map_err(Error::system("start a runtime"))?;
             runtime.block_on(async {
-                match Host::begin(plan).await {
+                match Host::begin(plan, forwarding).await {
                     Ok(host) => {
                         let _begun = tell.send(Ok(()));
                         host.run(received).await

@@ -2,6 +2,7 @@
 //! sends adverts never waits for it.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use net::Link;
 use netlink_packet_route::address::{
@@ -13,6 +14,7 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 use crate::error::Error;
+use crate::forwarding::Forwarding;
 use crate::frames::Frames;
 use crate::plan::{RouteKind, VirtualAddress, VirtualRoute};
 
@@ -62,11 +64,16 @@ pub(crate) enum Job {
 }
 
 /// Does the jobs until nobody can send more.
-pub(crate) async fn work(handle: Handle, mut jobs: mpsc::UnboundedReceiver<Job>) {
+pub(crate) async fn work(
+    handle: Handle,
+    forwarding: Arc<dyn Forwarding>,
+    mut jobs: mpsc::UnboundedReceiver<Job>,
+) {
     let mut frames = Frames::default();
     while let Some(job) = jobs.recv().await {
         match job {
             Job::Hold { addresses, routes } => {
+                tell(&forwarding, &addresses, |to, told| to.claim(told)).await;
                 for target in &addresses {
                     report(add(&handle, target).await);
                 }
@@ -81,9 +88,27 @@ pub(crate) async fn work(handle: Handle, mut jobs: mpsc::UnboundedReceiver<Job>)
                 for target in &addresses {
                     report(remove(&handle, target).await);
                 }
+                tell(&forwarding, &addresses, |to, told| to.release(told)).await;
             }
             Job::Announce { addresses, rounds } => announce(&mut frames, &addresses, rounds),
         }
+    }
+}
+
+/// Tells of addresses beside the loop, which has adverts to send meanwhile.
+async fn tell(
+    forwarding: &Arc<dyn Forwarding>,
+    targets: &[Target],
+    what: fn(&dyn Forwarding, &[IpAddr]),
+) {
+    let forwarding = forwarding.clone();
+    let addresses: Vec<IpAddr> = targets
+        .iter()
+        .map(|target| target.address.address)
+        .collect();
+    let told = tokio::task::spawn_blocking(move || what(&*forwarding, &addresses));
+    if let Err(panic) = told.await {
+        warn!(%panic, "the data plane was not told of virtual addresses");
     }
 }
 

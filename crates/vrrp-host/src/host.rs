@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use net::{Change, Snapshot, Watcher};
@@ -13,6 +14,7 @@ use vrrp::{Input, Now, Output, Reading, Router, State, Status, Transition};
 
 use crate::alarm::Alarm;
 use crate::error::Error;
+use crate::forwarding::Forwarding;
 use crate::holding::{self, Job};
 use crate::notify::{self, About, Fifos, word};
 use crate::plan::{Instance, Plan};
@@ -57,14 +59,14 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    pub async fn begin(plan: Plan) -> Result<Self, Error> {
+    pub async fn begin(plan: Plan, forwarding: Arc<dyn Forwarding>) -> Result<Self, Error> {
         let router = Router::new(plan.settings(), plan.sync_groups())?;
         let (connection, handle, _) =
             rtnetlink::new_connection().map_err(Error::system("open a netlink socket"))?;
         tokio::spawn(connection);
         let (snapshot, changes) = Watcher::start().await?;
         let (jobs, work) = mpsc::unbounded_channel();
-        let worker = tokio::spawn(holding::work(handle.clone(), work));
+        let worker = tokio::spawn(holding::work(handle.clone(), forwarding, work));
         let fifos = Fifos::open(&plan.fifos)?;
         let mut host = Self {
             trackers: Trackers::start(&plan),

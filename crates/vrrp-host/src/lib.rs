@@ -11,6 +11,7 @@ mod alarm;
 mod configured;
 mod daemon;
 mod error;
+mod forwarding;
 mod frames;
 mod holding;
 mod host;
@@ -28,6 +29,7 @@ mod vmac;
 pub use configured::Unfit;
 pub use daemon::Daemon;
 pub use error::Error;
+pub use forwarding::Forwarding;
 pub use plan::{
     Command, Fifo, Instance, Notify, Plan, RouteKind, SyncGroup, TrackFile, TrackInterface,
     TrackProcess, TrackScript, VirtualAddress, VirtualRoute, Vmac,

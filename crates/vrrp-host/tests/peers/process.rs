@@ -4,6 +4,7 @@
 use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -63,7 +64,7 @@ fn the_process() {
     };
     let priority = priority.parse().unwrap();
     let checked = PathBuf::from(std::env::var(CHECKED).unwrap());
-    let daemon = Daemon::start(plan(priority, &checked)).unwrap();
+    let daemon = Daemon::start(plan(priority, &checked), Arc::new(())).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();

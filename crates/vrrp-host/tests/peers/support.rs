@@ -4,6 +4,7 @@ use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -191,7 +192,7 @@ impl Ours {
     }
 
     pub fn start_plan(host: &Host, plan: Plan) -> Self {
-        Self(host.enter(|| Daemon::start(plan).unwrap()))
+        Self(host.enter(|| Daemon::start(plan, Arc::new(())).unwrap()))
     }
 
     pub fn all(&self) -> Vec<Status> {

@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The daemon.
 pub struct Shared {
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
     place: Place,
     started: Instant,
     /// Whether the data plane was found at work.
@@ -71,6 +71,13 @@ pub struct Taken {
     pub name: String,
     /// Where, and why there.
     pub choice: Choice,
+}
+
+/// The state, for a moment.
+pub fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    // Commands are whole before and after every call that could panic; going on is better
+    // than forgetting the configuration.
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl State {
@@ -131,8 +138,10 @@ impl Shared {
             transactions: 0,
             last: None,
         };
+        let state = Arc::new(Mutex::new(state));
         let shared = Self {
-            state: Mutex::new(state),
+            virtual_routers: VirtualRouters::new(state.clone()),
+            state,
             place,
             started: Instant::now(),
             adopted,
@@ -140,7 +149,6 @@ impl Shared {
             followed: Notify::new(),
             traces: Traces::default(),
             neighbours: Neighbours::new(),
-            virtual_routers: VirtualRouters::default(),
             checks: OnceLock::new(),
         };
         (shared, changes)
@@ -148,9 +156,7 @@ impl Shared {
 
     /// The state, for a moment.
     pub fn lock(&self) -> MutexGuard<'_, State> {
-        // Commands are whole before and after every call that could panic; going on is better
-        // than forgetting the configuration.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// The configuration file's checks, if there is a file.
