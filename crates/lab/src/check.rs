@@ -108,6 +108,13 @@ fn check_host(raw: HostFile, segments: &[String], unique: &mut Unique) -> Result
             &name, interface, segments, defaults, unique,
         )?);
     }
+    if let Some(configuration) = raw.configuration.as_ref().filter(|_| !raw.director) {
+        return Err(Mistake::at(
+            configuration,
+            format!("host `{name}` runs no daemon that would read a configuration"),
+        )
+        .hint("director = true"));
+    }
     let loopback = all_parsed(&raw.loopback)?;
     let decapsulate = all_parsed(&raw.decapsulate)?;
     let routes = all_parsed(&raw.routes)?;
@@ -129,6 +136,7 @@ fn check_host(raw: HostFile, segments: &[String], unique: &mut Unique) -> Result
     Ok(Host {
         name,
         director: raw.director,
+        configuration: raw.configuration.map(Spanned::into_inner),
         router: raw.router,
         interfaces,
         loopback,

@@ -14,6 +14,7 @@ fn kinds(expect: &ExpectFile) -> [usize; 3] {
         expect.servers.is_some(),
         expect.hangs,
         expect.refused,
+        expect.reset,
     ];
     let lines = [expect.lines.is_some(), expect.no_lines.is_some()];
     let packets = [expect.packets.is_some(), expect.packets_at_least.is_some()];
@@ -77,7 +78,7 @@ pub(crate) fn expect_answers(
     if kinds(raw) != [1, 0, 0] {
         return Err(Mistake::at(
             expect,
-            "requests are expected to have one of `answers`, `servers`, `hangs` and `refused`",
+            "requests are expected to have one of `answers`, `servers`, `hangs`, `refused` and `reset`",
         ));
     }
     if raw.unanswered.is_some() && raw.answers.is_none() {
@@ -110,6 +111,7 @@ pub(crate) fn expect_answers(
     Ok(match raw.servers {
         Some(servers) => AnswersExpected::Servers(servers),
         None if raw.hangs => AnswersExpected::Hang,
+        None if raw.reset => AnswersExpected::Reset,
         None => AnswersExpected::Refused,
     })
 }

@@ -39,6 +39,8 @@ pub struct Host {
     pub name: String,
     /// Whether the director's daemon runs here.
     pub director: bool,
+    /// The keepalived.conf that the daemon runs; without one it waits for commands.
+    pub configuration: Option<String>,
     /// Whether its kernel forwards packets between its interfaces.
     pub router: bool,
     /// Its interfaces.
@@ -127,6 +129,8 @@ pub enum Action {
         on: String,
         /// The command.
         command: Words,
+        /// How long its output may take to become what is expected.
+        patience: Duration,
         /// What its output must have.
         expect: LinesExpected,
     },
@@ -137,6 +141,13 @@ pub enum Action {
         /// What is asked, and how often.
         request: Request,
         /// How it must end.
+        expect: Option<AnswersExpected>,
+    },
+    /// The end of requests that were left to themselves.
+    Await {
+        /// Their name, as `background` gave it.
+        requests: String,
+        /// How they must have ended.
         expect: Option<AnswersExpected>,
     },
     /// The end of a connection that a request left open.
@@ -172,6 +183,8 @@ pub struct Request {
     pub timeout: Duration,
     /// Leave the connections open under this name.
     pub hold: Option<String>,
+    /// Go on with the step meanwhile; how they end is asked by this name.
+    pub background: Option<String>,
 }
 
 /// What a request transfers.
@@ -181,6 +194,8 @@ pub enum Transfer {
     Page,
     /// So many bytes from the server, each of which is compared with what it must be.
     Download(u64),
+    /// The same, and the server takes its time, for instance a minute of music to be heard.
+    Stream(u64, Duration),
     /// So many bytes to the server, which compares them.
     Upload(u64),
 }
@@ -197,6 +212,8 @@ pub enum AnswersExpected {
     Hang,
     /// Every connection is refused.
     Refused,
+    /// Every connection is made, and reset in its middle.
+    Reset,
 }
 
 /// What the output of a command must have and must not have.

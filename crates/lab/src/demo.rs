@@ -129,13 +129,17 @@ fn first_step(
             Action::Show {
                 on,
                 command,
+                patience,
                 expect,
             } => {
-                let (output, found) = observe(running, on, command, expect)?;
+                let (output, found) = observe(running, on, command, *patience, expect)?;
                 print(on, command, &output, out)?;
                 findings.extend(found);
             }
-            Action::Change { .. } | Action::Close { .. } | Action::Captured { .. } => {}
+            Action::Change { .. }
+            | Action::Await { .. }
+            | Action::Close { .. }
+            | Action::Captured { .. } => {}
         }
     }
     Ok((findings, all))

@@ -43,6 +43,7 @@ pub fn answers(expected: &AnswersExpected, answers: &[Answer]) -> Finding {
             all(&Outcome::TimedOut),
         ),
         AnswersExpected::Refused => ("connection refused".to_owned(), all(&Outcome::Refused)),
+        AnswersExpected::Reset => ("connection reset".to_owned(), all(&Outcome::Reset)),
     };
     Finding::new(wanted, holds, || summary(answers))
 }

@@ -162,6 +162,7 @@ pub(crate) struct HostFile {
     pub name: Spanned<String>,
     #[serde(default)]
     pub director: bool,
+    pub configuration: Option<Spanned<String>>,
     #[serde(default)]
     pub router: bool,
     pub interfaces: Vec<InterfaceFile>,
@@ -238,8 +239,8 @@ pub(crate) struct StepFile {
     pub actions: Vec<Spanned<ActionFile>>,
 }
 
-/// An action: exactly one of `change`, `show`, `get`, `download`, `upload`, `close`, `captured` says
-/// which.
+/// An action: exactly one of `change`, `show`, `get`, `download`, `upload`, `await`, `close`, `captured`
+/// says which.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ActionFile {
@@ -251,7 +252,10 @@ pub(crate) struct ActionFile {
     pub download: Option<Spanned<String>>,
     pub upload: Option<Spanned<String>>,
     pub bytes: Option<Spanned<u64>>,
+    pub over_seconds: Option<Spanned<f64>>,
     pub close: Option<Spanned<String>>,
+    #[serde(rename = "await")]
+    pub awaited: Option<Spanned<String>>,
     pub captured: Option<Spanned<PatternFile>>,
     pub times: Option<Spanned<u32>>,
     #[serde(default)]
@@ -260,6 +264,7 @@ pub(crate) struct ActionFile {
     pub concurrent: bool,
     pub timeout_seconds: Option<Spanned<f64>>,
     pub hold: Option<Spanned<String>>,
+    pub background: Option<Spanned<String>>,
     pub expect: Option<Spanned<ExpectFile>>,
 }
 
@@ -292,6 +297,8 @@ pub(crate) struct ExpectFile {
     pub hangs: bool,
     #[serde(default)]
     pub refused: bool,
+    #[serde(default)]
+    pub reset: bool,
     pub lines: Option<Vec<String>>,
     pub no_lines: Option<Vec<String>>,
     pub packets: Option<usize>,
@@ -300,3 +307,6 @@ pub(crate) struct ExpectFile {
 
 /// How long a request may take when the file does not say.
 pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long what is shown may take to become what is expected: counters follow packets, but not at once.
+pub(crate) const DEFAULT_PATIENCE: Duration = Duration::from_secs(2);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::error::Error as _;
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -48,6 +49,8 @@ pub enum Outcome {
     TimedOut,
     /// The connection was refused.
     Refused,
+    /// The connection was reset in its middle.
+    Reset,
     /// Something else.
     Failed(String),
 }
@@ -59,6 +62,7 @@ impl Outcome {
             Self::From(server) => format!("from {server}"),
             Self::TimedOut => "no answer in time".to_owned(),
             Self::Refused => "connection refused".to_owned(),
+            Self::Reset => "connection reset".to_owned(),
             Self::Failed(why) => why.clone(),
         }
     }
@@ -207,10 +211,19 @@ async fn within<T>(
             Err(Outcome::Refused)
         }
         Ok(Err(Failure::Connect(error))) => Err(Outcome::Failed(error.to_string())),
+        Ok(Err(Failure::Http(error))) if is_reset(&error) => Err(Outcome::Reset),
         Ok(Err(Failure::Http(error))) => Err(Outcome::Failed(error.to_string())),
         Ok(Err(Failure::Transfer(what))) => Err(Outcome::Failed(what)),
         Ok(Ok(done)) => Ok(done),
     }
+}
+
+/// Whether a connection ended by a RST.
+fn is_reset(error: &hyper::Error) -> bool {
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    causes
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|cause| cause.kind() == io::ErrorKind::ConnectionReset)
 }
 
 /// Why a request failed.
@@ -259,7 +272,9 @@ impl Connection {
         let response = self.sender.send_request(message).await?;
         match request.transfer {
             Transfer::Page => identity(response.into_body()).await,
-            Transfer::Download(count) => downloaded(response, count).await,
+            Transfer::Download(count) | Transfer::Stream(count, _) => {
+                downloaded(response, count).await
+            }
             Transfer::Upload(count) => {
                 let said = identity(response.into_body()).await?;
                 let complete = format!(": {count} bytes, 0 altered");
@@ -280,6 +295,10 @@ fn message(
     let (path, body): (_, Sent) = match request.transfer {
         Transfer::Page => (url.path.clone(), Empty::new().boxed()),
         Transfer::Download(count) => (format!("/bytes/{count}"), Empty::new().boxed()),
+        Transfer::Stream(count, time) => (
+            format!("/bytes/{count}/over/{}", time.as_millis()),
+            Empty::new().boxed(),
+        ),
         Transfer::Upload(count) => {
             let pieces = transfer::pieces(count).map(|piece| Ok(Frame::data(piece)));
             (
@@ -290,7 +309,7 @@ fn message(
     };
     let mut message = match request.transfer {
         Transfer::Upload(count) => hyper::Request::post(path).header(header::CONTENT_LENGTH, count),
-        Transfer::Page | Transfer::Download(_) => hyper::Request::get(path),
+        Transfer::Page | Transfer::Download(_) | Transfer::Stream(..) => hyper::Request::get(path),
     };
     let connection = if keep_alive { "keep-alive" } else { "close" };
     message = message

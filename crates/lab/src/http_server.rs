@@ -21,7 +21,8 @@ use crate::error::LabError;
 use crate::told;
 use crate::transfer::{self, Received};
 
-/// Serves HTTP/1.1 until the process ends: `GET /`, `GET /bytes/N`, `POST /upload`.
+/// Serves HTTP/1.1 until the process ends: `GET /`, `GET /bytes/N`,
+/// `GET /bytes/N/over/MILLISECONDS`, `POST /upload`.
 ///
 /// `name` is what the server says that it is, for instance `RS1:192.168.100.39`. With `proxy`, connections
 /// begin with the PROXY protocol's header, and it says whom that tells of, too.
@@ -91,6 +92,7 @@ fn router(name: &str) -> Router {
     Router::new()
         .route("/", get(identity))
         .route("/bytes/{count}", get(bytes))
+        .route("/bytes/{count}/over/{milliseconds}", get(slow_bytes))
         .route("/upload", post(upload))
         .with_state(Arc::from(name))
 }
@@ -104,10 +106,23 @@ async fn bytes(
     Path(count): Path<u64>,
     extensions: Extensions,
 ) -> Response {
-    let pieces = transfer::pieces(count).map(Ok::<_, std::io::Error>);
+    let body = Body::from_stream(transfer::pieces(count).map(Ok::<_, io::Error>));
+    of_bytes(count, body, &identified(&name, &extensions))
+}
+
+async fn slow_bytes(
+    State(name): State<Arc<str>>,
+    Path((count, milliseconds)): Path<(u64, u64)>,
+    extensions: Extensions,
+) -> Response {
+    let pieces = transfer::pieces_over(count, Duration::from_millis(milliseconds));
+    let body = Body::from_stream(pieces.map(Ok::<_, io::Error>));
+    of_bytes(count, body, &identified(&name, &extensions))
+}
+
+fn of_bytes(count: u64, body: Body, name: &str) -> Response {
     let length = (header::CONTENT_LENGTH, HeaderValue::from(count));
-    let body = Body::from_stream(pieces);
-    match HeaderValue::from_str(&identified(&name, &extensions)) {
+    match HeaderValue::from_str(name) {
         Ok(name) => ([length, (header::SERVER, name)], body).into_response(),
         // A name that no header can hold stays unsaid.
         Err(_) => ([length], body).into_response(),

@@ -13,6 +13,9 @@ use crate::packet::Packet;
 use crate::tcp::Tcp;
 use crate::tunnel::Outer;
 
+/// Of a long connection, so many segments are described in a line each at either end.
+const LINES: usize = 12;
+
 /// One TCP connection of a client, as captured.
 #[derive(Debug, Clone, Serialize)]
 pub struct Connection {
@@ -75,8 +78,13 @@ impl Connection {
                 let _ = writeln!(text, "      {lost}");
             }
         }
-        for journey in self.journeys.iter().skip(segments) {
-            text.push_str(&journey.in_one_line());
+        let others = self.journeys.get(segments..).unwrap_or_default();
+        for (at, journey) in others.iter().enumerate() {
+            if at < LINES || at + LINES >= others.len() {
+                text.push_str(&journey.in_one_line());
+            } else if at == LINES {
+                let _ = writeln!(text, "    ... {} more", others.len() - 2 * LINES);
+            }
         }
         text
     }

@@ -14,6 +14,10 @@ const BUILT_IN: &[(&str, &str)] = &[
         include_str!("../../../labs/nat-wrr.toml"),
     ),
     (
+        "labs/nat-gateway.toml",
+        include_str!("../../../labs/nat-gateway.toml"),
+    ),
+    (
         "labs/nat-two-nics.toml",
         include_str!("../../../labs/nat-two-nics.toml"),
     ),
@@ -32,6 +36,10 @@ const BUILT_IN: &[(&str, &str)] = &[
     (
         "labs/dr-gateway-director.toml",
         include_str!("../../../labs/dr-gateway-director.toml"),
+    ),
+    (
+        "labs/failover.toml",
+        include_str!("../../../labs/failover.toml"),
     ),
     ("labs/tun.toml", include_str!("../../../labs/tun.toml")),
     (

@@ -19,7 +19,7 @@ use crate::state::{self, Purpose, State};
 use crate::wiring::{self, Cables};
 
 /// How long a process of the lab may take to get ready: on a busy machine, the verifier takes its time.
-const READY_TIMEOUT: Duration = Duration::from_secs(60);
+const READY_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Pause between two looks at whether it is.
 const READY_PAUSE: Duration = Duration::from_millis(20);
@@ -223,12 +223,28 @@ impl<'lab> Running<'lab> {
     }
 
     fn start_director(&self, host: &Host, hook: Hook, log: &Path) -> Result<Child, LabError> {
+        let file = self.configuration(host)?;
         let mut arguments = vec!["serve", "--hook", hook.as_str()];
+        if let Some(file) = &file {
+            arguments.extend(["--file", file]);
+        }
         for interface in &host.interfaces {
             arguments.extend(["--interface", &interface.name]);
         }
         let _open = self.gate.pass()?;
         process::start_in(&self.namespace(&host.name), &self.tools.xvs(arguments), log)
+    }
+
+    /// The file of a director's configuration, if it has one.
+    fn configuration(&self, host: &Host) -> Result<Option<String>, LabError> {
+        let Some(text) = &host.configuration else {
+            return Ok(None);
+        };
+        let path = state::logs(self.lock.lab())?.join(format!("{}-keepalived.conf", host.name));
+        match std::fs::write(&path, text) {
+            Ok(()) => Ok(Some(path.to_string_lossy().into_owned())),
+            Err(source) => Err(LabError::State { path, source }),
+        }
     }
 
     fn start_http(&self, host: &Host, serve: &Serve, log: &Path) -> Result<Child, LabError> {
@@ -322,9 +338,9 @@ fn prepare(lab: &Lab, options: &Options) -> Result<LabLock, LabError> {
 
 /// Notes why the lab is there, for whoever finds it. It is there to stay only once it is complete.
 fn remember(lab: &Lab, purpose: Purpose) -> Result<(), LabError> {
-    let director = lab.hosts.iter().find(|host| host.director);
-    let director = director.map(|host| host.name.clone());
-    state::write(&lab.name, &State { purpose, director })
+    let directors = lab.hosts.iter().filter(|host| host.director);
+    let directors = directors.map(|host| host.name.clone()).collect();
+    state::write(&lab.name, &State { purpose, directors })
 }
 
 impl Drop for Running<'_> {
@@ -395,12 +411,11 @@ pub fn demolish(lab: &str, tools: &Tools) -> Result<(), LabError> {
     let mut left = Vec::new();
     let processes: Vec<Pid> = namespaces.iter().flat_map(Namespace::processes).collect();
     process::end(&processes);
-    let director = state::read(lab).and_then(|state| state.director);
-    if let Some(namespace) = namespaces
-        .iter()
-        .find(|namespace| director.as_deref() == Some(namespace.host()))
-    {
-        left.extend(stop_forwarding(namespace, tools));
+    let directors = state::read(lab).map_or(Vec::new(), |state| state.directors);
+    for namespace in &namespaces {
+        if directors.iter().any(|host| host == namespace.host()) {
+            left.extend(stop_forwarding(namespace, tools));
+        }
     }
     for namespace in &namespaces {
         process::end(&namespace.processes());

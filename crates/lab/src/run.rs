@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::capture::{Capture, Sighting};
@@ -19,7 +20,7 @@ use crate::lifecycle::Running;
 use crate::notation::Words;
 use crate::report::{ActionReport, Finding, StepReport};
 
-/// How long an observation may take to become what is expected: counters follow packets, but not at once.
+/// How long captured packets may take to become what is expected: captures follow packets, but not at once.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Pause between two looks.
@@ -95,6 +96,7 @@ fn run_step(
             false => Some(Capture::start(lab.lab())?),
         },
         held: HashMap::new(),
+        background: HashMap::new(),
         followed: None,
     };
     let mut actions = Vec::new();
@@ -134,12 +136,20 @@ fn run_step(
     })
 }
 
+/// Requests that go on beside the step, and what they are.
+struct Background {
+    on: String,
+    request: Request,
+    thread: JoinHandle<Result<Vec<Answer>, LabError>>,
+}
+
 /// A step being walked through.
 struct Walk<'a, 'lab> {
     lab: &'a Running<'lab>,
     /// None in a long lab, where there would be too much of it.
     capture: Option<Capture>,
     held: HashMap<String, Held>,
+    background: HashMap<String, Background>,
     followed: Option<SocketAddr>,
 }
 
@@ -150,13 +160,15 @@ impl Walk<'_, '_> {
             Action::Show {
                 on,
                 command,
+                patience,
                 expect,
-            } => self.show(on, command, expect),
+            } => self.show(on, command, *patience, expect),
             Action::Get {
                 on,
                 request,
                 expect,
             } => self.get(on, request, expect.as_ref()),
+            Action::Await { requests, expect } => self.ended(requests, expect.as_ref()),
             Action::Close { held } => {
                 self.held.remove(held);
                 Ok(ActionReport::new(format!("{held} closes its connection")))
@@ -179,10 +191,11 @@ impl Walk<'_, '_> {
         &self,
         on: &str,
         command: &Words,
+        patience: Duration,
         expected: &LinesExpected,
     ) -> Result<ActionReport, LabError> {
         let mut report = ActionReport::new(format!("{on} # {command}"));
-        let (output, findings) = observe(self.lab, on, command, expected)?;
+        let (output, findings) = observe(self.lab, on, command, patience, expected)?;
         report.output = Some(output);
         report.findings = findings;
         Ok(report)
@@ -194,11 +207,59 @@ impl Walk<'_, '_> {
         request: &Request,
         expected: Option<&AnswersExpected>,
     ) -> Result<ActionReport, LabError> {
-        let mut report = ActionReport::new(in_words_request(on, request));
+        let did = in_words_request(on, request);
+        if let Some(name) = &request.background {
+            self.begin(name, on, request);
+            return Ok(ActionReport::new(format!("{did}, in the background")));
+        }
         let (answers, held) = http_client::get(&self.lab.namespace(on), request)?;
         if let (Some(name), Some(held)) = (&request.hold, held) {
             self.held.insert(name.clone(), held);
         }
+        Ok(self.answered(on, request, ActionReport::new(did), answers, expected))
+    }
+
+    fn begin(&mut self, name: &str, on: &str, request: &Request) {
+        let (namespace, asked) = (self.lab.namespace(on), request.clone());
+        let work = move || Ok(http_client::get(&namespace, &asked)?.0);
+        let background = Background {
+            on: on.to_owned(),
+            request: request.clone(),
+            thread: std::thread::spawn(work),
+        };
+        self.background.insert(name.to_owned(), background);
+    }
+
+    /// Waits for the end of requests in the background.
+    fn ended(
+        &mut self,
+        name: &str,
+        expected: Option<&AnswersExpected>,
+    ) -> Result<ActionReport, LabError> {
+        let Background {
+            on,
+            request,
+            thread,
+        } = self
+            .background
+            .remove(name)
+            .expect("a lab file awaits what it has begun in the same step");
+        let answers = match thread.join() {
+            Ok(answers) => answers?,
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+        let report = ActionReport::new(format!("the {name} of {on} end"));
+        Ok(self.answered(&on, &request, report, answers, expected))
+    }
+
+    fn answered(
+        &mut self,
+        on: &str,
+        request: &Request,
+        mut report: ActionReport,
+        answers: Vec<Answer>,
+        expected: Option<&AnswersExpected>,
+    ) -> ActionReport {
         self.followed = self
             .followed
             .or_else(|| self.first_connection(on, &answers));
@@ -207,7 +268,7 @@ impl Walk<'_, '_> {
             .extend(expected.map(|expected| expect::answers(expected, &answers)));
         report.output = rate(request.transfer, &answers);
         report.answers = answers;
-        Ok(report)
+        report
     }
 
     fn captured(
@@ -241,9 +302,14 @@ impl Walk<'_, '_> {
             .map_or(Ok(Vec::new()), Capture::so_far)
     }
 
-    /// The client's end of the first of a host's connections that is in the capture: also one that hung.
+    /// The client's end of one of a host's connections: of the first that broke, or else of the first that
+    /// is in the capture, also one that hung.
     fn first_connection(&self, on: &str, answers: &[Answer]) -> Option<SocketAddr> {
-        answers.iter().find_map(|answer| answer.client).or_else(|| {
+        let broken = answers
+            .iter()
+            .filter(|answer| !matches!(answer.outcome, Outcome::From(_)));
+        let mut connected = broken.chain(answers).filter_map(|answer| answer.client);
+        connected.next().or_else(|| {
             let pattern = PacketPattern {
                 direction: Some(Direction::Out),
                 tcp: Some("SYN".to_owned()),
@@ -268,9 +334,10 @@ pub(crate) fn observe(
     lab: &Running<'_>,
     on: &str,
     command: &Words,
+    patience: Duration,
     expected: &LinesExpected,
 ) -> Result<(String, Vec<Finding>), LabError> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience;
     loop {
         let output = lab.change(on, command)?;
         let findings = expect::lines(expected, &output);
@@ -283,12 +350,22 @@ pub(crate) fn observe(
 
 /// How fast the transfers were that came to their end.
 fn rate(transfer: Transfer, answers: &[Answer]) -> Option<String> {
-    let (Transfer::Download(bytes) | Transfer::Upload(bytes)) = transfer else {
-        return None;
-    };
     let complete = answers
         .iter()
         .filter(|answer| matches!(answer.outcome, Outcome::From(_)));
+    let bytes = match transfer {
+        Transfer::Download(bytes) | Transfer::Upload(bytes) => bytes,
+        Transfer::Stream(_, time) => {
+            let longest = complete
+                .map(|answer| answer.seconds)
+                .max_by(f64::total_cmp)?;
+            let time = time.as_secs_f64();
+            return Some(format!(
+                "the longest took {longest:.2} s instead of {time:.2} s"
+            ));
+        }
+        Transfer::Page => return None,
+    };
     let (count, seconds) = complete.fold((0.0, 0.0), |(count, seconds), answer| {
         (count + 1.0, seconds + answer.seconds)
     });
@@ -311,6 +388,11 @@ fn in_words_request(on: &str, request: &Request) -> String {
     let what = match request.transfer {
         Transfer::Page => format!("asks for {}", request.url),
         Transfer::Download(bytes) => format!("downloads {bytes} bytes from {}", request.url),
+        Transfer::Stream(bytes, time) => format!(
+            "downloads {bytes} bytes from {} over {} s",
+            request.url,
+            time.as_secs_f64()
+        ),
         Transfer::Upload(bytes) => format!("uploads {bytes} bytes to {}", request.url),
     };
     format!("{on} {what}{times}{how}")

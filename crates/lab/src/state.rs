@@ -26,8 +26,8 @@ pub enum Purpose {
 pub struct State {
     /// Why it is there.
     pub purpose: Purpose,
-    /// The host with the director's daemon, whose data plane must be removed before it.
-    pub director: Option<String>,
+    /// The hosts with a director's daemon, whose data planes must be removed before them.
+    pub directors: Vec<String>,
 }
 
 /// What is remembered of a lab. None if it is not there, and if a crash left half a file.

@@ -105,6 +105,10 @@ impl Notation {
             *number = take_digits(&mut rest)?.parse().ok()?;
             rest = rest.strip_prefix('.')?;
         }
+        // A network's mask stays one.
+        if numbers[0] == 255 {
+            return None;
+        }
         let last = take_digits_or_star(&mut rest)?;
         if last != "*" {
             last.parse::<u8>().ok()?;
@@ -282,6 +286,7 @@ mod tests {
             "02:00:00:68:00:17",
             "net.ipv4.ip_forward",
             "a 300.1.1.1 b",
+            "nat_mask 255.255.255.0",
             "— 1 000 €",
         ] {
             assert_eq!(twin(written), written);

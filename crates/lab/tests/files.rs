@@ -288,6 +288,58 @@ fn packets_are_named_by_interfaces_messages_and_tunnels_that_there_are() {
 }
 
 #[test]
+fn requests_in_the_background_are_awaited_in_their_step() {
+    let get = "get = \"http://10.0.0.2/\"\nexpect = { servers = 1 }";
+    let action = |action: &str| {
+        parse("my.toml", &GOOD.replacen(get, action, 1)).map_err(|error| error.to_string())
+    };
+    let download =
+        "download = \"http://10.0.0.2/\"\nbytes = 9\nover_seconds = 0.5\nbackground = \"a\"";
+    let awaits = |name: &str| {
+        format!("{download}\n[[step.do]]\nawait = \"{name}\"\nexpect = {{ reset = true }}")
+    };
+    let lab = action(&awaits("a")).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(lab.steps[0].actions.len(), 2);
+    for (wrong, message) in [
+        (download.to_owned(), "nothing in this step awaits `a`"),
+        (awaits("b"), "no requests run as `b` in this step"),
+        (
+            format!("{download}\nexpect = {{ servers = 1 }}"),
+            "how they end is not known yet",
+        ),
+        (
+            format!("{download}\nhold = \"a\""),
+            "connections of the background are not held",
+        ),
+        (
+            format!("{get}\nover_seconds = 1.0"),
+            "`over_seconds` belongs to `download`",
+        ),
+    ] {
+        let error = action(&wrong).unwrap_err();
+        assert!(error.contains(message), "{error}");
+    }
+}
+
+#[test]
+fn only_a_director_has_a_configuration_and_its_twin_has_the_same_with_other_addresses() {
+    let gateway = "gateway = \"10.0.0.2\"";
+    let configured = format!(
+        "{gateway}\ndirector = true\nconfiguration = \"\"\"\nvirtual_server 10.0.0.1 80 {{\n    nat_mask 255.255.255.0\n}}\n\"\"\""
+    );
+    let twin = twin(gateway, &configured).unwrap();
+    assert_eq!(
+        twin.hosts[0].configuration.as_deref(),
+        Some("virtual_server 2001:db8::1 80 {\n    nat_mask 255.255.255.0\n}\n")
+    );
+    let error = error(gateway, &configured.replace("director = true\n", ""));
+    assert!(
+        error.contains("host `a` runs no daemon that would read a configuration"),
+        "{error}"
+    );
+}
+
+#[test]
 fn text_that_is_no_toml_is_refused_at_its_place() {
     let error = error("segments = [\"wire\"]", "segments = [\"wire\"");
     assert!(error.starts_with("my.toml:"), "{error}");
