@@ -1,8 +1,10 @@
 //! Two to five routers in simulated time, on a link that loses and delays, while routers crash, stop,
 //! restart and freeze. Then the link is well, and what must hold then is checked at every moment:
 //!
-//! - two masters at once last no longer than a Master_Down_Interval after the last disturbance;
-//! - a Master_Down_Interval after it there is a master, and there is one from then on;
+//! - two masters at once last no longer than a Master_Down_Interval after the last disturbance, which a
+//!   lost advert is, too: not even the shortest that a router of any priority has;
+//! - a Master_Down_Interval after it, the longest that a router here has, there is a master, and there is
+//!   one from then on; what was on its way just then may begin it anew, and counts as not yet passed;
 //! - once preemption is through, it stays the same, and none of higher priority preempts.
 
 use std::cmp::Reverse;
@@ -24,7 +26,7 @@ fn there_is_one_master_after_whatever_happened() {
 }
 
 #[test]
-#[ignore = "takes half a minute in release mode: cargo test --release -p xvs-vrrp -- --ignored"]
+#[ignore = "takes minutes: cargo test --release -p xvs-vrrp --test vrrp -- --ignored"]
 fn there_is_one_master_after_whatever_happened_a_hundred_thousand_times() {
     (0..MANY).for_each(run);
 }
@@ -100,7 +102,10 @@ struct Simulation {
     last_disturbance: Duration,
     overlap_since: Option<Duration>,
     calm_since: Option<Duration>,
-    master_down: Duration,
+    /// Master_Down_Interval of a router with no skew at all.
+    shortest_master_down: Duration,
+    /// Master_Down_Interval of the router of lowest priority.
+    longest_master_down: Duration,
 }
 
 fn run(seed: u64) {
@@ -127,12 +132,10 @@ fn run(seed: u64) {
         };
         Host::new(settings, number)
     });
-    let hosts = hosts.collect();
-    let skew = if version == Version::V2 {
-        ms(1000)
-    } else {
-        interval
-    };
+    let hosts: Vec<Host> = hosts.collect();
+    // RFC 3768 counts the skew time by seconds, which are version 2's shortest interval here, too.
+    let lowest = hosts.iter().map(|host| host.settings.priority).min();
+    let skew = interval * (256 - u32::from(lowest.unwrap())) / 256;
     let mut simulation = Simulation {
         seed,
         longest_delay: dice.up_to(interval / 4),
@@ -145,7 +148,8 @@ fn run(seed: u64) {
         last_disturbance: Duration::ZERO,
         overlap_since: None,
         calm_since: None,
-        master_down: interval * 3 + skew,
+        shortest_master_down: interval * 3,
+        longest_master_down: interval * 3 + skew,
     };
     simulation.storm(interval * 30);
     simulation.calm();
@@ -179,11 +183,11 @@ impl Simulation {
         self.last_disturbance = self.now;
         self.calm_since = Some(self.now);
         // The longest preemption delay, the timer that follows it, and one that began anew meanwhile.
-        self.go_on_until(self.now + self.master_down * 5);
+        self.go_on_until(self.now + self.longest_master_down * 5);
         let settled = self.holders();
         assert_eq!(settled.len(), 1, "seed {}: {}", self.seed, self.states());
         for _ in 0..40 {
-            self.go_on_until(self.now + self.master_down / 8);
+            self.go_on_until(self.now + self.longest_master_down / 8);
             assert_eq!(
                 self.holders(),
                 settled,
@@ -345,13 +349,13 @@ impl Simulation {
         if let Some(since) = self.overlap_since.filter(|_| holders.len() > 1) {
             let undisturbed = next.saturating_sub(since.max(self.last_disturbance));
             assert!(
-                undisturbed <= self.master_down + self.longest_delay,
+                undisturbed <= self.shortest_master_down,
                 "seed {}: {holders:?} are masters at {:?} since {since:?}, {undisturbed:?} after the last disturbance",
                 self.seed,
                 self.now,
             );
         }
-        let grace = self.master_down + self.longest_delay;
+        let grace = self.longest_master_down + self.longest_delay;
         if self
             .calm_since
             .is_some_and(|since| next > since + grace && next > self.now)
