@@ -32,6 +32,9 @@ const DEEPEST: usize = 64;
 /// ends here.
 const MOST_LINES: usize = 4_000_000;
 
+/// What `@` conditions name for lines that keepalived, called otherwise, leaves out.
+const OURS: &str = "xvs";
+
 /// The lines that a file amounts to.
 pub(crate) fn expand(
     first: u32,
@@ -148,9 +151,10 @@ impl Expander<'_> {
             .unwrap_or(line.len());
         let (word, rest) = line.split_at(end);
         let word = text(&word[1..]);
+        let is_named = |id: &str| id == OURS || id == self.environment.config_id;
         let holds = match word.strip_prefix('^') {
-            Some(other) => other != self.environment.config_id,
-            None => word == self.environment.config_id,
+            Some(other) => !is_named(other),
+            None => is_named(&word),
         };
         if holds {
             self.line(trimmed(rest).to_vec());

@@ -11,7 +11,7 @@ use serde::Serialize;
 pub use bfd::BfdInstance;
 pub use checks::{
     Check, CheckKind, Connect, DigestMd5, HexPattern, HttpCheck, HttpVersion, RegexSettings,
-    StatusRange, Timing, Tls, TlsFiles, Url,
+    StatusRange, Timing, Tls, TlsFiles, Url, Via,
 };
 pub use globals::{Fifo, Globals, LvsTimeouts};
 pub use servers::{RealServer, SorryServer, VirtualServer, VirtualServerGroup, VirtualServerName};

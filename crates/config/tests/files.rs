@@ -352,6 +352,44 @@ fn bfd_instances_have_keepaliveds_defaults_and_the_hop_limit_of_the_standard() {
     assert!(check.alpha);
 }
 
+#[test]
+fn real_servers_are_checked_by_their_virtual_address_where_it_is_asked_for() {
+    let reading = read_as(&folder("good").join("via.conf"), "host");
+    assert_eq!(reading.diagnostics, []);
+    let [web, names] = &reading.config.virtual_servers[..] else {
+        panic!("two virtual servers");
+    };
+    assert!(web.ha_suspend);
+    let kinds = |server: &config::model::VirtualServer| -> Vec<Vec<&str>> {
+        let real = server.real_servers.iter();
+        real.map(|real| {
+            let checks = real.checks.iter();
+            checks.map(|check| check.kind.keyword()).collect()
+        })
+        .collect()
+    };
+    assert_eq!(
+        kinds(web),
+        [
+            vec!["TCP_CHECK", "check_via_vip"],
+            vec!["check_via_vip"],
+            vec![]
+        ]
+    );
+    let via = |server: &config::model::VirtualServer, real: usize| {
+        let check = server.real_servers[real].checks.last().expect("a check");
+        let config::model::CheckKind::Via(via) = &check.kind else {
+            panic!("{check:?}");
+        };
+        assert_eq!(check.timing.delay_loop, seconds(60));
+        (via.port, via.tunnel.map(|tunnel| tunnel.port))
+    };
+    assert_eq!(via(web, 0), (Some(80), None));
+    assert_eq!(via(web, 1), (Some(80), Some(6080)));
+    // Of UDP the address alone is asked.
+    assert_eq!(via(names, 0), (None, None));
+}
+
 proptest::proptest! {
     #[test]
     fn no_text_makes_the_reader_panic(text in "([a-z$@~\\\\\"'{}()#,= \n]|virtual_server|real_server|10\\.0\\.0\\.1|~SEQ|~LST|TCP_CHECK|vrrp_instance|é){0,60}") {

@@ -15,6 +15,9 @@ mod smtp;
 mod tcp;
 mod tls;
 mod udp;
+mod via;
+
+use std::sync::Arc;
 
 use config::model::{Check, CheckKind, TlsFiles};
 use health::Outcome;
@@ -23,6 +26,7 @@ use tokio::time::timeout;
 
 pub use misc::Owner;
 pub use tls::TlsError;
+pub use via::{NoWay, Way, Ways};
 
 /// Why a check failed, in a few words.
 #[derive(Debug, Error)]
@@ -47,6 +51,7 @@ type Done = Result<Option<i32>, Failure>;
 pub struct Checker {
     tls: tokio_rustls::TlsConnector,
     owner: Option<Owner>,
+    ways: Option<Arc<dyn Ways>>,
 }
 
 impl Checker {
@@ -59,7 +64,16 @@ impl Checker {
         Ok(Self {
             tls: tls::connector(files)?,
             owner,
+            ways: None,
         })
+    }
+
+    /// The same checker, for `check_via_vip` too: it asks for the ways to real servers.
+    pub fn with_ways(self, ways: Arc<dyn Ways>) -> Self {
+        Self {
+            ways: Some(ways),
+            ..self
+        }
     }
 
     /// Runs a check once.
@@ -97,6 +111,7 @@ impl Checker {
                 reply,
             } => udp::check(connect, payload.as_deref(), reply.as_ref()).await,
             CheckKind::Ping(connect) => ping::check(connect).await,
+            CheckKind::Via(via) => via::check(via, self.ways.as_deref()).await,
             // Nobody runs it: its session tells.
             CheckKind::Bfd { .. } => Ok(None),
             CheckKind::File {

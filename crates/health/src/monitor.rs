@@ -1,10 +1,11 @@
 //! All checks and all servers.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use config::model::{Check, CheckKind, VirtualServer};
-use model::{Destination, Service as ServiceSettings};
+use model::{Destination, Service as ServiceSettings, ServiceKey};
 
 use crate::check::{Checking, Next, Outcome};
 use crate::server::{Member, Serving};
@@ -61,6 +62,8 @@ pub struct Monitor {
     /// Which servers have a check.
     users: HashMap<CheckId, Vec<User>>,
     servers: Vec<Serving>,
+    /// Checks that rest, since the addresses of all who have them are not here.
+    resting: BTreeSet<CheckId>,
     /// When checks run next, those that do not run now.
     queue: BTreeSet<(Duration, CheckId)>,
     events: VecDeque<Event>,
@@ -144,14 +147,56 @@ impl Monitor {
 
     /// The next check that is to run now.
     pub fn poll_start(&mut self, now: Duration) -> Option<(CheckId, &Check)> {
-        let &(at, id) = self.queue.first()?;
-        if at > now {
-            return None;
-        }
-        self.queue.pop_first();
+        let id = loop {
+            let &(at, id) = self.queue.first()?;
+            if at > now {
+                return None;
+            }
+            self.queue.pop_first();
+            if !self.resting.contains(&id) {
+                break id;
+            }
+            let pause = self.checks.get(&id)?.check.timing.delay_loop;
+            self.queue.insert((now + pause, id));
+        };
         let checking = self.checks.get_mut(&id)?;
         checking.next = Next::Running(now);
         Some((id, &checking.check))
+    }
+
+    /// Whether any server's checks rest while its address is elsewhere (`ha_suspend`).
+    pub fn has_suspended(&self) -> bool {
+        self.servers.iter().any(|serving| serving.server.ha_suspend)
+    }
+
+    /// Takes in which addresses are here. Checks that all belong to servers with `ha_suspend` whose
+    /// addresses are not rest, and run at once when one comes.
+    pub fn suspend(&mut self, is_here: impl Fn(IpAddr) -> bool, now: Duration) {
+        let rests = |serving: &Serving| {
+            let mut addresses = serving.server.keys.iter().filter_map(|key| match key {
+                ServiceKey::Address { address, .. } => Some(*address),
+                ServiceKey::Mark { .. } => None,
+            });
+            serving.server.ha_suspend && !addresses.any(&is_here)
+        };
+        let servers: Vec<bool> = self.servers.iter().map(rests).collect();
+        let resting: BTreeSet<CheckId> = self
+            .users
+            .iter()
+            .filter(|(_, users)| users.iter().all(|user| servers[user.virtual_server]))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in self.resting.difference(&resting) {
+            if let Some(checking) = self.checks.get_mut(id)
+                && let Next::At(_) = checking.next
+            {
+                // While it rested its place in the queue moved on.
+                self.queue.retain(|(_, queued)| queued != id);
+                checking.next = Next::At(now);
+                self.queue.insert((now, *id));
+            }
+        }
+        self.resting = resting;
     }
 
     /// When a check is to run next, since the beginning; None while none waits.

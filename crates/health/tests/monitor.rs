@@ -299,3 +299,33 @@ fn a_server_goes_and_comes_with_its_bfd_session_at_once_and_history_tells_why() 
     assert_eq!(tell(&mut world, lost()), (0, 0));
     assert!(world.pass(200, &[]).is_empty(), "no session is ever run");
 }
+
+#[test]
+fn with_ha_suspend_checks_rest_while_the_address_is_elsewhere_and_go_on_at_once() {
+    let server = |address: &str, real: &str| {
+        format!(
+            "virtual_server {address} 80 {{\nprotocol TCP\nha_suspend\ndelay_loop 10\n\
+             real_server {real} 80 {{\nTCP_CHECK {{\n}}\n}}\n}}\n"
+        )
+    };
+    // One real server is checked for both virtual servers, by one check.
+    let text = server("192.0.2.1", "10.0.0.1")
+        + &server("192.0.2.2", "10.0.0.1")
+        + &server("192.0.2.3", "10.0.0.2");
+    let mut world = World::new(&text);
+    assert!(world.monitor.has_suspended());
+    let here = |world: &mut World, addresses: &[&str]| {
+        let addresses: Vec<String> = addresses.iter().map(|&address| address.into()).collect();
+        let is_here = |address: std::net::IpAddr| addresses.contains(&address.to_string());
+        world.monitor.suspend(is_here, world.now);
+    };
+    here(&mut world, &["192.0.2.2"]);
+    world.pass(60, &["10.0.0.2"]);
+    assert_eq!(world.runs, 7, "that of 10.0.0.1 alone, each 10 s");
+    here(&mut world, &[]);
+    let told = world.pass(60, &["10.0.0.1", "10.0.0.2"]);
+    assert_eq!((world.runs, told.len()), (7, 0), "nothing is run");
+    here(&mut world, &["192.0.2.3"]);
+    world.pass(0, &[]);
+    assert_eq!(world.runs, 8, "at once");
+}

@@ -5,6 +5,7 @@ mod checks;
 mod dump;
 mod events;
 mod explain;
+mod fifo;
 mod hook;
 mod kernel_ipvs;
 pub mod log;
@@ -22,6 +23,7 @@ mod stop;
 mod trace;
 mod virtual_routers;
 mod watch;
+mod ways;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use model::DestinationKey;
+use model::{Destination, DestinationKey, Forwarding, Protocol, ServiceKey};
 
 use super::fields::Fields;
 use crate::diagnostic::Diagnostic;
 use crate::model::{
     BfdInstance, Check, CheckKind, Connect, DigestMd5, Globals, HexPattern, HttpCheck, HttpVersion,
-    RegexSettings, StatusRange, Timing, Tls, TrackFile, Url,
+    RegexSettings, StatusRange, Timing, Tls, TrackFile, Url, Via,
 };
 use crate::tree::{Statement, Word};
 use crate::value;
@@ -23,6 +23,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) struct Defaults {
     pub weight: Option<i32>,
     pub inhibit: bool,
+    pub via_vip: bool,
     alpha: bool,
     log_all: bool,
     virtual_host: Option<String>,
@@ -38,6 +39,7 @@ impl Defaults {
         let none = Self {
             weight: None,
             inhibit: false,
+            via_vip: false,
             alpha: false,
             log_all: globals.log_all_failures,
             virtual_host: None,
@@ -59,6 +61,7 @@ impl Defaults {
         Self {
             weight: self.weight,
             inhibit: switch(&["inhibit_on_failure"], self.inhibit),
+            via_vip: switch(&["check_via_vip"], self.via_vip),
             alpha: switch(&["alpha"], self.alpha),
             log_all: switch(&["log_all_failures"], self.log_all),
             virtual_host: given
@@ -91,6 +94,37 @@ impl Defaults {
             warmup: self.warmup.unwrap_or(delay_loop),
         }
     }
+}
+
+/// `check_via_vip`: a check for each of the services' addresses.
+pub(super) fn via_vip(defaults: &Defaults, to: &Destination, keys: &[ServiceKey]) -> Vec<Check> {
+    let tunnel = match to.forwarding {
+        Forwarding::Route => None,
+        Forwarding::Tunnel => Some(to.tunnel),
+        // Their checks go the same way as clients' packets.
+        Forwarding::Masq | Forwarding::Local | Forwarding::FullNat => return Vec::new(),
+    };
+    let via = keys.iter().filter_map(|key| match *key {
+        ServiceKey::Address {
+            protocol,
+            address,
+            port,
+        } => Some(Via {
+            address,
+            port: (protocol == Protocol::Tcp && port != 0).then_some(port),
+            real_server: to.key.address,
+            tunnel,
+        }),
+        // No address is known.
+        ServiceKey::Mark { .. } => None,
+    });
+    via.map(|via| Check {
+        kind: CheckKind::Via(via),
+        timing: defaults.timing("check_via_vip"),
+        alpha: defaults.alpha,
+        log_all_failures: defaults.log_all,
+    })
+    .collect()
 }
 
 /// The checkers of one real server.

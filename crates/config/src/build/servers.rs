@@ -81,6 +81,7 @@ impl Servers<'_> {
             port,
             method: default_method,
             defaults: &defaults,
+            keys: &keys,
         };
         let real_servers = self.real_servers(given, &context);
         let sorry_server = self.sorry_server(given, &context);
@@ -435,11 +436,25 @@ impl Servers<'_> {
             bfd_instances: self.bfd_instances,
             diagnostics: self.diagnostics,
         };
+        let mut checks = checks.build(given);
+        if defaults.via_vip {
+            let via = checks::via_vip(&defaults, &destination, context.keys);
+            if via.is_empty() {
+                self.diagnostics.push(Diagnostic::warning(
+                    statement.span(),
+                    "`check_via_vip' has no effect for this real server",
+                    "under NAT checks go clients' way anyway, and a firewall mark has no address",
+                    "remove it, or write `check_via_vip off' in this block",
+                ));
+            }
+            checks.extend(via);
+        }
         Some(RealServer {
             inhibit_on_failure: defaults.inhibit,
             notify_up: given.script(&["notify_up"]),
             notify_down: given.script(&["notify_down"]),
-            checks: checks.build(given),
+            via_vip: defaults.via_vip,
+            checks,
             destination,
         })
     }
@@ -504,6 +519,7 @@ struct Context<'a> {
     port: u16,
     method: Method,
     defaults: &'a Defaults,
+    keys: &'a [ServiceKey],
 }
 
 fn scheduler(given: Fields<'_>) -> Scheduler {

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use model::Tunnel;
 use serde::Serialize;
 
 use super::Script;
@@ -82,6 +83,8 @@ pub enum CheckKind {
         /// The `bfd_instance`'s name.
         name: String,
     },
+    /// `check_via_vip`: the virtual address answers on the way that clients' packets take.
+    Via(Via),
     /// FILE_CHECK.
     File {
         /// The `track_file`'s name.
@@ -107,10 +110,24 @@ impl CheckKind {
             Self::Misc { .. } => "MISC_CHECK",
             Self::Udp { .. } => "UDP_CHECK",
             Self::Ping(_) => "PING_CHECK",
+            Self::Via(_) => "check_via_vip",
             Self::Bfd { .. } => "BFD_CHECK",
             Self::File { .. } => "FILE_CHECK",
         }
     }
+}
+
+/// A virtual address at a real server.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct Via {
+    /// The virtual address.
+    pub address: IpAddr,
+    /// The port that a connection is opened to; None: an ICMP echo is sent.
+    pub port: Option<u16>,
+    /// The real server that frames, or tunnels, lead to.
+    pub real_server: IpAddr,
+    /// The tunnel, for TUN.
+    pub tunnel: Option<Tunnel>,
 }
 
 /// Where a check connects to, and from where.

@@ -100,6 +100,8 @@ pub struct RealServer {
     pub notify_up: Option<Script>,
     /// Run when it goes.
     pub notify_down: Option<Script>,
+    /// Checks go the way of clients' packets too (`check_via_vip`); they are among the others.
+    pub via_vip: bool,
     /// What must succeed for it to be used.
     pub checks: Vec<Check>,
 }

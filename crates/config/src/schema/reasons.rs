@@ -77,10 +77,6 @@ pub(super) const STARTUP_SCRIPT: Reason = reason(
     "scripts around the daemon's life belong to the service manager",
     "use ExecStartPre= and ExecStopPost= in the unit",
 );
-pub(super) const SUSPEND: Reason = reason(
-    "checks go on whether or not the virtual address is this host's, so that servers are known at a take-over",
-    "remove it",
-);
 pub(super) const NAT_MASK: Reason =
     reason("IPVS has had no use for it since Linux 2.4", "remove it");
 pub(super) const OLD_KERNEL: Reason = reason(

@@ -30,7 +30,9 @@ pub(super) static VIRTUAL_SERVER: Block = Block {
         keyword("persistence_granularity", Word),
         keyword("persistence_engine", Choice(&["sip"])),
         keyword("nat_mask", Word).without(reasons::NAT_MASK),
-        keyword("ha_suspend", Flag).without(reasons::SUSPEND),
+        keyword("ha_suspend", Flag),
+        // Ours.
+        keyword("check_via_vip", Switch),
         keyword("smtp_alert", Switch).without(reasons::MAIL),
         keyword("virtualhost", Word),
         keyword("snmp_name", Word).without(reasons::SNMP_NAME),
@@ -77,6 +79,7 @@ static REAL_SERVER: Block = Block {
         keyword("warmup", Seconds(0.0, LONGEST)),
         keyword("delay_loop", Seconds(0.000_001, LONGEST)),
         keyword("log_all_failures", Switch),
+        keyword("check_via_vip", Switch),
         keyword("TCP_CHECK", Shape::Block(&checkers::TCP, 0, 0)),
         keyword("HTTP_GET", Shape::Block(&checkers::HTTP, 0, 0)),
         keyword("SSL_GET", Shape::Block(&checkers::SSL_GET, 0, 0)),

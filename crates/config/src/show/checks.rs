@@ -25,8 +25,8 @@ fn timing(out: &mut Out, check: &Check) {
 
 /// What a real server's block says for those of its checkers that cannot.
 pub(super) fn of_real_server(out: &mut Out, checks: &[Check]) {
-    let is_file = |check: &&Check| matches!(check.kind, CheckKind::File { .. });
-    if let Some(check) = checks.iter().find(is_file) {
+    let is_such = |check: &&Check| matches!(check.kind, CheckKind::File { .. } | CheckKind::Via(_));
+    if let Some(check) = checks.iter().find(is_such) {
         out.value("connect_timeout", seconds(check.timing.timeout));
         schedule(out, check);
     }
@@ -81,6 +81,8 @@ fn kind(out: &mut Out, kind: &CheckKind) {
             }
         }
         CheckKind::Bfd { name } => out.value("name", name),
+        // No block of its own.
+        CheckKind::Via(_) => {}
         CheckKind::File {
             name,
             weight,

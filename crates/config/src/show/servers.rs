@@ -4,7 +4,7 @@ use model::{Destination, Family, Forwarding, Netmask, Tunnel, TunnelChecksum};
 
 use super::checks;
 use super::item::Out;
-use crate::model::{RealServer, VirtualServer, VirtualServerGroup, VirtualServerName};
+use crate::model::{CheckKind, RealServer, VirtualServer, VirtualServerGroup, VirtualServerName};
 
 pub(super) fn group(out: &mut Out, group: &VirtualServerGroup) {
     out.block(&format!("virtual_server_group {}", group.name), |out| {
@@ -96,9 +96,13 @@ fn real_server(out: &mut Out, server: &RealServer) {
         out.flag("inhibit_on_failure", server.inhibit_on_failure);
         out.script("notify_up", server.notify_up.as_ref());
         out.script("notify_down", server.notify_down.as_ref());
+        out.flag("check_via_vip", server.via_vip);
         checks::of_real_server(out, &server.checks);
         for check in &server.checks {
-            checks::check(out, check);
+            // These follow from the line above.
+            if !matches!(check.kind, CheckKind::Via(_)) {
+                checks::check(out, check);
+            }
         }
     });
 }

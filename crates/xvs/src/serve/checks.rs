@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use bfd::Settings;
 use config::{CheckChanges, Config, Diagnostic, Reading, Severity};
 use health::{CheckId, Monitor, Outcome};
-use health_host::{Checker, Owner};
+use health_host::{Checker, Owner, Ways};
 use model::{Destination, Service, ServiceKey, TimeoutChange};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -25,6 +25,8 @@ use crate::serve::shared::Shared;
 const SCRIPT_USER: &str = "keepalived_script";
 /// How long a monitor without checks waits.
 const IDLE: Duration = Duration::from_secs(3600);
+/// How often it is looked whether virtual addresses are here, for servers with `ha_suspend`.
+const LOOK_FOR_ADDRESSES: Duration = Duration::from_millis(200);
 
 /// A file that was read and is without errors.
 pub struct Configured {
@@ -123,6 +125,8 @@ pub struct Checks {
     started: Instant,
     monitor: Mutex<Monitor>,
     checker: Mutex<Checker>,
+    /// For checks on the way of clients' packets.
+    ways: Arc<dyn Ways>,
     teller: Mutex<Teller>,
     /// The services that the file makes.
     keys: Mutex<HashSet<ServiceKey>>,
@@ -157,8 +161,9 @@ pub async fn start(configured: Configured, shared: &Arc<Shared>) -> Result<()> {
         options: configured.options,
         started: Instant::now(),
         monitor: Mutex::default(),
-        checker: Mutex::new(configured.checker),
-        teller: Mutex::new(Teller::new(&configured.config, configured.owner)),
+        checker: Mutex::new(configured.checker.with_ways(shared.clone())),
+        ways: shared.clone(),
+        teller: Mutex::new(Teller::new(&configured.config, configured.owner, None)),
         config: Mutex::new(Arc::new(configured.config)),
         keys: Mutex::new(there),
         applying: tokio::sync::Mutex::new(()),
@@ -168,10 +173,14 @@ pub async fn start(configured: Configured, shared: &Arc<Shared>) -> Result<()> {
     let config = checks.config();
     checks.configure(&config, shared);
     checks.apply(shared).await;
+    if config.globals.rs_init_notifies {
+        lock(&checks.teller).begin(&lock(&checks.monitor));
+    }
     shared.set_checks(checks.clone());
     tokio::spawn(checks.clone().run());
     tokio::spawn(checks.clone().follow_sessions(shared.clone()));
-    tokio::spawn(checks.follow(shared.clone()));
+    tokio::spawn(checks.clone().follow(shared.clone()));
+    tokio::spawn(checks.follow_addresses(shared.clone()));
     Ok(())
 }
 
@@ -202,8 +211,12 @@ impl Checks {
         sessions.map_err(|error| api::Problem::new(format!("{error:#}")))?;
         let followed = shared.virtual_routers.follow(configured.plan).await;
         followed.map_err(|error| api::Problem::new(format!("{error:#}")))?;
-        *lock(&self.checker) = configured.checker;
-        *lock(&self.teller) = Teller::new(&configured.config, configured.owner);
+        *lock(&self.checker) = configured.checker.with_ways(self.ways.clone());
+        {
+            let mut teller = lock(&self.teller);
+            let before = std::mem::take(&mut *teller);
+            *teller = Teller::new(&configured.config, configured.owner, Some(before));
+        }
         self.configure(&configured.config, shared);
         *lock(&self.config) = Arc::new(configured.config);
         for event in shared.neighbours.told().await {
@@ -273,6 +286,7 @@ impl Checks {
             random = random.wrapping_add(0x9e37_79b9_7f4a_7c15);
             (random ^ (random >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 16
         });
+        self.suspend(shared);
         self.configured.notify_one();
     }
 
@@ -303,6 +317,29 @@ impl Checks {
             self.changed.notified().await;
             self.apply(&shared).await;
         }
+    }
+
+    /// Lets checks of servers with `ha_suspend` rest while their addresses are elsewhere.
+    async fn follow_addresses(self: Arc<Self>, shared: Arc<Shared>) {
+        let mut clock = tokio::time::interval(LOOK_FOR_ADDRESSES);
+        loop {
+            clock.tick().await;
+            if self.suspend(&shared) {
+                self.configured.notify_one();
+            }
+        }
+    }
+
+    /// Whether there is anything to suspend.
+    fn suspend(&self, shared: &Shared) -> bool {
+        let mut monitor = lock(&self.monitor);
+        let is_needed = monitor.has_suspended();
+        if is_needed {
+            let state = shared.lock();
+            let is_here = |address| state.snapshot.is_local(address);
+            monitor.suspend(is_here, self.started.elapsed());
+        }
+        is_needed
     }
 
     /// Runs checks when they are due.

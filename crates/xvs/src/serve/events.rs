@@ -1,38 +1,65 @@
 //! Telling what happened to servers: keepalived's log lines, scripts and pipes.
 
-use std::fs::OpenOptions;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt;
-
 use config::Config;
 use config::model::{Script, VirtualServer, VirtualServerName};
 use health::{Event, Monitor};
 use health_host::{Owner, misc};
 use model::DestinationKey;
-use nix::fcntl::OFlag;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
+use crate::serve::fifo::Pipe;
+
 /// Who is told of events.
+#[derive(Default)]
 pub struct Teller {
-    fifos: Vec<String>,
+    pipes: Vec<Pipe>,
     owner: Option<Owner>,
 }
 
 impl Teller {
-    /// Whom a configuration names.
-    pub fn new(config: &Config, owner: Option<Owner>) -> Self {
+    /// Whom a configuration names. Pipes that were open before stay so. What cannot be opened is
+    /// told in the log, and left out.
+    pub fn new(config: &Config, owner: Option<Owner>, before: Option<Self>) -> Self {
         let globals = &config.globals;
-        let fifos = [&globals.notify_fifo, &globals.lvs_notify_fifo];
-        let fifos: Vec<String> = fifos
-            .into_iter()
-            .flatten()
-            .map(|fifo| fifo.path.clone())
-            .collect();
-        for fifo in &fifos {
-            make_fifo(fifo);
+        // Virtual routers, where there are some, tell the same pipe, and start what reads it.
+        let alone = config.vrrp_instances.is_empty();
+        let wanted = [
+            (&globals.notify_fifo, alone),
+            (&globals.lvs_notify_fifo, true),
+        ];
+        let mut open = before.map_or_else(Vec::new, |before| before.pipes);
+        let mut pipes = Vec::new();
+        for (settings, starts_reader) in wanted {
+            let Some(settings) = settings else { continue };
+            let is_open = |pipe: &Pipe| pipe.is(settings, starts_reader);
+            match open.iter().position(is_open) {
+                Some(place) => pipes.push(open.swap_remove(place)),
+                None => match Pipe::open(settings, starts_reader, owner.as_ref()) {
+                    Ok(pipe) => pipes.push(pipe),
+                    Err(error) => warn!(error = format!("{error:#}"), "a notify FIFO is left out"),
+                },
+            }
         }
-        Self { fifos, owner }
+        Self { pipes, owner }
+    }
+
+    /// Tells that real servers begin to serve, where that is wanted (`rs_init_notifies`). Those with
+    /// alpha have yet to come up.
+    pub fn begin(&self, monitor: &Monitor) {
+        let servers = (0..).map_while(|index| monitor.virtual_server(index));
+        for (virtual_server, server) in servers.enumerate() {
+            for (real_server, real) in server.real_servers.iter().enumerate() {
+                if !real.checks.iter().any(|check| check.alpha) {
+                    let event = Event::RealServer {
+                        virtual_server,
+                        real_server,
+                        is_up: true,
+                    };
+                    self.tell(&event, monitor);
+                }
+            }
+        }
     }
 
     /// Tells of one event.
@@ -122,26 +149,8 @@ impl Teller {
         }))
     }
 
-    /// Writes a line into every pipe. One that nobody reads, or that is full, misses it.
     fn write(&self, line: &str) {
-        for fifo in &self.fifos {
-            let written = OpenOptions::new()
-                .write(true)
-                .custom_flags(OFlag::O_NONBLOCK.bits())
-                .open(fifo)
-                .and_then(|mut pipe| pipe.write_all(format!("{line}\n").as_bytes()));
-            if let Err(error) = written {
-                info!(fifo, %error, "a notify FIFO is not written: nobody reads it");
-            }
-        }
-    }
-}
-
-fn make_fifo(path: &str) {
-    let mode = nix::sys::stat::Mode::S_IRUSR | nix::sys::stat::Mode::S_IWUSR;
-    match nix::unistd::mkfifo(path, mode) {
-        Ok(()) | Err(nix::errno::Errno::EEXIST) => {}
-        Err(error) => warn!(path, %error, "a notify FIFO cannot be made"),
+        self.pipes.iter().for_each(|pipe| pipe.tell(line));
     }
 }
 

@@ -1,11 +1,15 @@
 //! `xvs serve -f keepalived.conf`: virtual servers, health checks, reloads.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
+use std::process::Stdio;
 
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use crate::support::{Director, Hook, Network, RS1, RS2, SOON, VIP, WebServer, eventually, get};
+use crate::support::{
+    Director, Hook, Network, Process, RS1, RS2, SOON, VIP, WebServer, XVS, eventually, get,
+};
 
 /// A configuration file that tests rewrite.
 struct File {
@@ -192,7 +196,18 @@ fn without_quorum_clients_get_the_sorry_server_and_scripts_are_run() {
         .unwrap()
         .to_owned()
         + "}";
-    let file = File::new(&sorry_only);
+    let at = |name: &str| told.path().join(name).display().to_string();
+    // What reads the pipe is given its path last.
+    let reader = at("reader");
+    std::fs::write(&reader, "#!/bin/sh\nexec cat \"$2\" > \"$1\"\n").unwrap();
+    std::fs::set_permissions(&reader, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let pipe = format!(
+        "global_defs {{\nrs_init_notifies\nlvs_notify_fifo {} root\n\
+         lvs_notify_fifo_script \"{reader} {}\" root\n}}\n",
+        at("pipe"),
+        at("heard")
+    );
+    let file = File::new(&format!("{pipe}{sorry_only}"));
     let first = WebServer::start(&network.rs1, "rs1");
     let _second = WebServer::start(&network.rs2, "sorry");
     let director = file.start(&network);
@@ -211,4 +226,86 @@ fn without_quorum_clients_get_the_sorry_server_and_scripts_are_run() {
     let _first = WebServer::start(&network.rs1, "rs1");
     becomes(&director, &[format!("{RS1}:80 1")]);
     is_told("up");
+    // keepalived.conf(5), lvs_notify_fifo.
+    let (real, of) = (format!("[{RS1}]:tcp:80"), format!("[{VIP}]:tcp:80"));
+    let expected = format!(
+        "RS {real} {of} UP\nRS {real} {of} DOWN\nVS {of} DOWN\nRS {real} {of} UP\nVS {of} UP\n"
+    );
+    eventually("the pipe's reader heard it", SOON, || {
+        let heard = std::fs::read_to_string(at("heard")).ok()?;
+        (heard == expected).then_some(())
+    });
+}
+
+/// A service by DR or TUN whose real servers answer by their own addresses.
+fn by_way(method: &str) -> String {
+    let server = |address: &str| {
+        format!(
+            "real_server {address} 80 {{
+                TCP_CHECK {{
+                    connect_timeout 1
+                }}
+            }}"
+        )
+    };
+    format!(
+        "virtual_server {VIP} 80 {{
+            delay_loop 0.5
+            retry 1
+            delay_before_retry 0.2
+            connect_timeout 1
+            lb_kind {method}
+            protocol TCP
+            check_via_vip
+            {} {}
+        }}",
+        server(RS1),
+        server(RS2)
+    )
+}
+
+/// Whether the real servers are up, as `xvs health' says, and the words about why not.
+fn health(director: &Director<'_>) -> (bool, bool, String) {
+    let text = director.xvs("health").out;
+    let is_up = |server: &str| {
+        let line = text.lines().find(|line| line.contains(server));
+        line.is_some_and(|line| line.contains(" up "))
+    };
+    (is_up(RS1), is_up(RS2), text.clone())
+}
+
+#[test]
+fn a_server_without_its_virtual_address_is_found_dead_on_the_way_of_clients_packets() {
+    let network = Network::new(Hook::Tc);
+    let file = File::new(&by_way("DR"));
+    let _servers = [
+        WebServer::start(&network.rs1, "rs1"),
+        WebServer::start(&network.rs2, "rs2"),
+    ];
+    network.rs1.ip(&format!("address add {VIP}/32 dev lo"));
+    // Both open tunnels, for whichever addresses they have.
+    let _tunnels = [&network.rs1, &network.rs2].map(|host| {
+        let mut command = host.command(XVS);
+        command.args(["realserver", "--vip", VIP, "--interface", "eth0"]);
+        Process::start(command.stderr(Stdio::null()))
+    });
+    let director = file.start(&network);
+    for method in ["DR", "TUN", "TUN type gue port 6080", "TUN type gre"] {
+        file.write(&by_way(method));
+        assert_eq!(director.xvs("reload").code, Some(0));
+        let text = eventually(method, SOON, || {
+            let (first, second, text) = health(&director);
+            let is_known = !text.contains("not run yet");
+            (first && !second && is_known).then_some(text)
+        });
+        assert!(text.contains("check_via_vip"), "{text}");
+        // They answer by their own addresses all the while.
+        let own = |line: &&str| line.contains("TCP_CHECK") && line.contains(" up ");
+        assert_eq!(text.lines().filter(own).count(), 2, "{text}");
+    }
+    network.rs1.ip(&format!("address del {VIP}/32 dev lo"));
+    eventually("the other one loses it too", SOON, || {
+        let (first, second, _) = health(&director);
+        (!first && !second).then_some(())
+    });
 }
