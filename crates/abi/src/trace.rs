@@ -85,7 +85,8 @@ pub struct TraceFrame {
 pub struct TraceRecord {
     /// When it came: CLOCK_MONOTONIC, in nanoseconds.
     pub at: Cell64,
-    /// Handle of its connection, 0 for none: see the connection table.
+    /// Handle of its connection, 0 for none: see the connection table. Bit 63 is set where that is in
+    /// the other family's.
     pub connection: Cell64,
     /// The connection's word before the packet, 0 where there was no connection.
     pub word_before: Cell64,
@@ -158,7 +159,8 @@ pub struct TraceProcessor {
     pub destination_port: Cell32,
     /// The hook's return code for it.
     pub code: Cell32,
-    reserved: Cell32,
+    /// The address families of the packet and of its connection's ends: bits 4 and 6.
+    pub families: Cell32,
     /// By tracer.
     pub tallies: [TraceTally; TRACERS as usize],
 }

@@ -2,11 +2,11 @@
 //! beside the way that the packet takes, which it changes nothing of.
 
 use abi::{
-    Address, NONE, Reason, Stage, TRACERS, Tick, TraceAddresses, TraceFilter, TraceFrame,
+    Address, Globals, NONE, Reason, Stage, TRACERS, Tick, TraceAddresses, TraceFilter, TraceFrame,
     TraceHook, TraceProcessor, TraceVerdict,
 };
 use cell::{Cell32, Cell64, element};
-use conntable::{Direction, Found, Handle, OTHER_FAMILY, Slot as _};
+use conntable::{Direction, Entry as _, Handle, Kind, OTHER_FAMILY, Slot as _};
 use wire::ipv4;
 
 use crate::connection::{Chosen, find, query_of};
@@ -27,10 +27,16 @@ const HANDED_OVER: u64 = bit(Stage::Onward)
     | bit(Stage::OnwardV6)
     | bit(Stage::Translate)
     | bit(Stage::TranslateV6)
+    | bit(Stage::FullnatError)
+    | bit(Stage::FullnatErrorV6)
     | HANDED_TO_SERVER;
 /// Those of them that say nothing about the direction: the packet goes to the real server.
-const HANDED_TO_SERVER: u64 =
-    bit(Stage::Lend) | bit(Stage::LendV6) | bit(Stage::Fullnat) | bit(Stage::FullnatV6);
+const HANDED_TO_SERVER: u64 = bit(Stage::Lend)
+    | bit(Stage::LendV6)
+    | bit(Stage::LendOther)
+    | bit(Stage::LendOtherV6)
+    | bit(Stage::Fullnat)
+    | bit(Stage::FullnatV6);
 /// Stages that are entered with a service's index there.
 const SCHEDULED: u64 = bit(Stage::Persist) | bit(Stage::PersistV6) | bit(Stage::Schedule);
 
@@ -103,6 +109,7 @@ pub fn begin<'t, H: Host<'t>>(
         &record.protocol,
         &processor.source_port,
         &processor.destination_port,
+        &processor.families,
     ] {
         cell.store(0);
     }
@@ -269,7 +276,8 @@ fn recognise<'t, F: Family, H: Host<'t>>(host: &mut H, processor: &TraceProcesso
         return;
     };
     let record = &processor.record;
-    record.family.store(if F::IS_V6 { 6 } else { 4 });
+    record.family.store(number::<F>());
+    processor.families.store(1 << number::<F>());
     record.protocol.store(packet.protocol as u32);
     set(&processor.source, F::words(packet.ip.source()));
     set(&processor.destination, F::words(packet.ip.destination()));
@@ -310,21 +318,35 @@ fn connection<'t, F: Family, H: Host<'t>>(
         query_of(packet, ports, role)
     };
     let found = find::<F, _>(tables, globals, &query, now)?;
-    let mut word = found.word;
-    let mut handle = found.handle();
+    let mut word = found.word.0;
+    let mut handle = found.handle().0;
     if role.is_lent {
         // What its alias names.
-        let main = found.entry.client_hop().load();
-        if main & OTHER_FAMILY == 0 {
-            handle = Handle(main);
-            word = connections::<F, _>(tables, globals).at(handle, now)?.word;
-        }
+        handle = found.entry.client_hop().load();
+        let main = Handle(handle & !OTHER_FAMILY);
+        word = if is_v6::<F>(handle) {
+            connections::<V6, _>(tables, globals).at(main, now)?.word.0
+        } else {
+            connections::<V4, _>(tables, globals).at(main, now)?.word.0
+        };
     }
     let direction = match role.direction {
         Direction::ToServer => TO_SERVER,
         Direction::ToClient => TO_CLIENT,
     };
-    Some((handle.0, word.0, direction))
+    Some((handle, word, direction))
+}
+
+/// Whether a connection, as a packet of the family names it, is in IPv6's table.
+#[inline(always)]
+fn is_v6<F: Family>(handle: u64) -> bool {
+    F::IS_V6 != (handle & OTHER_FAMILY != 0)
+}
+
+/// The number that a record has for a family.
+#[inline(always)]
+const fn number<F: Family>() -> u32 {
+    if F::IS_V6 { 6 } else { 4 }
 }
 
 /// Takes down the packet's connection as it is afterwards.
@@ -334,22 +356,60 @@ pub fn conclude<'t, T: Tables<'t>>(tables: T, processor: &TraceProcessor, tick: 
     if record.connection.load() == 0 {
         return;
     }
-    if record.family.load() == 6 {
-        describe::<V6, T>(tables, processor, tick);
+    let Some(globals) = tables.globals() else {
+        return;
+    };
+    let now = tick.wrapping_add(globals.clock_offset.load());
+    let of_v6 = record.family.load() == 6;
+    let main = if of_v6 {
+        main_of::<V6, T>(tables, globals, record.connection.load(), now)
     } else {
-        describe::<V4, T>(tables, processor, tick);
+        main_of::<V4, T>(tables, globals, record.connection.load(), now)
+    };
+    record.connection.store(main);
+    let handle = Handle(main & !OTHER_FAMILY);
+    if of_v6 != (main & OTHER_FAMILY != 0) {
+        describe::<V6, T>(tables, globals, processor, (handle, now));
+    } else {
+        describe::<V4, T>(tables, globals, processor, (handle, now));
+    }
+}
+
+/// The connection that a handle's alias stands for, as a packet of the family names it; of any other
+/// handle, itself.
+#[inline(always)]
+fn main_of<'t, F: Family, T: Tables<'t>>(
+    tables: T,
+    globals: &Globals,
+    handle: u64,
+    now: Tick,
+) -> u64 {
+    // Those of the other family were found by their alias already.
+    if handle & OTHER_FAMILY != 0 {
+        return handle;
+    }
+    match connections::<F, T>(tables, globals).at(Handle(handle), now) {
+        Some(found) if found.entry.load().kind == Kind::Alias as u8 => {
+            found.entry.client_hop().load()
+        }
+        _ => handle,
     }
 }
 
 #[inline(always)]
-fn describe<'t, F: Family, T: Tables<'t>>(tables: T, processor: &TraceProcessor, tick: Tick) {
+fn describe<'t, F: Family, T: Tables<'t>>(
+    tables: T,
+    globals: &Globals,
+    processor: &TraceProcessor,
+    (handle, now): (Handle, Tick),
+) {
     let record = &processor.record;
-    let Some(found) = living::<F, T>(tables, Handle(record.connection.load()), tick) else {
+    let Some(found) = connections::<F, T>(tables, globals).at(handle, now) else {
         return;
     };
-    let (entry, number) = (found.entry, found.entry.destination());
+    let (entry, destination) = (found.entry, found.entry.destination());
     record.word_after.store(found.word.0);
-    record.destination.store(number);
+    record.destination.store(destination);
     record.method.store(entry.method() as u32);
     record.connection_protocol.store(entry.protocol() as u32);
     set(&record.client, F::words(entry.client()));
@@ -357,22 +417,13 @@ fn describe<'t, F: Family, T: Tables<'t>>(tables: T, processor: &TraceProcessor,
     record.client_port.store(entry.client_port() as u32);
     record.virtual_port.store(entry.virtual_port() as u32);
     record.server_port.store(entry.destination_port() as u32);
-    if let Ok(chosen) = Chosen::by_number(tables, number) {
+    let mut families = processor.families.load() | 1 << number::<F>();
+    if let Ok(chosen) = Chosen::by_number(tables, destination) {
         let words = chosen.cell.address.each_ref().map(Cell32::load);
         set(&record.server, words);
+        families |= 1 << if chosen.is_v6() { 6 } else { 4 };
     }
-}
-
-/// The connection of a handle; where it is an alias, the one that it stands for.
-#[inline(always)]
-fn living<'t, F: Family, T: Tables<'t>>(
-    tables: T,
-    handle: Handle,
-    tick: Tick,
-) -> Option<Found<'t, F::Slot>> {
-    let globals = tables.globals()?;
-    let now = tick.wrapping_add(globals.clock_offset.load());
-    connections::<F, T>(tables, globals).at(handle, now)
+    processor.families.store(families);
 }
 
 /// Counts one more. Nobody else writes there.
@@ -387,7 +438,7 @@ fn wants(filter: &TraceFilter, processor: &TraceProcessor) -> bool {
     let record = &processor.record;
     let family = filter.family.load();
     let is_for_reason = filter.reasons.load() >> (record.reason.load() & 63) & 1 != 0;
-    if !is_for_reason || family != 0 && family != record.family.load() {
+    if !is_for_reason || family != 0 && processor.families.load() >> (family & 7) & 1 == 0 {
         return false;
     }
     let port = filter.port.load();

@@ -9,10 +9,11 @@ use crate::check_expect::{expect_answers, expect_lines, expect_packets};
 use crate::check_pattern::check_pattern;
 use crate::definition::{Action, Family, Host, Lab, Request, Step, Transfer};
 use crate::file::{ActionFile, DEFAULT_PATIENCE, DEFAULT_TIMEOUT, Mistake, StepFile};
+use crate::notation::LinePattern;
 
 /// The kinds of action, as the file names them.
-const VERBS: &str =
-    "one of `change`, `show`, `get`, `download`, `upload`, `await`, `close` and `captured`";
+const VERBS: &str = "one of `change`, `show`, `beside`, `get`, `download`, `upload`, `await`, \
+                     `close` and `captured`";
 
 /// Longest time that a request may be given, in seconds.
 const LONGEST_TIMEOUT: f64 = 600.0;
@@ -75,6 +76,7 @@ fn check_action(
     let verbs = [
         raw.change.is_some(),
         raw.show.is_some(),
+        raw.beside.is_some(),
         raw.get.is_some(),
         raw.download.is_some(),
         raw.upload.is_some(),
@@ -87,6 +89,9 @@ fn check_action(
             action,
             format!("an action has exactly {VERBS}"),
         ));
+    }
+    if let (Some(ready), None) = (&raw.ready, &raw.beside) {
+        return Err(Mistake::at(ready, "`ready` belongs to `beside`"));
     }
     let request = [&raw.get, &raw.download, &raw.upload];
     let Some(url) = request.into_iter().flatten().next() else {
@@ -181,6 +186,15 @@ fn check_observation(
             on,
             command: parsed(command)?,
             patience: check_timeout(raw, DEFAULT_PATIENCE)?,
+            expect: expect_lines(raw.expect.as_ref())?,
+        });
+    }
+    if let Some(command) = &raw.beside {
+        let ready = raw.ready.as_ref().map(|line| line.get_ref().clone());
+        return Ok(Action::Beside {
+            on,
+            command: parsed(command)?,
+            ready: ready.map(LinePattern::from),
             expect: expect_lines(raw.expect.as_ref())?,
         });
     }

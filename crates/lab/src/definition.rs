@@ -134,6 +134,17 @@ pub enum Action {
         /// What its output must have.
         expect: LinesExpected,
     },
+    /// A command that runs beside the actions after it, until the step ends.
+    Beside {
+        /// Host it runs on.
+        on: String,
+        /// The command.
+        command: Words,
+        /// The step goes on once it has said this line.
+        ready: Option<LinePattern>,
+        /// What its output must have at the step's end, in this order.
+        expect: LinesExpected,
+    },
     /// HTTP requests.
     Get {
         /// Host that asks.

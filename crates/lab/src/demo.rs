@@ -138,6 +138,7 @@ fn first_step(
             }
             Action::Change { .. }
             | Action::Await { .. }
+            | Action::Beside { .. }
             | Action::Close { .. }
             | Action::Captured { .. } => {}
         }

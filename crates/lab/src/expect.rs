@@ -82,6 +82,25 @@ pub fn lines(expected: &LinesExpected, output: &str) -> Vec<Finding> {
     present.chain(absent).collect()
 }
 
+/// Judges the output of a command that went on for a while: the lines that must be there come one
+/// after the other.
+pub fn lines_in_order(expected: &LinesExpected, output: &str) -> Vec<Finding> {
+    let mut rest = output.lines();
+    let present = expected.present.iter().map(|pattern| {
+        // A line that is missing uses up those after it, which then are missing, too.
+        let holds = rest.any(|line| pattern.matches(line));
+        Finding::new(format!("next a line `{pattern}`"), holds, || {
+            "no such line after those before".to_owned()
+        })
+    });
+    let present: Vec<_> = present.collect();
+    let absent = LinesExpected {
+        present: Vec::new(),
+        absent: expected.absent.clone(),
+    };
+    present.into_iter().chain(lines(&absent, output)).collect()
+}
+
 /// Judges how many packets of a kind were captured.
 pub fn packets(expected: PacketsExpected, found: usize) -> Finding {
     let (wanted, holds) = match expected {
@@ -138,6 +157,29 @@ mod tests {
             )
             .holds
         );
+    }
+
+    #[test]
+    fn what_a_command_said_meanwhile_has_its_lines_in_their_order() {
+        let expected = LinesExpected {
+            present: ["in * SYN", "out *"]
+                .map(|line| line.to_owned().into())
+                .to_vec(),
+            absent: vec!["lost".to_owned().into()],
+        };
+        let holds = |output: &str| {
+            let findings = lines_in_order(&expected, output);
+            findings
+                .iter()
+                .map(|finding| finding.holds)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            holds("ready\nin eth0 SYN\nother\nout eth1\n"),
+            [true, true, true]
+        );
+        assert_eq!(holds("out eth1\nin eth0 SYN\n"), [true, false, true]);
+        assert_eq!(holds("lost\n"), [false, false, false]);
     }
 
     #[test]

@@ -239,8 +239,8 @@ pub(crate) struct StepFile {
     pub actions: Vec<Spanned<ActionFile>>,
 }
 
-/// An action: exactly one of `change`, `show`, `get`, `download`, `upload`, `await`, `close`, `captured`
-/// says which.
+/// An action: exactly one of `change`, `show`, `beside`, `get`, `download`, `upload`, `await`, `close`,
+/// `captured` says which.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ActionFile {
@@ -248,6 +248,8 @@ pub(crate) struct ActionFile {
     pub on: Option<Spanned<String>>,
     pub change: Option<Spanned<String>>,
     pub show: Option<Spanned<String>>,
+    pub beside: Option<Spanned<String>>,
+    pub ready: Option<Spanned<String>>,
     pub get: Option<Spanned<String>>,
     pub download: Option<Spanned<String>>,
     pub upload: Option<Spanned<String>>,

@@ -6,6 +6,7 @@
 //! follows one connection from wire to wire. [`cli`] is `xvs lab`.
 #![forbid(unsafe_code)]
 
+mod beside;
 pub mod capture;
 mod capture_command;
 mod check;

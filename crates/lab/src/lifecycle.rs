@@ -119,7 +119,7 @@ impl<'lab> Running<'lab> {
             lock,
             kept: false,
         };
-        running.start(options.hook)?;
+        running.start_hosts(options.hook)?;
         Ok(running)
     }
 
@@ -157,6 +157,17 @@ impl<'lab> Running<'lab> {
         })
     }
 
+    /// Starts a command on a host that goes on; what it says goes to the end of the file `log`.
+    pub fn start(&self, host: &str, command: &Words, log: &Path) -> Result<Child, LabError> {
+        let _open = self.gate.pass()?;
+        process::start_in(&self.namespace(host), &self.tools.resolve(command), log)
+    }
+
+    /// The path of one of the lab's logs, which go with it.
+    pub fn log(&self, name: &str) -> Result<PathBuf, LabError> {
+        Ok(state::logs(self.lock.lab())?.join(name))
+    }
+
     /// Runs every host's `setup`, and says so.
     pub fn set_up(&self, out: &mut dyn Write) -> Result<(), LabError> {
         for host in &self.lab.hosts {
@@ -183,7 +194,7 @@ impl<'lab> Running<'lab> {
     }
 
     /// Starts what the hosts run, all at once, then waits until it is ready.
-    fn start(&self, hook: Hook) -> Result<(), LabError> {
+    fn start_hosts(&self, hook: Hook) -> Result<(), LabError> {
         let folder = state::logs(self.lock.lab())?;
         let mut starting = Vec::new();
         for host in self.lab.hosts.iter().filter(|host| host.director) {

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::beside::Beside;
 use crate::capture::{Capture, Sighting};
 use crate::definition::{
     Action, AnswersExpected, Direction, Lab, LinesExpected, PacketPattern, PacketsExpected,
@@ -98,10 +99,16 @@ fn run_step(
         held: HashMap::new(),
         background: HashMap::new(),
         followed: None,
+        beside: Vec::new(),
     };
     let mut actions = Vec::new();
     for action in &step.actions {
         let report = walk.act(action)?;
+        say(out, &in_words(&report))?;
+        actions.push(report);
+    }
+    for beside in std::mem::take(&mut walk.beside) {
+        let report = beside.finish();
         say(out, &in_words(&report))?;
         actions.push(report);
     }
@@ -151,10 +158,12 @@ struct Walk<'a, 'lab> {
     held: HashMap<String, Held>,
     background: HashMap<String, Background>,
     followed: Option<SocketAddr>,
+    /// Commands that run until the step ends.
+    beside: Vec<Beside<'a>>,
 }
 
-impl Walk<'_, '_> {
-    fn act(&mut self, action: &Action) -> Result<ActionReport, LabError> {
+impl<'a> Walk<'a, '_> {
+    fn act(&mut self, action: &'a Action) -> Result<ActionReport, LabError> {
         match action {
             Action::Change { on, command } => self.change(on, command),
             Action::Show {
@@ -163,6 +172,19 @@ impl Walk<'_, '_> {
                 patience,
                 expect,
             } => self.show(on, command, *patience, expect),
+            Action::Beside {
+                on,
+                command,
+                ready,
+                expect,
+            } => {
+                let number = self.beside.len();
+                let beside =
+                    Beside::start(self.lab, number, (on, command), ready.as_ref(), expect)?;
+                let report = beside.begun();
+                self.beside.push(beside);
+                Ok(report)
+            }
             Action::Get {
                 on,
                 request,

@@ -180,6 +180,13 @@ pub struct TracedPacket {
     pub after: Option<TracedFrame>,
 }
 
+impl TracedPacket {
+    /// Whether XDP left the packet to TC, where it is told of once more.
+    pub fn goes_on(&self) -> bool {
+        self.hook == TraceHook::Xdp && self.verdict == TraceVerdict::Pass
+    }
+}
+
 /// A packet's connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TracedConnection {

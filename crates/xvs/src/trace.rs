@@ -71,7 +71,9 @@ fn follow(options: &TraceOptions) -> Result<()> {
             }
             TraceNews::Packet(packet) => {
                 sink.take(&packet)?;
-                left -= 1;
+                if !packet.goes_on() {
+                    left -= 1;
+                }
             }
             TraceNews::Tally(now) => {
                 if now.missing() != tally.missing() {

@@ -100,6 +100,37 @@ fn what_is_over_the_budget_is_counted_and_not_reported() {
 }
 
 #[test]
+fn every_window_has_the_same_budget_and_all_the_rest_is_counted() {
+    let (root, namespace) = (Root::new(), Namespace::new());
+    let state = root.state(&namespace);
+    let plane = create(&state);
+    let (tracing, mut records) = trace(&plane, &state);
+    let sum = |number: fn(&abi::TraceTally) -> u64| -> u64 {
+        let tallies = tracing.processors().iter().map(|p| &p.tallies[2]);
+        tallies.map(number).sum()
+    };
+    // As short as they get: a few milliseconds.
+    tracing.filters()[2].window.store(1);
+    let begun = Instant::now();
+    let mut sent = 0;
+    while begun.elapsed() < Duration::from_millis(300) {
+        plane.run(Hook::Ingress, &FRAME, 1000).unwrap();
+        sent += 1000;
+    }
+    let ticks_per_second = plane.view().globals.ticks_per_second.load();
+    let windows = begun.elapsed().as_secs_f64() * f64::from(ticks_per_second) + 2.0;
+    let reported = all(&mut records).len() as u64;
+    let (matched, withheld) = (sum(|t| t.matched.load()), sum(|t| t.withheld.load()));
+    let lost = sum(|tally| tally.lost.load());
+    assert_eq!(matched, sent);
+    assert_eq!(reported + withheld + lost, sent);
+    // Each processor that the runs may be on has a budget of its own.
+    let most = windows * 10.0 * tracing.processors().len() as f64;
+    let taken = reported + lost;
+    assert!(taken > 20 && (taken as f64) <= most, "{taken} of {most}");
+}
+
+#[test]
 fn the_programs_are_back_in_their_places_afterwards_and_after_a_crash() {
     let (root, namespace) = (Root::new(), Namespace::with_interfaces());
     let state = root.state(&namespace);

@@ -10,7 +10,7 @@ use control::interfaces::Interface;
 use control::nexthops::Network;
 use control::{Director, Sizes};
 use forward::Action;
-use model::{Command, SettingRequest};
+use model::{Command, SettingRequest, TracedConnection};
 use plane_bpf::{Hook, Plane, Ran};
 use plane_user::{Frame, Memory, Outcome, Overlay};
 
@@ -157,6 +157,8 @@ trait Side {
     fn sweep(&self);
     /// Name of the state of the connection from a client's port, `-` where there is none.
     fn state(&self, port: u16) -> String;
+    /// The connection that a trace would tell for a packet, which nobody sends.
+    fn traced(&self, frame: &[u8]) -> Option<TracedConnection>;
 }
 
 impl<P: Hooks, S: Site> World<P, S> {
@@ -315,6 +317,14 @@ impl<P: Hooks, S: Site> Side for World<P, S> {
         let found = all.iter().find(|entry| entry.client.port() == port);
         found.map_or("-".into(), |entry| entry.state.clone().into_owned())
     }
+
+    fn traced(&self, frame: &[u8]) -> Option<TracedConnection> {
+        let overlay = Overlay::new(self.director.plane(), SEED);
+        let frame = Frame::<true, _>::new(&overlay, IFINDEX, frame);
+        let (_, taken_down) = frame.trace(TraceHook::Ingress, 0);
+        let told = control::trace::told(&taken_down.record, &self.view(), 0, |_| None);
+        told.connection
+    }
 }
 
 /// The directors.
@@ -443,6 +453,14 @@ impl Bed {
             assert_eq!(seen.bytes, frame, "what is passed up is untouched");
         }
         seen.bytes
+    }
+
+    /// The connection that a trace would tell for a packet, which nobody sends.
+    pub fn traced(&self, frame: &[u8]) -> Option<TracedConnection> {
+        let mut told = self.sides.iter().map(|side| side.traced(frame));
+        let first = told.next().unwrap();
+        told.for_each(|other| assert_eq!(other, first));
+        first
     }
 
     /// Carries out commands everywhere.

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use abi::Reason;
 use etherparse::{IpHeaders, Ipv4Header, Ipv6FlowLabel, Ipv6Header, PacketBuilder};
 use forward::Action;
+use model::{ConnectionProtocol, Forwarding, TraceDirection, TracedConnection};
 
 use crate::bed::Bed;
 use crate::frames::{ACK, FIN, SYN};
@@ -185,6 +186,39 @@ fn a_conversation_is_translated_both_ways() {
 }
 
 #[test]
+fn a_trace_tells_the_connection_of_packets_of_either_family() {
+    let bed = Bed::shared();
+    for (ends, client_port) in [(v4_to_v6(), 44011), (v6_to_v4(), 44012)] {
+        let client = (ends.client, client_port);
+        let service = (ends.virtual_address, CROSSED);
+        let of = |direction, before: Option<&str>, after: &str| TracedConnection {
+            protocol: ConnectionProtocol::Tcp,
+            client: client.into(),
+            virtual_address: service.into(),
+            destination: (ends.server, SERVER_PORT).into(),
+            forwarding: Forwarding::FullNat,
+            direction,
+            before: before.map(str::to_owned),
+            after: Some(after.to_owned()),
+        };
+        let (to_server, to_client) = (TraceDirection::ToServer, TraceDirection::ToClient);
+        let syn = Packet::new(client, service, Some(SYN), 0);
+        let expected = of(to_server, None, "SYN_RECV");
+        assert_eq!(bed.traced(&syn.frame()), Some(expected));
+        let local_port = must_reach_server(&bed, ends, &syn, SERVER_PORT);
+        let ack = Packet::new(client, service, Some(ACK), 0);
+        let expected = of(to_server, Some("SYN_RECV"), "ESTABLISHED");
+        assert_eq!(bed.traced(&ack.frame()), Some(expected));
+        must_reach_server(&bed, ends, &ack, SERVER_PORT);
+
+        let (server, local) = ((ends.server, SERVER_PORT), (ends.local, local_port));
+        let answer = Packet::new(server, local, Some(ACK), 9);
+        let expected = of(to_client, Some("ESTABLISHED"), "ESTABLISHED");
+        assert_eq!(bed.traced(&answer.frame()), Some(expected));
+    }
+}
+
+#[test]
 fn a_datagram_and_its_answer_are_translated() {
     let bed = Bed::shared();
     for (ends, client_port) in [(v4_to_v6(), 44003), (v6_to_v4(), 44004)] {
@@ -310,6 +344,9 @@ fn a_client_is_told_of_an_error_on_the_real_servers_side_in_its_own_family() {
     ] {
         let quoted = &sent[14..14 + 100];
         let error = error(ends.local, (CLIENT_MAC, OWN_MAC), theirs, mtu, quoted);
+        let traced = bed.traced(&error).unwrap();
+        let expected = (client.into(), TraceDirection::ToClient);
+        assert_eq!((traced.client, traced.direction), expected);
         let left = bed.must(&error, SEND, Reason::IcmpRelayed);
         let told = etherparse::SlicedPacket::from_ethernet(&left).unwrap();
         let Some(etherparse::NetSlice::Ipv4(ip)) = told.net else {
@@ -340,6 +377,9 @@ fn a_real_server_is_told_of_a_clients_error_in_its_own_family() {
     let unreachable = (3, 3);
     let macs = (CLIENT_MAC, OWN_MAC);
     let error = error(ends.virtual_address, macs, unreachable, 0, &sent[14..42]);
+    let traced = bed.traced(&error).unwrap();
+    let expected = (client.into(), TraceDirection::ToServer);
+    assert_eq!((traced.client, traced.direction), expected);
     let left = bed.must(&error, SEND, Reason::IcmpRelayed);
     let told = etherparse::SlicedPacket::from_ethernet(&left).unwrap();
     let Some(etherparse::NetSlice::Ipv6(ip)) = told.net else {

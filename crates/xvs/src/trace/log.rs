@@ -9,7 +9,7 @@ use etherparse::{
     Icmpv4Slice, Icmpv6Slice, Ipv4Slice, Ipv6Slice, NetSlice, SlicedPacket, TcpSlice,
     TransportSlice, UdpSlice,
 };
-use model::{TraceHook, TraceVerdict, TracedFrame, TracedPacket};
+use model::{TracedFrame, TracedPacket};
 
 use super::frame;
 
@@ -21,7 +21,7 @@ const PRECEDENCE: u8 = 0xe0;
 
 /// Writes the lines of a packet. What XDP leaves to TC is told of there.
 pub fn write(out: &mut dyn Write, traced: &TracedPacket) -> Result<()> {
-    if traced.hook == TraceHook::Xdp && traced.verdict == TraceVerdict::Pass {
+    if traced.goes_on() {
         return Ok(());
     }
     if let Some(interface) = &traced.entered_by {
