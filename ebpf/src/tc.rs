@@ -243,8 +243,12 @@ impl Packet {
             Action::GoOn => {
                 // SAFETY: the array holds programs of this kind only, as the kernel sees to.
                 unsafe { TC_STAGES.tail_call(&self.context, verdict.next()) };
-                self.count(Reason::StageMissing);
-                TC_ACT_SHOT
+                let reason = verdict.unmet();
+                self.count(reason);
+                match reason {
+                    Reason::NotOurs => TC_ACT_OK,
+                    _ => TC_ACT_SHOT,
+                }
             }
         }
     }

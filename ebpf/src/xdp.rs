@@ -135,8 +135,14 @@ impl Frame {
             Action::GoOn => {
                 // SAFETY: the array holds programs of this kind only, as the kernel sees to.
                 unsafe { XDP_STAGES.tail_call(&self.context, verdict.next()) };
-                self.count(Reason::StageMissing);
-                xdp_action::XDP_DROP
+                match verdict.unmet() {
+                    // The complete path, which sees it next, counts it.
+                    Reason::NotOurs => xdp_action::XDP_PASS,
+                    reason => {
+                        self.count(reason);
+                        xdp_action::XDP_DROP
+                    }
+                }
             }
         }
     }

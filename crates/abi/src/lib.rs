@@ -21,7 +21,7 @@ mod view;
 
 pub use hash::{hash_address, hash_address_v6, hash_connection, hash_connection_v6, hash_service};
 pub use reason::{Outcome, REASONS, Reason};
-pub use stage::Stage;
+pub use stage::{Needs, Stage};
 pub use tables::*;
 pub use trace::{
     TRACE_WORDS, TRACERS, TraceAddresses, TraceFilter, TraceFrame, TraceHook, TraceProcessor,

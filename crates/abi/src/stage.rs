@@ -153,6 +153,40 @@ impl Stage {
         number & 1 == 1 && number < Self::Schedule as u32
     }
 
+    /// What makes it needed, beside IPv4 itself.
+    pub const fn needs(self) -> Needs {
+        let between_families = matches!(
+            self,
+            Self::LendOther
+                | Self::LendOtherV6
+                | Self::Cross
+                | Self::CrossV6
+                | Self::CrossBack
+                | Self::CrossBackV6
+                | Self::CrossError
+                | Self::CrossErrorV6
+        );
+        let fullnat = matches!(
+            self,
+            Self::Fullnat
+                | Self::FullnatV6
+                | Self::Return
+                | Self::ReturnV6
+                | Self::FullnatError
+                | Self::FullnatErrorV6
+                | Self::Lend
+                | Self::LendV6
+                | Self::Tell
+                | Self::TellV6
+                | Self::Sacks
+                | Self::SacksV6
+        );
+        Needs {
+            v6: self.is_v6() || between_families,
+            fullnat: fullnat || between_families,
+        }
+    }
+
     /// All, in the order of their numbers.
     pub const ALL: [Self; 44] = [
         Self::Enter,
@@ -200,6 +234,37 @@ impl Stage {
         Self::Schedule,
         Self::Cut,
     ];
+}
+
+/// What a configuration needs of the packet's way beside IPv4 without FULLNAT. The stages that
+/// nothing needs need not be there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// IPv6, on either side of a service.
+    pub v6: bool,
+    /// FULLNAT.
+    pub fullnat: bool,
+}
+
+impl Needs {
+    /// Everything.
+    pub const ALL: Self = Self {
+        v6: true,
+        fullnat: true,
+    };
+
+    /// What either needs.
+    pub const fn and(self, other: Self) -> Self {
+        Self {
+            v6: self.v6 || other.v6,
+            fullnat: self.fullnat || other.fullnat,
+        }
+    }
+
+    /// Whether what these need covers what those need.
+    pub const fn cover(self, those: Self) -> bool {
+        (self.v6 || !those.v6) && (self.fullnat || !those.fullnat)
+    }
 }
 
 #[cfg(test)]

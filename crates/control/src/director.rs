@@ -10,8 +10,9 @@ mod upkeep;
 use std::collections::HashSet;
 use std::net::IpAddr;
 
+use abi::Needs;
 use model::{
-    Command, Destination, Forwarding, MarkRules, Refusal, Service, ServiceKey, Settings,
+    Command, Destination, Family, Forwarding, MarkRules, Refusal, Service, ServiceKey, Settings,
     SyncDaemon, SyncRole, TimeoutChange, Timeouts,
 };
 use thiserror::Error;
@@ -36,6 +37,9 @@ pub enum CommandError {
     /// The tables have no room for it.
     #[error(transparent)]
     NoRoom(#[from] CapacityError),
+    /// The data plane cannot do it: why.
+    #[error("{0}")]
+    NotPrepared(String),
 }
 
 /// What became of each command of a transaction, in order.
@@ -118,7 +122,7 @@ impl<P: Plane> Director<P> {
                 self.wanted = before;
                 self.hops.retain(self.publisher.targets());
                 if let [_] = commands {
-                    return vec![Err(error.into())];
+                    return vec![Err(error)];
                 }
                 let (first, second) = commands.split_at(commands.len() / 2);
                 let mut outcomes = self.apply(first, network);
@@ -144,23 +148,20 @@ impl<P: Plane> Director<P> {
         }
     }
 
-    fn publish(
-        &mut self,
-        effects: &[&Effect],
-        network: &impl Network,
-    ) -> Result<(), CapacityError> {
+    fn publish(&mut self, effects: &[&Effect], network: &impl Network) -> Result<(), CommandError> {
         let touched = Touched::by(effects);
         let lists: Vec<(ServiceKey, Option<ServiceList>)> = touched
             .keys
             .iter()
             .map(|key| (*key, self.wanted.service(key).map(list_of)))
             .collect();
+        let wanted = || lists.iter().filter_map(|(_, wanted)| wanted.as_ref());
+        let needs = wanted().map(ServiceList::needs);
+        let prepared = self.plane.prepare(needs.fold(Needs::default(), Needs::and));
+        prepared.map_err(|error| CommandError::NotPrepared(error.to_string()))?;
         let view = self.plane.view();
-        let wanted = lists.iter().filter_map(|(_, wanted)| wanted.as_ref());
-        for target in wanted
-            .flat_map(|wanted| &wanted.destinations)
-            .map(target_of)
-        {
+        let destinations = wanted().flat_map(|wanted| &wanted.destinations);
+        for target in destinations.map(target_of) {
             self.hops.want(&view, network, target)?;
         }
         let changes: Vec<Change<'_>> = lists
@@ -303,6 +304,15 @@ pub(crate) struct ServiceList {
 }
 
 impl ServiceList {
+    fn needs(&self) -> Needs {
+        let is_v6 = |destination: &Destination| destination.key.address.is_ipv6();
+        let is_fullnat = |destination: &Destination| destination.forwarding == Forwarding::FullNat;
+        Needs {
+            v6: self.service.key.family() == Family::Ipv6 || self.destinations.iter().any(is_v6),
+            fullnat: self.destinations.iter().any(is_fullnat),
+        }
+    }
+
     fn wanted(&self) -> Wants<'_> {
         Wants {
             service: &self.service,

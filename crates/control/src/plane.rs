@@ -24,6 +24,13 @@ pub trait Plane {
     /// The connection table for IPv6: a power of two buckets.
     fn connections_v6(&self) -> &[Bucket<SlotV6>];
 
+    /// Sees to it that the forwarding code can do what a configuration needs, before packets meet that
+    /// configuration. It stays able to. This may take seconds.
+    ///
+    /// # Errors
+    /// When the kernel refuses the code.
+    fn prepare(&self, needs: abi::Needs) -> Result<(), PlaneError>;
+
     /// The tick that packets see now.
     fn now(&self) -> abi::Tick;
 
@@ -116,6 +123,9 @@ pub enum PlaneError {
         /// What to do about it.
         hint: &'static str,
     },
+    /// The forwarding code cannot be made ready for a configuration.
+    #[error("packets cannot be forwarded that way: {0}")]
+    NotPrepared(Box<dyn std::error::Error + Send + Sync>),
     /// The kernel said no.
     #[error("the kernel refused to change the table of {table}: {source}")]
     Refused {

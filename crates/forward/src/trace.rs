@@ -64,8 +64,7 @@ impl Fate {
             Action::Drop => (TraceVerdict::Drop, 0),
             Action::Send => (TraceVerdict::Send, exit),
             Action::Consume => (TraceVerdict::Consume, exit),
-            // Nothing took it on.
-            Action::GoOn => return Self::lost(),
+            Action::GoOn => return Self::unmet(verdict.unmet()),
         };
         Self {
             verdict: fate,
@@ -74,10 +73,16 @@ impl Fate {
         }
     }
 
-    const fn lost() -> Self {
+    /// Of a packet that nothing took on.
+    #[inline(always)]
+    const fn unmet(reason: Reason) -> Self {
+        let verdict = match reason {
+            Reason::NotOurs => TraceVerdict::Pass,
+            _ => TraceVerdict::Drop,
+        };
         Self {
-            verdict: TraceVerdict::Drop,
-            reason: Reason::StageMissing as u32,
+            verdict,
+            reason: reason as u32,
             left_by: 0,
         }
     }

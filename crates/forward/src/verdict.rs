@@ -96,6 +96,18 @@ impl Verdict {
         self.number & !GO_ON
     }
 
+    /// Why the packet's way ends where the stage that it goes on with is not there. While nothing
+    /// needs IPv6 none of its stages is, and no such packet is ours.
+    #[inline(always)]
+    pub const fn unmet(self) -> Reason {
+        let next = self.next();
+        if next == Stage::EnterV6 as u32 || next == Stage::DepartV6 as u32 {
+            Reason::NotOurs
+        } else {
+            Reason::StageMissing
+        }
+    }
+
     /// Number of the [`Reason`], which is counted once for every packet.
     #[inline(always)]
     pub const fn reason_number(self) -> u32 {

@@ -10,8 +10,8 @@ use nix::net::if_::if_indextoname;
 use crate::error::{Error, Refusal};
 use crate::filter;
 use crate::links::Link;
-use crate::object::{Program, Programs};
 use crate::pins::Pins;
+use crate::programs::{Program, Programs};
 use crate::sockets;
 use crate::sys::Place;
 
@@ -146,7 +146,7 @@ pub fn has_xdp(pins: &Pins, ifindex: u32) -> bool {
 /// No packet passes between an old program and its successor.
 pub fn renew(pins: &Pins, programs: &Programs) -> Result<(), Error> {
     renew_interfaces(pins, programs)?;
-    sockets::renew(pins, programs)
+    sockets::renew(pins)
 }
 
 /// As [`renew`], on interfaces only.

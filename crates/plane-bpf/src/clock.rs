@@ -11,8 +11,8 @@ use aya::programs::{ProgramError, TestRun, TestRunOptions, Xdp};
 use cell::Cell64;
 
 use crate::error::Error;
-use crate::object::Programs;
 use crate::pins::Pins;
+use crate::programs::Programs;
 use crate::table::Table;
 
 /// One reading of the kernel's clocks: the map `CLOCK`.

@@ -14,8 +14,8 @@ use netlink_packet_route::tc::{
 
 use crate::error::Error;
 use crate::netlink::Netlink;
-use crate::object::{Program, Programs};
 use crate::pins::Pins;
+use crate::programs::{Program, Programs};
 use crate::sys::Place;
 
 /// Our filter's handle, by which it is found again: "xvs".

@@ -4,8 +4,8 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use crate::error::Error;
-use crate::object::Program;
 use crate::pins::Pins;
+use crate::programs::Program;
 use crate::sys::{self, LinkInfo, Place};
 
 const FOLDER: &str = "links";

@@ -10,7 +10,7 @@ use crate::mount::BpfFs;
 /// Where the file system is mounted, beside the folders of state.
 const FILE_SYSTEM: &str = "bpf";
 /// Folders in the folder, in the order in which they are emptied.
-const FOLDERS: [&str; 4] = ["links", "trace", "programs", "maps"];
+const FOLDERS: [&str; 5] = ["links", "trace", "programs", "needs", "maps"];
 
 /// The folder of a data plane's pins.
 #[derive(Debug)]

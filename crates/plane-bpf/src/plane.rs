@@ -4,10 +4,11 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use abi::{
-    Address, FragmentKey, FragmentKeyV6, FragmentValue, LocalityKey, NeighbourKey, RealServerKey,
-    RouteValue, Tick, View,
+    Address, FragmentKey, FragmentKeyV6, FragmentValue, LocalityKey, Needs, NeighbourKey,
+    RealServerKey, RouteValue, Tick, View,
 };
 use conntable::{Bucket, SlotV4, SlotV6};
 use control::{PlaneError, Sizes, TablePrefix};
@@ -18,9 +19,10 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::lookups::Lookups;
 use crate::memories::Memories;
-use crate::object::{self, Programs, TRACE_FOLDER};
+use crate::object::{self, TRACE_FOLDER, Variant};
 use crate::pins::Pins;
 use crate::probe;
+use crate::programs::{self, Part, Programs};
 use crate::readers::Readers;
 use crate::run::{self, Hook, Ran};
 use crate::sockets;
@@ -45,8 +47,16 @@ pub struct Plane {
     programs: Programs,
     clock: Clock,
     readers: Readers,
-    /// What packets meet instead of `programs` while somebody traces.
-    tracing: Mutex<Option<Arc<Tracing>>>,
+    met: Mutex<Met>,
+}
+
+/// What packets meet.
+#[derive(Debug)]
+struct Met {
+    /// What its programs are there for.
+    needs: Needs,
+    /// What is there instead of the usual programs while somebody traces.
+    tracing: Option<Arc<Tracing>>,
 }
 
 /// Processors that packets may run on: the kernel's possible ones.
@@ -172,9 +182,8 @@ impl Plane {
     /// # Errors
     /// As for [`Self::attach`].
     pub fn attach_by(&self, ifindex: u32, mode: Mode, means: TcMeans) -> Result<(), Error> {
-        let tracing = self.tracing();
-        let programs = self.met(&tracing);
-        attach::attach(&self.pins, programs, ifindex, mode, means)
+        let met = self.met();
+        attach::attach(&self.pins, self.programs(&met), ifindex, mode, means)
     }
 
     /// Lets packets meet the programs that trace. No packet passes between a program and the one in
@@ -183,9 +192,13 @@ impl Plane {
     /// # Errors
     /// When the kernel refuses; then packets may meet either.
     pub fn start_tracing(&self, tracing: Arc<Tracing>) -> Result<(), Error> {
-        let mut running = self.tracing();
+        let mut met = self.met();
+        if !tracing.needs().cover(met.needs) {
+            let part = Part::beyond(tracing.needs(), met.needs);
+            programs::add(&self.pins, &self.sizes(), Variant::Tracing, part)?;
+        }
         attach::renew_interfaces(&self.pins, tracing.programs())?;
-        *running = Some(tracing);
+        met.tracing = Some(tracing);
         Ok(())
     }
 
@@ -194,23 +207,44 @@ impl Plane {
     /// # Errors
     /// When the kernel refuses.
     pub fn stop_tracing(&self) -> Result<(), Error> {
-        let mut running = self.tracing();
+        let mut met = self.met();
         attach::renew_interfaces(&self.pins, &self.programs)?;
-        *running = None;
+        met.tracing = None;
         // Packets may still be on their way through the others.
         self.readers.wait();
         self.pins.remove(TRACE_FOLDER)
     }
 
     /// The programs that packets meet.
-    fn met<'a>(&'a self, tracing: &'a Option<Arc<Tracing>>) -> &'a Programs {
-        tracing
-            .as_ref()
-            .map_or(&self.programs, |tracing| tracing.programs())
+    fn programs<'a>(&'a self, met: &'a Met) -> &'a Programs {
+        let tracing = met.tracing.as_ref();
+        tracing.map_or(&self.programs, |tracing| tracing.programs())
     }
 
-    fn tracing(&self) -> MutexGuard<'_, Option<Arc<Tracing>>> {
-        self.tracing.lock().unwrap_or_else(PoisonError::into_inner)
+    fn met(&self) -> MutexGuard<'_, Met> {
+        self.met.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Loads what is not there yet of what is needed.
+    fn load(&self, needs: Needs) -> Result<(), Error> {
+        let mut met = self.met();
+        if met.needs.cover(needs) {
+            return Ok(());
+        }
+        let needs = met.needs.and(needs);
+        let begun = Instant::now();
+        let (sizes, part) = (self.sizes(), Part::beyond(met.needs, needs));
+        programs::add(&self.pins, &sizes, Variant::Usual, part)?;
+        if met.tracing.is_some() {
+            programs::add(&self.pins, &sizes, Variant::Tracing, part)?;
+        }
+        programs::note(&self.pins, needs)?;
+        met.needs = needs;
+        tracing::info!(?needs, took = ?begun.elapsed(), "programs were added");
+        if let Err(error) = sockets::renew(&self.pins) {
+            tracing::warn!(%error, "clients on this machine are not served by IPv6");
+        }
+        Ok(())
     }
 
     /// Lets clients on the director itself reach its virtual services: programs that this network
@@ -223,7 +257,7 @@ impl Plane {
         let namespace = &self.tables.view().globals.namespace;
         namespace[0].store(cookie as u32);
         namespace[1].store((cookie >> 32) as u32);
-        sockets::attach(&self.pins, &self.programs)
+        sockets::attach(&self.pins)
     }
 
     /// Leaves an interface. One that is gone is left already.
@@ -251,7 +285,7 @@ impl Plane {
     /// # Errors
     /// When the kernel refuses: frames have 14 bytes at least.
     pub fn run(&self, hook: Hook, frame: &[u8], repeat: u32) -> Result<Ran, Error> {
-        run::run(self.met(&self.tracing()), hook, None, frame, repeat)
+        run::run(self.programs(&self.met()), hook, None, frame, repeat)
     }
 
     /// As [`Self::run`], on a frame that comes in by an interface.
@@ -266,7 +300,7 @@ impl Plane {
         repeat: u32,
     ) -> Result<Ran, Error> {
         run::run(
-            self.met(&self.tracing()),
+            self.programs(&self.met()),
             hook,
             Some(ifindex),
             frame,
@@ -279,7 +313,7 @@ impl Plane {
     /// # Errors
     /// As for [`Self::run`].
     pub fn run_egress(&self, frame: &[u8]) -> Result<Ran, Error> {
-        run::run_egress(self.met(&self.tracing()), frame)
+        run::run_egress(self.programs(&self.met()), frame)
     }
 }
 
@@ -294,6 +328,11 @@ impl control::Plane for Plane {
 
     fn connections_v6(&self) -> &[Bucket<SlotV6>] {
         self.tables.connections_v6()
+    }
+
+    fn prepare(&self, needs: Needs) -> Result<(), PlaneError> {
+        self.load(needs)
+            .map_err(|error| PlaneError::NotPrepared(error.into()))
     }
 
     fn now(&self) -> Tick {
@@ -389,6 +428,10 @@ impl Parts {
 
     fn with(self, pins: Pins) -> Plane {
         Plane {
+            met: Mutex::new(Met {
+                needs: programs::noted(&pins),
+                tracing: None,
+            }),
             pins,
             tables: self.tables,
             lookups: self.lookups,
@@ -396,7 +439,6 @@ impl Parts {
             programs: self.programs,
             clock: self.clock,
             readers: self.readers,
-            tracing: Mutex::default(),
         }
     }
 }

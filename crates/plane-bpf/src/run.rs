@@ -5,7 +5,7 @@ use std::time::Duration;
 use aya::programs::{SchedClassifier, TestRun, TestRunOptions, Xdp};
 
 use crate::error::Error;
-use crate::object::Programs;
+use crate::programs::Programs;
 
 /// A program to run by hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

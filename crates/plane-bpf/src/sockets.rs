@@ -6,8 +6,8 @@ use std::io;
 use std::os::fd::AsFd;
 
 use crate::error::Error;
-use crate::object::Programs;
 use crate::pins::Pins;
+use crate::programs;
 use crate::sys::{self, SocketPlace};
 
 const FOLDER: &str = "links";
@@ -17,15 +17,23 @@ const PLACES: [(SocketPlace, &str); 2] = [
     (SocketPlace::Connect6, "connect6"),
 ];
 
-/// Lets all sockets of this machine meet the programs, or these programs instead of others.
-pub fn attach(pins: &Pins, programs: &Programs) -> Result<(), Error> {
-    for (place, name) in PLACES {
-        let program = programs.for_sockets(place);
-        let program = program.ok_or_else(|| Error::Sockets(io::ErrorKind::Unsupported.into()))?;
+/// Lets all sockets of this machine meet the programs that are there, in the places of those that
+/// they meet.
+pub fn attach(pins: &Pins) -> Result<(), Error> {
+    let there = PLACES.map(|(place, name)| (place, name, programs::for_sockets(pins, place)));
+    if there.iter().all(|(_, _, program)| program.is_none()) {
+        return Err(Error::Sockets(io::ErrorKind::Unsupported.into()));
+    }
+    for (place, name, program) in &there {
+        let Some(program) = program else {
+            continue;
+        };
+        let program = program.fd().expect("a program from a pin is an open file");
+        let program = program.as_fd();
         let path = pins.path(pin(name));
         let attached = match sys::open_pin(&path) {
             Ok(link) => sys::update_link(link.as_fd(), program),
-            Err(_) => sys::create_socket_link(program, place)
+            Err(_) => sys::create_socket_link(program, *place)
                 .and_then(|link| sys::pin(link.as_fd(), &path)),
         };
         attached.map_err(Error::Sockets)?;
@@ -33,11 +41,11 @@ pub fn attach(pins: &Pins, programs: &Programs) -> Result<(), Error> {
     Ok(())
 }
 
-/// As [`attach`], for places where programs are already.
-pub fn renew(pins: &Pins, programs: &Programs) -> Result<(), Error> {
+/// As [`attach`], where sockets meet programs already.
+pub fn renew(pins: &Pins) -> Result<(), Error> {
     let is_there = |(_, name): &(SocketPlace, &str)| pins.path(pin(name)).exists();
-    match PLACES.iter().all(is_there) {
-        true => attach(pins, programs),
+    match PLACES.iter().any(is_there) {
+        true => attach(pins),
         false => Ok(()),
     }
 }

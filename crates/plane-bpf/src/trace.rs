@@ -3,13 +3,14 @@
 use std::fmt;
 use std::path::Path;
 
-use abi::{TraceFilter, TraceProcessor, TraceRecord};
+use abi::{Needs, TraceFilter, TraceProcessor, TraceRecord};
 use aya::maps::{Map, RingBuf};
 use control::Sizes;
 
 use crate::error::Error;
-use crate::object::{self, Programs};
+use crate::object;
 use crate::pins::Pins;
+use crate::programs::{self, Programs};
 use crate::table::Table;
 use crate::tables::Tables;
 
@@ -20,6 +21,8 @@ const RECORDS: &str = "TRACE_RECORDS";
 #[derive(Debug)]
 pub struct Tracing {
     programs: Programs,
+    /// What they were loaded for.
+    needs: Needs,
     filters: Table<TraceFilter>,
     processors: Table<TraceProcessor>,
 }
@@ -42,9 +45,11 @@ impl Tracing {
     pub fn load(state: &Path) -> Result<(Self, TraceRecords), Error> {
         let pins = Pins::find(state).ok_or(Error::NoPlane)?;
         let sizes: Sizes = Tables::open(&pins)?.sizes();
-        let programs = Programs::load_tracing(&pins, &sizes)?;
+        let needs = programs::noted(&pins);
+        let programs = Programs::load_tracing(&pins, &sizes, needs)?;
         let tracing = Self {
             programs,
+            needs,
             filters: Table::open_trace(&pins, "TRACE_FILTERS")?,
             processors: Table::open_trace(&pins, "TRACE_PROCESSORS")?,
         };
@@ -65,6 +70,10 @@ impl Tracing {
     /// What was traced, by processor.
     pub fn processors(&self) -> &[TraceProcessor] {
         self.processors.all()
+    }
+
+    pub(crate) fn needs(&self) -> Needs {
+        self.needs
     }
 
     pub(crate) fn programs(&self) -> &Programs {

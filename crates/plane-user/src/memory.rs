@@ -8,8 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use abi::{
     Address, AddressCell, AddressCellV6, Block, Carry, DestinationCell, FragmentKey, FragmentKeyV6,
     FragmentValue, Globals, InterfaceCell, LoadCell, LocalCell, LocalityKey, LookupLine, MarkRule,
-    NeighbourKey, NextHopCell, RealServerKey, ReasonCounters, RouteValue, Runtime, ServiceCell,
-    ServiceRuntime, StatsCell, Tick, View,
+    Needs, NeighbourKey, NextHopCell, RealServerKey, ReasonCounters, RouteValue, Runtime,
+    ServiceCell, ServiceRuntime, StatsCell, Tick, View,
 };
 use conntable::{Bucket, SlotV4, SlotV6};
 use control::{Peek, Plane, PlaneError, Sizes, TablePrefix};
@@ -242,6 +242,10 @@ impl Plane for Memory {
             Some(hop) => neighbours.insert(key, hop),
             None => neighbours.remove(&key),
         };
+        Ok(())
+    }
+
+    fn prepare(&self, _needs: Needs) -> Result<(), PlaneError> {
         Ok(())
     }
 

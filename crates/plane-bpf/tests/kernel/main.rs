@@ -5,6 +5,7 @@
 mod attaching;
 mod ending;
 mod namespaces;
+mod needs;
 mod sharing;
 mod support;
 mod surviving;

@@ -22,7 +22,7 @@ const FRAME: [u8; 54] = {
     frame
 };
 
-fn trace(plane: &Plane, state: &std::path::Path) -> (Arc<Tracing>, TraceRecords) {
+pub fn trace(plane: &Plane, state: &std::path::Path) -> (Arc<Tracing>, TraceRecords) {
     let begun = Instant::now();
     let (tracing, records) = Tracing::load(state).unwrap();
     println!("loaded in {:?}", begun.elapsed());
@@ -37,7 +37,7 @@ fn trace(plane: &Plane, state: &std::path::Path) -> (Arc<Tracing>, TraceRecords)
     (tracing, records)
 }
 
-fn all(records: &mut TraceRecords) -> Vec<TraceRecord> {
+pub fn all(records: &mut TraceRecords) -> Vec<TraceRecord> {
     std::iter::from_fn(|| records.take()).collect()
 }
 

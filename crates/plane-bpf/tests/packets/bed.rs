@@ -5,10 +5,10 @@ use std::fs;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
-use abi::{REASONS, Reason, TraceHook, TraceProcessor};
+use abi::{Needs, REASONS, Reason, TraceHook, TraceProcessor};
 use control::interfaces::Interface;
 use control::nexthops::Network;
-use control::{Director, Sizes};
+use control::{Director, Plane as _, Sizes};
 use forward::Action;
 use model::{Command, SettingRequest, TracedConnection};
 use plane_bpf::{Hook, Plane, Ran};
@@ -344,6 +344,7 @@ pub fn kernel_plane(sizes: Sizes) -> Plane {
     let root = env::temp_dir().join(format!("xvspl-{}-bed{number}", std::process::id()));
     let state = root.join("1");
     let plane = Plane::create(&state, &sizes).expect("the data plane loads; tests of it need root");
+    plane.prepare(Needs::ALL).expect("the programs load");
     // It lives on by what this process holds of it, and ends with it, however that ends.
     plane_bpf::remove(&state).expect("what was just pinned can be removed");
     fs::remove_dir(root).expect("the file system of the pins was all that was in it");

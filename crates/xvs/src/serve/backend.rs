@@ -237,6 +237,10 @@ fn problem(error: CommandError) -> api::Problem {
             refusal: Some(Refusal::NoRoom),
             message: error.to_string(),
         },
+        CommandError::NotPrepared(message) => api::Problem {
+            refusal: Some(Refusal::Unsupported),
+            message,
+        },
     }
 }
 

@@ -292,7 +292,7 @@ fn log(command: &Command, outcome: &Result<Effect, control::CommandError>) {
         Err(control::CommandError::Refused(refusal)) => {
             info!(change = summary(command), %refusal, "a change was refused");
         }
-        Err(control::CommandError::NoRoom(error)) => {
+        Err(error) => {
             warn!(change = summary(command), %error, "a change was refused");
         }
     }
