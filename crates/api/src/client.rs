@@ -147,6 +147,17 @@ impl Client {
         self.send(Method::POST, "/v1/marks", change).map(drop)
     }
 
+    /// Every change of the virtual routers' states, as it happens.
+    ///
+    /// # Errors
+    /// When the daemon cannot be reached.
+    pub fn vrrp_events(
+        &mut self,
+    ) -> Result<impl Iterator<Item = Result<vrrp::Event, DirectorError>> + '_, DirectorError> {
+        let accept = (header::ACCEPT, "application/x-ndjson");
+        self.stream("/v1/vrrp/events", accept, read_line)
+    }
+
     /// What becomes of packets, as it happens.
     ///
     /// # Errors

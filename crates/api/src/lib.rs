@@ -19,6 +19,7 @@
 //! | `POST /v1/difference` [`DifferenceRequest`] | [`Difference`]: what a reload would change |
 //! | `GET /v1/bfd` | list of [`bfd::Status`] |
 //! | `GET /v1/vrrp` | list of [`vrrp::Status`] |
+//! | `GET /v1/vrrp/events` | [`vrrp::Event`], one JSON object a line as it happens, until the reader goes |
 //! | `POST /v1/trace` [`model::TraceRequest`] | [`model::TraceNews`], one JSON object a line, until the reader goes |
 //! | `POST /v1/explain` [`model::ExplainRequest`] | list of [`model::TracedPacket`]: what would become of a packet, hook by hook |
 //! | `GET /metrics` | Prometheus' text format |

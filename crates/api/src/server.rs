@@ -21,6 +21,7 @@ use model::{
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixListener;
+use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::mpsc::Receiver;
 
 use crate::{
@@ -120,6 +121,9 @@ pub trait Backend: Send + Sync + 'static {
     /// How its BFD sessions are.
     fn bfd(&self) -> impl Future<Output = Vec<bfd::Status>> + Send;
 
+    /// Every change of its virtual routers' states from now on.
+    fn vrrp_events(&self) -> broadcast::Receiver<vrrp::Event>;
+
     /// How its virtual routers are.
     fn vrrp(&self) -> impl Future<Output = Vec<vrrp::Status>> + Send;
 
@@ -195,6 +199,7 @@ fn routes<B: Backend>(backend: Arc<B>) -> Router {
         .route("/v1/status", get(status::<B>))
         .route("/v1/bfd", get(bfd::<B>))
         .route("/v1/vrrp", get(vrrp::<B>))
+        .route("/v1/vrrp/events", get(vrrp_events::<B>))
         .route("/v1/trace", post(trace::<B>))
         .route("/v1/explain", post(explain::<B>))
         .route("/metrics", get(metrics::<B>))
@@ -359,6 +364,26 @@ async fn trace<B: Backend>(
     });
     let kind = [(header::CONTENT_TYPE, NDJSON)];
     Ok((kind, Body::from_stream(parts)).into_response())
+}
+
+/// One change of state a line, as it happens, for as long as somebody reads.
+async fn vrrp_events<B: Backend>(State(director): Director<B>) -> Response {
+    let parts = stream::unfold(director.vrrp_events(), |mut events| async move {
+        loop {
+            match events.recv().await {
+                Ok(event) => {
+                    let mut bytes = Vec::new();
+                    write_line(&mut bytes, &event);
+                    return Some((Ok::<Bytes, Infallible>(bytes.into()), events));
+                }
+                // A reader who was late goes on with what is left.
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    });
+    let kind = [(header::CONTENT_TYPE, NDJSON)];
+    (kind, Body::from_stream(parts)).into_response()
 }
 
 async fn explain<B: Backend>(

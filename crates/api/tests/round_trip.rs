@@ -17,6 +17,7 @@ use model::{
 };
 use tempfile::TempDir;
 use tokio::net::UnixListener;
+use tokio::sync::broadcast;
 use tokio::sync::mpsc::{self, Receiver};
 use tokio::sync::oneshot;
 
@@ -211,12 +212,28 @@ impl Backend for Fake {
         unimplemented!("no test asks for it")
     }
 
+    fn vrrp_events(&self) -> broadcast::Receiver<vrrp::Event> {
+        let (tell, events) = broadcast::channel(1);
+        let told = tell.send(event());
+        assert!(told.is_ok());
+        events
+    }
+
     async fn vrrp(&self) -> Vec<vrrp::Status> {
         vec![master()]
     }
 
     fn metrics(&self) -> String {
         "# EOF\n".to_owned()
+    }
+}
+
+/// A change of state. The stream ends behind it.
+fn event() -> vrrp::Event {
+    vrrp::Event {
+        instance: "VI_1".to_owned(),
+        priority: 100,
+        transition: master().last.unwrap(),
     }
 }
 
@@ -340,6 +357,14 @@ fn services_keep_every_number_on_their_way() {
 fn virtual_routers_keep_everything_on_their_way() {
     let mut pair = pair(0, Some(own_group()));
     assert_eq!(pair.client.vrrp().unwrap(), [master()]);
+}
+
+#[test]
+fn changes_of_virtual_routers_are_read_one_by_one() {
+    let mut pair = pair(0, Some(own_group()));
+    let events = pair.client.vrrp_events().unwrap();
+    let events: Result<Vec<_>, _> = events.collect();
+    assert_eq!(events.unwrap(), [event()]);
 }
 
 #[test]

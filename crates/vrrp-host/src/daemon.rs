@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::thread;
 
-use tokio::sync::{mpsc, oneshot};
-use vrrp::{Reading, Status};
+use tokio::sync::{broadcast, mpsc, oneshot};
+use vrrp::{Event, Reading, Status};
 
 use crate::configured::bfd_name;
 use crate::error::Error;
@@ -24,11 +24,16 @@ pub struct Daemon {
 
 impl Daemon {
     /// Starts virtual routers in the network namespace of the calling thread, where `forwarding` takes
-    /// packets, `Arc::new(())` if nobody does. They run when this returns.
+    /// packets, `Arc::new(())` if nobody does. They run when this returns. What becomes of them is told by
+    /// `events`.
     ///
     /// # Errors
     /// The plan contradicts itself, or the network cannot be read.
-    pub fn start(plan: Plan, forwarding: Arc<dyn Forwarding>) -> Result<Self, Error> {
+    pub fn start(
+        plan: Plan,
+        forwarding: Arc<dyn Forwarding>,
+        events: broadcast::Sender<Event>,
+    ) -> Result<Self, Error> {
         let (orders, received) = mpsc::channel(ORDERS);
         let (tell, told) = std::sync::mpsc::channel();
         let run = move || {
@@ -37,7 +42,7 @@ impl Daemon {
                 .build()
                 .map_err(Error::system("start a runtime"))?;
             runtime.block_on(async {
-                match Host::begin(plan, forwarding).await {
+                match Host::begin(plan, forwarding, events).await {
                     Ok(host) => {
                         let _begun = tell.send(Ok(()));
                         host.run(received).await

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use net::{Change, Snapshot, Watcher};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
-use vrrp::{Input, Now, Output, Reading, Router, State, Status, Transition};
+use vrrp::{Event, Input, Now, Output, Reading, Router, State, Status, Transition};
 
 use crate::alarm::Alarm;
 use crate::error::Error;
@@ -52,6 +52,7 @@ pub(crate) struct Host {
     worker: JoinHandle<()>,
     pub(crate) handle: rtnetlink::Handle,
     pub(crate) fifos: Fifos,
+    events: broadcast::Sender<Event>,
     pub(crate) trackers: Trackers,
     /// Addresses of masters that were seen in place: what is missing of them, somebody removed.
     pub(crate) in_place: BTreeSet<(u32, IpAddr)>,
@@ -59,7 +60,11 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    pub async fn begin(plan: Plan, forwarding: Arc<dyn Forwarding>) -> Result<Self, Error> {
+    pub async fn begin(
+        plan: Plan,
+        forwarding: Arc<dyn Forwarding>,
+        events: broadcast::Sender<Event>,
+    ) -> Result<Self, Error> {
         let router = Router::new(plan.settings(), plan.sync_groups())?;
         let (connection, handle, _) =
             rtnetlink::new_connection().map_err(Error::system("open a netlink socket"))?;
@@ -83,6 +88,7 @@ impl Host {
             worker,
             handle,
             fifos,
+            events,
             in_place: BTreeSet::new(),
             masters: BTreeSet::new(),
         };
@@ -263,6 +269,12 @@ impl Host {
             from, to, cause, ..
         } = transition;
         info!("{name}: {from} -> {to}: {cause}");
+        // Nobody may be listening.
+        let _listeners = self.events.send(Event {
+            instance: name.to_owned(),
+            priority,
+            transition: transition.clone(),
+        });
         // What only waits to begin, nobody was told of yet.
         if (*from, *to) == (State::Fault, State::Initialize) {
             return;

@@ -59,7 +59,7 @@ pub use machine::{Cause, Heard, State};
 pub use reception::Refusal;
 pub use router::{Group, Input, Output, Router};
 pub use settings::{Authentication, GROUP_V4, GROUP_V6, Invalid, OWNER, Peers, Preempt, Settings};
-pub use status::{Peer, Status, Transition};
+pub use status::{Event, Peer, Status, Transition};
 pub use time::Now;
 pub use track::{Reading, Tracked};
 pub use trailer::{Hmacs, Key, Refused as TrailerRefused};

@@ -59,6 +59,18 @@ pub struct Transition {
     pub utc_ms: u64,
 }
 
+/// A change of state, told as it happens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// The virtual router.
+    pub instance: String,
+    /// The priority that its adverts tell.
+    pub priority: u8,
+    /// How and why it changed.
+    #[serde(flatten)]
+    pub transition: Transition,
+}
+
 /// Another router of the same number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Peer {

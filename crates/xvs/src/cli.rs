@@ -44,6 +44,9 @@ pub enum Command {
         /// Print JSON
         #[arg(long)]
         json: bool,
+        /// Go on with every change of state, as it happens
+        #[arg(long)]
+        watch: bool,
     },
     /// Say how BFD sessions are: which neighbours are reached, how soon a loss is noticed
     Bfd {

@@ -66,7 +66,7 @@ fn run(command: cli::Command) -> Result<ExitCode> {
         cli::Command::Health { json } => health_command::main(json),
         cli::Command::Reload => health_command::reload(),
         cli::Command::Bfd { json } => bfd::main(json),
-        cli::Command::Vrrp { json } => vrrp::main(json),
+        cli::Command::Vrrp { json, watch } => vrrp::main(json, watch),
         cli::Command::Status { json } => status::main(json),
         cli::Command::Trace(options) => trace::main(&options),
         cli::Command::Set(options) => settings::main(&options),

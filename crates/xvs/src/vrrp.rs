@@ -1,19 +1,52 @@
 //! `xvs vrrp`.
 
 use std::fmt::{self, Write as _};
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use vrrp::{State, Status};
+use vrrp::{Event, State, Status, Transition};
 
 use crate::{output, place};
 
-/// Asks the daemon and prints what it says.
-pub fn main(json: bool) -> Result<ExitCode> {
+/// Asks the daemon and prints what it says; with `watch`, goes on with what happens.
+pub fn main(json: bool, watch: bool) -> Result<ExitCode> {
     let mut client = place::connected()?;
     let routers = client.vrrp()?;
     output::json_or(json, &routers, || text(&routers))?;
+    if watch {
+        let mut out = std::io::stdout().lock();
+        for event in client.vrrp_events()? {
+            let event = event?;
+            match json {
+                true => writeln!(out, "{}", serde_json::to_string(&event)?)?,
+                false => writeln!(out, "{}", line(&event))?,
+            }
+            out.flush()?;
+        }
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A change of state for people, with the time of day in UTC.
+fn line(event: &Event) -> String {
+    let Event {
+        instance,
+        priority,
+        transition,
+    } = event;
+    let Transition {
+        from,
+        to,
+        cause,
+        utc_ms,
+    } = transition;
+    let (seconds, milliseconds) = (utc_ms / 1000, utc_ms % 1000);
+    let (hours, minutes) = (seconds / 3600 % 24, seconds / 60 % 60);
+    format!(
+        "{hours:02}:{minutes:02}:{:02}.{milliseconds:03} {instance}, priority {priority}: {from} -> {to}: {cause}",
+        seconds % 60
+    )
 }
 
 /// The virtual routers for people.
@@ -114,7 +147,7 @@ fn time(milliseconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use vrrp::{Cause, Peer, Transition, Version};
+    use vrrp::{Cause, Peer, Version};
 
     use super::*;
 
@@ -170,6 +203,24 @@ mod tests {
         assert!(
             text.contains("takes over after 3.6 s without one, 312 ms left"),
             "{text}"
+        );
+    }
+
+    #[test]
+    fn a_change_is_a_line_with_its_time_and_cause() {
+        let event = Event {
+            instance: "VI_1".to_owned(),
+            priority: 100,
+            transition: Transition {
+                from: State::Backup,
+                to: State::Master,
+                cause: Cause::Silence(3609),
+                utc_ms: 1_800_000_062_007,
+            },
+        };
+        assert_eq!(
+            line(&event),
+            "08:01:02.007 VI_1, priority 100: BACKUP -> MASTER: no advert for 3609 ms"
         );
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use tokio::sync::broadcast;
 use vrrp::{Reading, Settings, Tracked, Version};
 use vrrp_host::{Daemon, Plan, TrackScript};
 
@@ -64,7 +65,12 @@ fn the_process() {
     };
     let priority = priority.parse().unwrap();
     let checked = PathBuf::from(std::env::var(CHECKED).unwrap());
-    let daemon = Daemon::start(plan(priority, &checked), Arc::new(())).unwrap();
+    let daemon = Daemon::start(
+        plan(priority, &checked),
+        Arc::new(()),
+        broadcast::channel(1).0,
+    )
+    .unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();

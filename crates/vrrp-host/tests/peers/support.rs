@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, setns};
+use tokio::sync::broadcast;
 use vrrp::{Settings, State, Status};
 use vrrp_host::{Daemon, Instance, Notify, Plan, VirtualAddress};
 
@@ -192,7 +193,7 @@ impl Ours {
     }
 
     pub fn start_plan(host: &Host, plan: Plan) -> Self {
-        Self(host.enter(|| Daemon::start(plan, Arc::new(())).unwrap()))
+        Self(host.enter(|| Daemon::start(plan, Arc::new(()), broadcast::channel(1).0).unwrap()))
     }
 
     pub fn all(&self) -> Vec<Status> {

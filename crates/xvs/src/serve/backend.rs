@@ -9,6 +9,7 @@ use model::{
     ServiceKey, ServiceStatus, SettingRequest, SettingStatus, SyncDaemon, SyncDaemonRequest,
     SyncRole, TimeoutChange, Timeouts, TraceNews, TraceRequest, TracedPacket,
 };
+use tokio::sync::broadcast;
 use tokio::sync::mpsc::Receiver;
 use tracing::{info, warn};
 
@@ -198,6 +199,10 @@ impl api::Backend for Shared {
 
     async fn bfd(&self) -> Vec<bfd::Status> {
         self.neighbours.status().await
+    }
+
+    fn vrrp_events(&self) -> broadcast::Receiver<vrrp::Event> {
+        self.virtual_routers.events()
     }
 
     async fn vrrp(&self) -> Vec<vrrp::Status> {

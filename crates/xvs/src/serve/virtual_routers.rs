@@ -5,15 +5,20 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::Result;
 use net::Snapshot;
-use tokio::sync::RwLock;
+use tokio::sync::{RwLock, broadcast};
+use vrrp::Event;
 use vrrp_host::{Daemon, Forwarding, Plan};
 
 use crate::serve::shared::{self, State};
+
+/// Changes of state that wait for a reader who is late; more are left out.
+const EVENTS: usize = 1024;
 
 /// The virtual routers that run.
 pub struct VirtualRouters {
     running: RwLock<Option<Daemon>>,
     forwarding: Arc<Ahead>,
+    events: broadcast::Sender<Event>,
 }
 
 impl VirtualRouters {
@@ -22,6 +27,7 @@ impl VirtualRouters {
         Self {
             running: RwLock::default(),
             forwarding: Arc::new(Ahead(state)),
+            events: broadcast::channel(EVENTS).0,
         }
     }
 
@@ -31,7 +37,13 @@ impl VirtualRouters {
         match &*running {
             Some(daemon) => daemon.reload(plan).await?,
             None if plan.instances.is_empty() => {}
-            None => *running = Some(Daemon::start(plan, self.forwarding.clone())?),
+            None => {
+                *running = Some(Daemon::start(
+                    plan,
+                    self.forwarding.clone(),
+                    self.events.clone(),
+                )?)
+            }
         }
         Ok(())
     }
@@ -42,6 +54,11 @@ impl VirtualRouters {
             // Those that ended have no use for it.
             let _ended = daemon.bfd(session, is_up).await;
         }
+    }
+
+    /// Every change of their states from now on.
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
     }
 
     /// How they are.
