@@ -16,8 +16,9 @@ pub use checks::{
 pub use globals::{Fifo, Globals, LvsTimeouts};
 pub use servers::{RealServer, SorryServer, VirtualServer, VirtualServerGroup, VirtualServerName};
 pub use vrrp::{
-    Announcements, Authentication, HmacKey, Hmacs, Notify, SyncGroup, TrackFile, TrackProcess,
-    TrackedBy, UnicastPeer, VirtualAddress, VirtualRoute, Vmac, VrrpInstance, VrrpScript, Weight,
+    Announcements, Authentication, HmacKey, Hmacs, Notify, RuleAction, SyncGroup, TrackFile,
+    TrackProcess, TrackedBy, UnicastPeer, VirtualAddress, VirtualRoute, VirtualRule, Vmac,
+    VrrpInstance, VrrpScript, Weight,
 };
 
 /// A whole configuration.

@@ -14,8 +14,8 @@ use vrrp::{
 };
 
 use crate::plan::{
-    Command, Fifo, Instance, Notify, Plan, RouteKind, SyncGroup, TrackFile, TrackInterface,
-    TrackProcess, TrackScript, VirtualAddress, VirtualRoute, Vmac,
+    Command, Fifo, Instance, Notify, Plan, RouteKind, RuleAct, SyncGroup, TrackFile,
+    TrackInterface, TrackProcess, TrackScript, VirtualAddress, VirtualRoute, VirtualRule, Vmac,
 };
 use crate::users::{self, NoSuchUser};
 
@@ -72,6 +72,7 @@ impl Plan {
             files: config.track_files.iter().map(track_file).collect(),
             processes: config.track_processes.iter().map(track_process).collect(),
             fifos: fifos.collect::<Result<_, _>>()?,
+            startup_delay: config.globals.startup_delay,
         })
     }
 }
@@ -119,10 +120,12 @@ impl Reader<'_> {
             source: instance.source,
             addresses: held.map(virtual_address).collect(),
             routes: instance.routes.iter().map(virtual_route).collect(),
+            rules: instance.rules.iter().map(virtual_rule).collect(),
             vmac: match &instance.vmac {
                 Some(vmac) => Some(self.vmac(vmac, &settings)?),
                 None => None,
             },
+            accepts: instance.accept || instance.priority == vrrp::OWNER,
             ignores_link: instance.dont_track_primary,
             notify: self.notify(&instance.notify)?,
             settings,
@@ -453,6 +456,28 @@ fn virtual_route(route: &file::VirtualRoute) -> VirtualRoute {
         source: route.source,
         table: route.table,
         metric: route.metric,
+    }
+}
+
+fn virtual_rule(rule: &file::VirtualRule) -> VirtualRule {
+    VirtualRule {
+        text: rule.text.clone(),
+        is_ipv6: rule.is_ipv6,
+        from: rule.from,
+        to: rule.to,
+        input: rule.input.clone(),
+        output: rule.output.clone(),
+        mark: rule.mark,
+        tos: rule.tos,
+        inverted: rule.inverted,
+        act: match rule.action {
+            file::RuleAction::Table(table) => RuleAct::Table(table),
+            file::RuleAction::Blackhole => RuleAct::Blackhole,
+            file::RuleAction::Unreachable => RuleAct::Unreachable,
+            file::RuleAction::Prohibit => RuleAct::Prohibit,
+        },
+        preference: rule.preference,
+        suppress_prefix_length: rule.suppress_prefix_length,
     }
 }
 

@@ -60,3 +60,13 @@ fn hint(source: &io::Error) -> &'static str {
         _ => "",
     }
 }
+
+/// Whether the kernel refused a request with this error number.
+pub(crate) fn refused_with(error: &rtnetlink::Error, errno: i32) -> bool {
+    match error {
+        rtnetlink::Error::NetlinkError(message) => {
+            message.code.is_some_and(|code| code.get() == -errno)
+        }
+        _ => false,
+    }
+}

@@ -13,16 +13,20 @@ use rtnetlink::{Handle, RouteMessageBuilder};
 use tokio::sync::mpsc;
 use tracing::warn;
 
-use crate::error::Error;
+use crate::error::{Error, refused_with};
 use crate::forwarding::Forwarding;
 use crate::frames::Frames;
-use crate::plan::{RouteKind, VirtualAddress, VirtualRoute};
+use crate::plan::{RouteKind, VirtualAddress, VirtualRoute, VirtualRule};
+use crate::refusal::Refusal;
+use crate::rules;
 
 /// An address and the interface that holds it.
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
     pub link: Link,
     pub address: VirtualAddress,
+    /// Whether this host takes packets to it.
+    pub accepted: bool,
 }
 
 impl Target {
@@ -53,11 +57,13 @@ pub(crate) enum Job {
     Hold {
         addresses: Vec<Target>,
         routes: Vec<Route>,
+        rules: Vec<VirtualRule>,
     },
     /// Remove what is there.
     Release {
         addresses: Vec<Target>,
         routes: Vec<Route>,
+        rules: Vec<VirtualRule>,
     },
     /// Tell the neighbours.
     Announce { addresses: Vec<Target>, rounds: u32 },
@@ -70,24 +76,43 @@ pub(crate) async fn work(
     mut jobs: mpsc::UnboundedReceiver<Job>,
 ) {
     let mut frames = Frames::default();
+    let mut refusal = Refusal::begin().await;
     while let Some(job) = jobs.recv().await {
         match job {
-            Job::Hold { addresses, routes } => {
+            Job::Hold {
+                addresses,
+                routes,
+                rules,
+            } => {
                 tell(&forwarding, &addresses, |to, told| to.claim(told)).await;
+                let refused = |target: &Target| (target.address.address, !target.accepted);
+                refusal.set(addresses.iter().map(refused)).await;
                 for target in &addresses {
                     report(add(&handle, target).await);
                 }
                 for route in &routes {
                     report(add_route(&handle, route).await);
                 }
+                for rule in &rules {
+                    report(rules::add(&handle, rule).await);
+                }
             }
-            Job::Release { addresses, routes } => {
+            Job::Release {
+                addresses,
+                routes,
+                rules,
+            } => {
+                for rule in &rules {
+                    report(rules::remove(&handle, rule).await);
+                }
                 for route in &routes {
                     report(remove_route(&handle, route).await);
                 }
                 for target in &addresses {
                     report(remove(&handle, target).await);
                 }
+                let released = |target: &Target| (target.address.address, false);
+                refusal.set(addresses.iter().map(released)).await;
                 tell(&forwarding, &addresses, |to, told| to.release(told)).await;
             }
             Job::Announce { addresses, rounds } => announce(&mut frames, &addresses, rounds),
@@ -128,7 +153,7 @@ fn announce(frames: &mut Frames, addresses: &[Target], rounds: u32) {
 
 /// Adds an address, or makes the one that is there as it should be.
 async fn add(handle: &Handle, target: &Target) -> Result<(), Error> {
-    let Target { link, address } = target;
+    let Target { link, address, .. } = target;
     let mut request = handle
         .address()
         .add(link.ifindex, address.address, address.prefix)
@@ -142,7 +167,7 @@ async fn add(handle: &Handle, target: &Target) -> Result<(), Error> {
 }
 
 async fn remove(handle: &Handle, target: &Target) -> Result<(), Error> {
-    let Target { link, address } = target;
+    let Target { link, address, .. } = target;
     let mut message = AddressMessage::default();
     message.header.family = match address.address {
         IpAddr::V4(_) => netlink_packet_route::AddressFamily::Inet,
@@ -282,13 +307,4 @@ fn shown(address: &VirtualAddress) -> String {
 fn shown_route(route: &Route) -> String {
     let (destination, prefix) = route.route.destination;
     format!("{destination}/{prefix}")
-}
-
-fn refused_with(error: &rtnetlink::Error, errno: i32) -> bool {
-    match error {
-        rtnetlink::Error::NetlinkError(message) => {
-            message.code.is_some_and(|code| code.get() == -errno)
-        }
-        _ => false,
-    }
 }

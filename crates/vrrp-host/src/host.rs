@@ -42,6 +42,8 @@ pub(crate) struct Host {
     pub(crate) leaving: Vec<Instance>,
     pub(crate) router: Router,
     began: Instant,
+    /// When the virtual routers begin, if they have not yet.
+    begins_at: Option<Duration>,
     alarm: Alarm,
     pub(crate) sockets: Sockets,
     /// The socket of each instance whose interface is usable.
@@ -79,6 +81,7 @@ impl Host {
             leaving: Vec::new(),
             router,
             began: Instant::now(),
+            begins_at: None,
             alarm: Alarm::new()?,
             sockets: Sockets::default(),
             keys: BTreeMap::new(),
@@ -94,19 +97,27 @@ impl Host {
         };
         host.clear_leftovers();
         host.look_at_network().await;
-        host.tell(Input::Start).await;
+        host.begins_at = Some(host.plan.startup_delay);
         Ok(host)
     }
 
     /// Runs until it is told to end.
     pub async fn run(mut self, mut orders: mpsc::Receiver<Order>) -> Result<(), Error> {
         loop {
-            let due = self.router.next_timeout();
+            let due = self
+                .begins_at
+                .into_iter()
+                .chain(self.router.next_timeout())
+                .min();
             let wait = due.map(|due| due.saturating_sub(self.began.elapsed()));
             // Before anything else, so that no flood of packets or changes holds it up.
             if wait.is_some_and(|wait| wait.is_zero()) {
                 // A process that was stopped for a while must learn first what came meanwhile.
                 self.receive().await;
+                let elapsed = self.began.elapsed();
+                if self.begins_at.take_if(|begin| *begin <= elapsed).is_some() {
+                    self.tell(Input::Start).await;
+                }
                 self.tell(Input::Timeout).await;
                 continue;
             }
@@ -244,7 +255,12 @@ impl Host {
                 instance.targets(&self.snapshot),
                 instance.route_targets(&self.snapshot),
             );
-            self.job(Job::Hold { addresses, routes });
+            let rules = instance.rules.clone();
+            self.job(Job::Hold {
+                addresses,
+                routes,
+                rules,
+            });
         }
     }
 
@@ -253,15 +269,20 @@ impl Host {
         let Some(instance) = self.instance(name) else {
             return;
         };
-        let (addresses, routes) = (
+        let (addresses, routes, rules) = (
             instance.targets(&self.snapshot),
             instance.route_targets(&self.snapshot),
+            instance.rules.clone(),
         );
         for target in &addresses {
             self.in_place
                 .remove(&(target.link.ifindex, target.address.address));
         }
-        self.job(Job::Release { addresses, routes });
+        self.job(Job::Release {
+            addresses,
+            routes,
+            rules,
+        });
     }
 
     async fn changed(&mut self, name: &str, priority: u8, transition: &Transition) {

@@ -19,7 +19,9 @@ mod network;
 mod notify;
 mod plan;
 mod processes;
+mod refusal;
 mod reload;
+mod rules;
 mod socket;
 mod tracking;
 mod users;
@@ -31,7 +33,7 @@ pub use daemon::Daemon;
 pub use error::Error;
 pub use forwarding::Forwarding;
 pub use plan::{
-    Command, Fifo, Instance, Notify, Plan, RouteKind, SyncGroup, TrackFile, TrackInterface,
-    TrackProcess, TrackScript, VirtualAddress, VirtualRoute, Vmac,
+    Command, Fifo, Instance, Notify, Plan, RouteKind, RuleAct, SyncGroup, TrackFile,
+    TrackInterface, TrackProcess, TrackScript, VirtualAddress, VirtualRoute, VirtualRule, Vmac,
 };
 pub use users::NoSuchUser;

@@ -21,6 +21,7 @@ impl Host {
             self.job(Job::Release {
                 addresses,
                 routes: Vec::new(),
+                rules: instance.rules.clone(),
             });
         }
     }
@@ -146,6 +147,7 @@ impl Host {
             self.job(Job::Hold {
                 addresses: missing,
                 routes: Vec::new(),
+                rules: Vec::new(),
             });
             self.job(Job::Announce {
                 addresses: again,

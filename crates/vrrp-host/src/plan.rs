@@ -23,6 +23,8 @@ pub struct Plan {
     pub processes: Vec<TrackProcess>,
     /// Pipes that are told of every change.
     pub fifos: Vec<Fifo>,
+    /// How long after the start the virtual routers begin (`vrrp_startup_delay`).
+    pub startup_delay: Duration,
 }
 
 impl Plan {
@@ -56,8 +58,13 @@ pub struct Instance {
     pub addresses: Vec<VirtualAddress>,
     /// Routes held as master.
     pub routes: Vec<VirtualRoute>,
+    /// Rules held as master.
+    pub rules: Vec<VirtualRule>,
     /// The interface of its own that holds the addresses (`use_vmac`).
     pub vmac: Option<Vmac>,
+    /// Whether this host takes packets to the addresses itself (`accept`); if not, they are for what it
+    /// forwards alone.
+    pub accepts: bool,
     /// Whether the interface's state is of no account (`dont_track_primary`).
     pub ignores_link: bool,
     /// What is run when its state changes.
@@ -127,6 +134,55 @@ pub struct VirtualRoute {
     pub table: Option<u32>,
     /// Its metric.
     pub metric: Option<u32>,
+}
+
+/// A routing rule to hold as master.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct VirtualRule {
+    /// As it is written.
+    pub text: String,
+    /// Of which family it is.
+    pub is_ipv6: bool,
+    /// Where packets come from; None: anywhere.
+    pub from: Option<(IpAddr, u8)>,
+    /// Where they go to; None: anywhere.
+    pub to: Option<(IpAddr, u8)>,
+    /// The interface that they come by.
+    pub input: Option<String>,
+    /// The interface that a socket is bound to.
+    pub output: Option<String>,
+    /// Their mark, and its mask.
+    pub mark: Option<(u32, Option<u32>)>,
+    /// Their type of service; 0: any.
+    pub tos: u8,
+    /// Whether it is for all packets but these.
+    pub inverted: bool,
+    /// What becomes of them.
+    pub act: RuleAct,
+    /// Its place among the rules.
+    pub preference: Option<u32>,
+    /// Routes with a prefix as long as this or shorter do not count.
+    pub suppress_prefix_length: Option<u32>,
+}
+
+/// What becomes of packets that a rule is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RuleAct {
+    /// They are routed by this table.
+    Table(u32),
+    /// They are dropped in silence.
+    Blackhole,
+    /// They are refused: host unreachable.
+    Unreachable,
+    /// They are refused: administratively prohibited.
+    Prohibit,
+}
+
+impl Default for RuleAct {
+    /// The main table.
+    fn default() -> Self {
+        Self::Table(254)
+    }
 }
 
 /// What becomes of packets to a route's destination.

@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::holding::{Job, Route, Target};
 use crate::host::Host;
 use crate::notify::Fifos;
-use crate::plan::Plan;
+use crate::plan::{Plan, VirtualRule};
 use crate::tracking::Trackers;
 use crate::vmac;
 
@@ -20,7 +20,7 @@ impl Host {
         } else {
             Some(Fifos::open(&plan.fifos)?)
         };
-        let (mut addresses, mut routes) = self.held();
+        let (mut addresses, mut routes, mut rules) = self.held();
         self.router
             .reload(plan.settings(), plan.sync_groups(), self.now())?;
         self.trackers = Trackers::start(&plan);
@@ -31,10 +31,15 @@ impl Host {
         self.leaving = before.instances;
         self.carry_out_all().await;
         self.look_at_network().await;
-        let (still_addresses, still_routes) = self.held();
+        let (still_addresses, still_routes, still_rules) = self.held();
         addresses.retain(|known| !still_addresses.iter().any(|still| still.is_same(known)));
         routes.retain(|known| !still_routes.iter().any(|still| still.route == known.route));
-        self.job(Job::Release { addresses, routes });
+        rules.retain(|known| !still_rules.contains(known));
+        self.job(Job::Release {
+            addresses,
+            routes,
+            rules,
+        });
         for instance in std::mem::take(&mut self.leaving) {
             let stays = self
                 .plan
@@ -49,7 +54,7 @@ impl Host {
     }
 
     /// What all masters hold.
-    fn held(&self) -> (Vec<Target>, Vec<Route>) {
+    fn held(&self) -> (Vec<Target>, Vec<Route>, Vec<VirtualRule>) {
         let masters = || {
             let instances = self.plan.instances.iter();
             instances.filter(|instance| self.masters.contains(&instance.settings.name))
@@ -60,6 +65,7 @@ impl Host {
         let routes = masters()
             .flat_map(|master| master.route_targets(&self.snapshot))
             .collect();
-        (addresses, routes)
+        let rules = masters().flat_map(|master| master.rules.clone()).collect();
+        (addresses, routes, rules)
     }
 }

@@ -31,7 +31,12 @@ impl Instance {
         let target = |address: &VirtualAddress| {
             let link = snapshot.link_named(&self.holder(address))?.clone();
             let address = address.clone();
-            Some(Target { link, address })
+            let accepted = self.accepts;
+            Some(Target {
+                link,
+                address,
+                accepted,
+            })
         };
         self.addresses.iter().filter_map(target).collect()
     }

@@ -1,6 +1,7 @@
 //! `vrrp_instance` and `vrrp_sync_group`.
 
 mod addresses;
+mod rules;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -74,6 +75,11 @@ pub(super) fn instances(
         numbers.insert(key, statement.span());
         instances.push(instance);
     }
+    rules::prefer(
+        instances
+            .iter_mut()
+            .flat_map(|instance| &mut instance.rules),
+    );
     instances
 }
 
@@ -120,12 +126,12 @@ impl Builder<'_, '_> {
             addresses,
             excluded_addresses,
             routes: addresses::routes(given, self.diagnostics),
-            rules: given.lines(&["virtual_rules"]).map(line).collect(),
+            rules: rules::rules(given, self.diagnostics),
             authentication: self.authentication(version),
             hmacs: self.hmacs(),
             no_preempt: given.has(&["nopreempt"]),
             preempt_delay: given.seconds(&["preempt_delay"]).unwrap_or_default(),
-            accept: !given.has(&["no_accept"]),
+            accept: accepts(given, version, globals),
             source: given.address(&["unicast_src_ip", "mcast_src_ip"]),
             track_source: given.has(&["track_src_ip"]),
             multicast_group: given.address(&["mcast_dst_ip"]),
@@ -286,9 +292,11 @@ impl Builder<'_, '_> {
     }
 }
 
-fn line(statement: &Statement) -> String {
-    let words: Vec<&str> = statement.words().map(|word| word.text.as_str()).collect();
-    words.join(" ")
+/// Packets to the addresses are taken unless something else is said. In strict mode they are not, unless
+/// it is said that they are, which is of version 3.
+fn accepts(given: Fields<'_>, version: u8, globals: &Globals) -> bool {
+    let strict = given.switch(&["strict_mode"]).unwrap_or(globals.strict);
+    !given.has(&["no_accept"]) && (!strict || version == 3 && given.has(&["accept"]))
 }
 
 /// `use_vmac [NAME] [MAC]`.

@@ -30,8 +30,8 @@ pub struct VrrpInstance {
     pub excluded_addresses: Vec<VirtualAddress>,
     /// Routes held as master.
     pub routes: Vec<VirtualRoute>,
-    /// Rules held as master, in the words of `ip rule add`.
-    pub rules: Vec<String>,
+    /// Rules held as master.
+    pub rules: Vec<VirtualRule>,
     /// Version 2's authentication.
     pub authentication: Option<Authentication>,
     /// HMAC trailers.
@@ -136,6 +136,56 @@ pub struct VirtualRoute {
     pub no_track: bool,
 }
 
+/// `virtual_rules`' lines, in the words of `ip rule add`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct VirtualRule {
+    /// The line.
+    pub text: String,
+    /// IPv6, by its prefixes or `inet6`.
+    pub is_ipv6: bool,
+    /// Where packets come from; None: anywhere.
+    pub from: Option<(IpAddr, u8)>,
+    /// Where they go to; None: anywhere.
+    pub to: Option<(IpAddr, u8)>,
+    /// The interface that they come by.
+    pub input: Option<String>,
+    /// The interface that a socket is bound to.
+    pub output: Option<String>,
+    /// Their mark, and its mask.
+    pub mark: Option<(u32, Option<u32>)>,
+    /// Their type of service; 0: any.
+    pub tos: u8,
+    /// It is for all packets but these.
+    pub inverted: bool,
+    /// What becomes of them.
+    pub action: RuleAction,
+    /// Its place among the rules. keepalived gives one where none is said.
+    pub preference: Option<u32>,
+    /// Routes of the table with a prefix as long as this or shorter do not count.
+    pub suppress_prefix_length: Option<u32>,
+}
+
+/// What becomes of packets that a rule is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RuleAction {
+    /// They are routed by this table.
+    Table(u32),
+    /// They are dropped in silence.
+    Blackhole,
+    /// They are refused: host unreachable.
+    Unreachable,
+    /// They are refused: administratively prohibited.
+    Prohibit,
+}
+
+impl Default for RuleAction {
+    /// The main table, as `ip rule add` has it.
+    fn default() -> Self {
+        Self::Table(254)
+    }
+}
+
 /// `authentication`.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -202,7 +252,7 @@ pub struct UnicastPeer {
     pub max_ttl: Option<u8>,
 }
 
-/// `use_vmac`, `use_ipvlan`.
+/// `use_vmac`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Vmac {
     /// Its name; None: the prefix, a dot and the virtual router's number.

@@ -17,6 +17,10 @@ pub(super) const MAIL: Reason = reason(
     "no mail is sent",
     "use the notify scripts, lvs_notify_fifo, or alerts on the metrics",
 );
+pub(super) const IPVLAN: Reason = reason(
+    "no ipvlan is made: the addresses are on the interface itself, whose MAC address an ipvlan has, too",
+    "remove it, or write `use_vmac' for an interface with a MAC address of its own",
+);
 pub(super) const PROCESSES: Reason = reason(
     "there is one process, xvs, and the service manager looks after it",
     "set names, priorities, limits and affinity in the service's unit (Nice=, CPUAffinity=, LimitRTTIME=), then remove it",

@@ -55,7 +55,7 @@ pub(super) static INSTANCE: Block = Block {
         keyword("use_vmac", Words(0, 3)),
         keyword("use_vmac_addr", Flag),
         keyword("vmac_xmit_base", Flag),
-        keyword("use_ipvlan", Words(0, 3)),
+        keyword("use_ipvlan", Words(0, 3)).without(reasons::IPVLAN),
         keyword("dont_track_primary", Flag),
         keyword("garp_master_delay", Integer(0, 86_400)),
         keyword("garp_master_repeat", Integer(0, MOST)),

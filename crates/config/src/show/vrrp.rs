@@ -22,7 +22,10 @@ pub(super) fn instance(out: &mut Out, instance: &VrrpInstance) {
             address_lines(&instance.excluded_addresses),
         );
         out.lines("virtual_routes", instance.routes.iter().map(route));
-        out.lines("virtual_rules", instance.rules.iter().cloned());
+        out.lines(
+            "virtual_rules",
+            instance.rules.iter().map(|rule| rule.text.clone()),
+        );
         if let Some(authentication) = &instance.authentication {
             self::authentication(out, authentication);
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use vrrp::{Settings, State, Version};
-use vrrp_host::{Instance, RouteKind, VirtualRoute, Vmac};
+use vrrp_host::{Instance, Plan, RouteKind, VirtualAddress, VirtualRoute, Vmac};
 
 use crate::support::{Ours, Segment, address, instance, until};
 
@@ -65,6 +65,67 @@ fn a_master_whose_interface_goes_down_is_one_again_when_it_is_back() {
     host.ip("link set eth0 up");
     ours.until(State::Master);
     until("the address is there again", || host.holds(VIP));
+}
+
+#[test]
+fn packets_to_addresses_that_are_not_accepted_are_dropped_and_neighbours_answered() {
+    let segment = Segment::new(2);
+    let [host, other] = &segment.hosts[..] else {
+        panic!("two hosts")
+    };
+    // A port that nobody listens on is answered with an error, if the packet gets as far.
+    let reached = |to: &str| {
+        let to = address(to);
+        other.enter(|| {
+            let any = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+            let socket = std::net::UdpSocket::bind(any).unwrap();
+            socket.connect((to, 9)).unwrap();
+            socket.send(b"packet").unwrap();
+            let patience = Some(Duration::from_millis(500));
+            socket.set_read_timeout(patience).unwrap();
+            let error = socket.recv(&mut [0; 9]).unwrap_err();
+            error.kind() == std::io::ErrorKind::ConnectionRefused
+        })
+    };
+    let mut master = quick(&[VIP]);
+    let excluded = VirtualAddress::new(address("2001:db8::100"), Some(64));
+    master.addresses.push(excluded);
+    master.accepts = false;
+    let ours = Ours::start(host, vec![master.clone()]);
+    until("the addresses are there", || host.holds("2001:db8::100"));
+    assert!(reached("10.9.0.1") && reached("2001:db8::1"));
+    assert!(!reached(VIP) && !reached("2001:db8::100"));
+    let known = other.ip("neighbour show");
+    for address in [VIP, "2001:db8::100"] {
+        let line = known.lines().find(|line| line.starts_with(address));
+        assert!(line.is_some_and(|line| line.contains("lladdr")), "{known}");
+    }
+
+    master.accepts = true;
+    ours.reload(vec![master]).unwrap();
+    until("they are taken", || {
+        reached(VIP) && reached("2001:db8::100")
+    });
+    ours.stop();
+}
+
+#[test]
+fn after_its_startup_delay_it_begins() {
+    let segment = Segment::new(1);
+    let host = &segment.hosts[0];
+    let began = std::time::Instant::now();
+    let delay = Duration::from_millis(700);
+    let ours = Ours::start_plan(
+        host,
+        Plan {
+            instances: vec![quick(&[VIP])],
+            startup_delay: delay,
+            ..Plan::default()
+        },
+    );
+    assert_eq!(ours.state(), State::Initialize);
+    until("the address is there", || host.holds(VIP));
+    assert!(began.elapsed() > delay + Duration::from_millis(150));
 }
 
 #[test]

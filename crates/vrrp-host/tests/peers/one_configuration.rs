@@ -54,9 +54,11 @@ fn run(ours: bool, host: &Host, text: &str, meanwhile: impl FnOnce()) {
 fn shown(host: &Host) -> Vec<String> {
     let addresses = host.ip("-o address show");
     let routes = host.ip("route show table all") + &host.ip("-6 route show table all");
+    let rules = host.ip("rule show") + &host.ip("-6 rule show");
     let mut lines: Vec<String> = addresses
         .lines()
         .chain(routes.lines())
+        .chain(rules.lines())
         .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
         .filter(|line| !line.contains("multicast"))
         .collect();
@@ -106,6 +108,13 @@ vrrp_instance OUTER {
     198.51.100.0/24 dev eth0 metric 7
     blackhole 192.0.2.0/24
   }
+  virtual_rules {
+    from 10.9.0.0/24 table 100
+    to 203.0.113.0/24 iif eth0 table 300
+    from 10.8.0.102 to 10.1.0.0/16 fwmark 0x5/0xff table 101 priority 77
+    from 2001:db8::/64 table 100
+    from 198.51.100.0/24 blackhole priority 78
+  }
 }
 vrrp_instance INNER {
   interface eth0
@@ -152,6 +161,11 @@ fn a_rich_configuration_gives_the_same_addresses_routes_and_words() {
         (master, lines)
     });
     assert_eq!(seen[0].0, seen[1].0);
+    assert!(
+        seen[0].0.iter().any(|line| line.starts_with("16384:")),
+        "{:?}",
+        seen[0].0
+    );
     assert_eq!(seen[0].1, seen[1].1);
 }
 

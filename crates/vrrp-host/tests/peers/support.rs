@@ -172,7 +172,9 @@ pub fn instance(settings: Settings) -> Instance {
         settings,
         source: None,
         routes: Vec::new(),
+        rules: Vec::new(),
         vmac: None,
+        accepts: true,
         ignores_link: false,
         notify: Notify::default(),
     }
