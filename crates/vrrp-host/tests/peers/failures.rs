@@ -286,6 +286,8 @@ fn suffer(kind: Kind, (name, failure, last): (&str, Failure, usize)) -> Masters 
     pair.start(0);
     pair.start(1);
     pair.first_is_master();
+    // A failure comes at any time within an interval.
+    sleep(INTERVAL.mul_f64(fastrand::f64()));
     let end = Arc::new(AtomicBool::new(false));
     let masters = count_masters(&pair, end.clone());
     failure(&mut pair);
@@ -309,35 +311,65 @@ fn suffer(kind: Kind, (name, failure, last): (&str, Failure, usize)) -> Masters 
     masters
 }
 
-#[test]
-#[ignore = "takes two minutes, and measures: cargo test -p xvs-vrrp-host --test peers -- --ignored failures --nocapture"]
-fn failures_leave_hosts_without_a_master_no_longer_than_with_keepalived() {
-    /// The failure comes at any time within an interval, and the machine may add to either.
-    const JITTER: Duration = Duration::from_millis(160);
-    println!("| failure | | no master | two masters |\n|---|---|---|---|");
-    for failure in FAILURES {
-        // Both end before the test does, also where one of them fails.
-        let (ours, theirs) = std::thread::scope(|scope| {
-            let theirs = scope.spawn(|| suffer(Kind::Keepalived, failure).0);
-            (suffer(Kind::Ours, failure).0, theirs.join().unwrap())
-        });
-        for (who, masters) in [("ours", ours), ("keepalived", theirs)] {
-            let [none, _, two] = masters.map(|time| time.as_millis());
-            println!("| {} | {who} | {none} ms | {two} ms |", failure.0);
-        }
-        if failure.0 == LOSS {
-            // Which packets are lost is chance.
-            continue;
-        }
-        assert!(
-            ours[0] <= theirs[0] + JITTER,
-            "{}: without a master",
-            failure.0
-        );
-        assert!(
-            ours[2] <= theirs[2] + JITTER,
-            "{}: with two masters",
-            failure.0
-        );
+/// How often each failure happens to either pair.
+const RUNS: usize = 5;
+
+/// Times in milliseconds, of several runs.
+struct Times(Vec<u128>);
+
+impl Times {
+    /// For how long there were so many masters.
+    fn of(runs: &[Masters], count: usize) -> Self {
+        let times = runs.iter().map(|Masters(times)| times[count].as_millis());
+        let mut times: Vec<u128> = times.collect();
+        times.sort_unstable();
+        Self(times)
     }
+
+    fn median(&self) -> u128 {
+        self.0[self.0.len() / 2]
+    }
+}
+
+/// The median, and the least and the most.
+impl std::fmt::Display for Times {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (least, most) = (self.0[0], self.0[self.0.len() - 1]);
+        if least == most {
+            return write!(f, "{least} ms");
+        }
+        write!(f, "{} ms ({least} to {most})", self.median())
+    }
+}
+
+#[test]
+#[ignore = "takes ten minutes, and measures: cargo test -p xvs-vrrp-host --test peers -- --ignored failures --nocapture"]
+fn failures_leave_hosts_without_a_master_no_longer_than_with_keepalived() {
+    /// Medians of a few runs differ by as much, since a failure comes at any time within an interval.
+    const JITTER: u128 = 60;
+    println!("| failure | no master: ours | keepalived | two masters: ours | keepalived |");
+    println!("|---|---|---|---|---|");
+    let mut later = Vec::new();
+    for failure in FAILURES {
+        let runs = (0..RUNS).map(|_| {
+            // Both end before the test does, also where one of them fails.
+            std::thread::scope(|scope| {
+                let theirs = scope.spawn(|| suffer(Kind::Keepalived, failure));
+                (suffer(Kind::Ours, failure), theirs.join().unwrap())
+            })
+        });
+        let (ours, theirs): (Vec<Masters>, Vec<Masters>) = runs.unzip();
+        let [none, two] = [0, 2].map(|count| (Times::of(&ours, count), Times::of(&theirs, count)));
+        println!(
+            "| {} | {} | {} | {} | {} |",
+            failure.0, none.0, none.1, two.0, two.1
+        );
+        for (ours, theirs) in [none, two] {
+            // Which packets are lost is chance.
+            if failure.0 != LOSS && ours.median() > theirs.median() + JITTER {
+                later.push(failure.0);
+            }
+        }
+    }
+    assert!(later.is_empty(), "later than keepalived: {later:?}");
 }
