@@ -7,7 +7,7 @@ mod support;
 use std::path::Path;
 
 use health::Outcome;
-use support::{Peer, check, fails, own_network, run, start, succeeds};
+use support::{Peer, check, check_beside, fails, own_network, run, start, succeeds};
 
 const NGINX: &str = "
 daemon off; pid FOLDER/pid; error_log FOLDER/log;
@@ -195,4 +195,60 @@ fn a_script_says_by_its_exit_code_how_the_server_is() {
     );
     let none = "MISC_CHECK {\nmisc_path /nonexistent\n}";
     assert!(matches!(check(80, none), Outcome::Failure(why) if why.contains("No such file")));
+}
+
+#[test]
+fn a_number_in_a_file_says_how_the_server_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("load");
+    let file = format!("track_file load {{\nfile \"{}\"\n}}", path.display());
+    let told = |text: Option<&str>, more: &str| {
+        match text {
+            Some(text) => std::fs::write(&path, text).expect("the folder is writable"),
+            None => drop(std::fs::remove_file(&path)),
+        }
+        let lines = format!("FILE_CHECK {{\ntrack_file load\n{more}\n}}");
+        check_beside(&file, 80, &lines)
+    };
+    let weight = |weight| Outcome::Success { weight };
+    assert_eq!(told(Some("0"), "weight 0"), weight(None));
+    assert_eq!(told(Some("7\n"), "weight 2\ndynamic"), weight(Some(14)));
+    assert_eq!(
+        told(Some("7"), "weight 2 reverse\ndynamic"),
+        weight(Some(-14))
+    );
+    assert_eq!(told(Some("7"), "weight 2"), weight(None));
+    let fails = |text, more, why: &str| match told(text, more) {
+        Outcome::Failure(told) if told.contains(why) => {}
+        other => panic!("{text:?} {more}: {other:?} instead of `{why}'"),
+    };
+    fails(Some("1"), "weight 0", "1 is not 0");
+    fails(Some("many"), "", "`many' is no number");
+    fails(Some(""), "", "`' is no number");
+    fails(Some("4000000000"), "weight 200", "out of range");
+    fails(None, "", "No such file");
+}
+
+#[test]
+fn a_connection_is_refused_or_leads_nowhere_or_is_never_answered() {
+    own_network();
+    fails(80, "TCP_CHECK {\n}", "refused");
+    let nowhere = "TCP_CHECK {\nconnect_ip 192.0.2.7\n}";
+    fails(80, nowhere, "unreachable");
+    // A network that takes everything and answers nothing.
+    run(
+        "ip",
+        &["link", "add", "hole", "type", "veth", "peer", "name", "end"],
+    );
+    for words in [
+        "link set hole up",
+        "link set end up",
+        "address add 192.0.2.1/24 dev hole",
+    ] {
+        run("ip", &words.split_whitespace().collect::<Vec<_>>());
+    }
+    let silent = "TCP_CHECK {\nconnect_ip 192.0.2.7\nconnect_timeout 0.5\n}";
+    fails(80, silent, "no answer within 0.5 s");
+    let bound = "TCP_CHECK {\nbindto 198.51.100.1\n}";
+    fails(80, bound, "assign requested address");
 }

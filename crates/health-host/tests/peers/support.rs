@@ -63,8 +63,13 @@ pub fn start(program: &str, arguments: &[&str]) -> Peer {
 
 /// Runs the checker that these lines of a real server at 127.0.0.1 describe.
 pub fn check(port: u16, lines: &str) -> Outcome {
+    check_beside("", port, lines)
+}
+
+/// The same, with other blocks in the file.
+pub fn check_beside(others: &str, port: u16, lines: &str) -> Outcome {
     let text = format!(
-        "virtual_server 192.0.2.1 80 {{\nprotocol TCP\nconnect_timeout 2\nreal_server 127.0.0.1 {port} {{\n{lines}\n}}\n}}\n"
+        "{others}\nvirtual_server 192.0.2.1 80 {{\nprotocol TCP\nconnect_timeout 2\nreal_server 127.0.0.1 {port} {{\n{lines}\n}}\n}}\n"
     );
     let environment = Environment {
         config_id: String::new(),
