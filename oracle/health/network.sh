@@ -37,7 +37,7 @@ director() {
     else
         mkdir -p /sys/fs/bpf
         "$1" serve -f "$2" --max-services 4096 --max-destinations 131072 --connections 65536 \
-            --hook tc --rules /nonexistent >/tmp/log 2>&1 &
+            --hook tc --interface servers --interface clients --rules /nonexistent >/tmp/log 2>&1 &
         processes=$!
         until grep -q ' ready' /tmp/log; do
             kill -0 $! || { cat /tmp/log; exit 1; }

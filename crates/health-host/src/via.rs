@@ -6,39 +6,28 @@
 //! has one. The answer comes straight back; the kernel, to which its source is an address of this
 //! host, drops it after a packet socket has seen it.
 
-use std::io::{self, Read};
+mod frame;
+mod packet_socket;
+
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use config::model::Via;
-use etherparse::{IpNumber, NetSlice, PacketBuilder, SlicedPacket, TransportSlice};
-use model::{Tunnel, TunnelKind};
-use nix::errno::Errno;
-use nix::ifaddrs::getifaddrs;
-use nix::sys::socket::{
-    AddressFamily, LinkAddr, MsgFlags, SockFlag, SockType, SockaddrLike, bind, send, socket,
-};
-use socket2::{Domain, Protocol, SockFilter, Socket, Type};
-use tokio::io::unix::AsyncFd;
+use etherparse::{NetSlice, SlicedPacket, TransportSlice};
+use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::{Done, Failure};
+use frame::{framed, ip, unmade};
+use packet_socket::{Listener, Speaker};
 
-/// Hops of packets that nobody forwards but tunnels.
-const HOPS: u8 = 64;
 /// The beginning of a connection that is never used.
 const SEQUENCE: u32 = 0x7876_7300;
 const WINDOW: u16 = 1024;
-/// Ethernet's types (IEEE 802).
-const IPV4: u16 = 0x0800;
-const IPV6: u16 = 0x86dd;
 /// RFC 863.
 const DISCARD: u16 = 9;
 /// Until the kernel is asked again for a next hop.
 const RESOLUTION: Duration = Duration::from_millis(50);
-/// The longest answer that counts.
-const LONGEST: usize = 256;
 
 /// Tells echoes of this process apart.
 static ECHOES: AtomicU16 = AtomicU16::new(0);
@@ -86,11 +75,11 @@ pub(crate) async fn check(via: &Via, ways: Option<&dyn Ways>) -> Done {
         return Err(Failure(why.to_owned()));
     }
     let probe = Probe::new(via, &way)?;
-    let listener = probe.listen()?;
+    let listener = Listener::open(via.address, way.address)?;
     let speaker = Speaker::open(way.interface)?;
     speaker.send(&framed(&way, via, &probe.packet()?)?)?;
     let outcome = loop {
-        match probe.judge(&receive(&listener).await?) {
+        match probe.judge(&listener.receive().await?) {
             Some(outcome) => break outcome,
             None => continue,
         }
@@ -199,25 +188,6 @@ impl Probe {
         ip(self.own, self.virtual_address)
     }
 
-    /// A socket that hears packets from the virtual address to ours, whatever the kernel makes of them.
-    fn listen(&self) -> Result<AsyncFd<Socket>, Failure> {
-        let (kind, filter) = match (self.virtual_address, self.own) {
-            (IpAddr::V4(from), IpAddr::V4(to)) => {
-                (IPV4, filter(&[(12, from.to_bits()), (16, to.to_bits())]))
-            }
-            (from, to) => (IPV6, filter(&[words(from, 8), words(to, 24)].concat())),
-        };
-        let protocol = Protocol::from(i32::from(kind.to_be()));
-        let socket = Socket::new(Domain::PACKET, Type::DGRAM, Some(protocol))?;
-        socket.attach_filter(&filter)?;
-        socket.set_nonblocking(true)?;
-        #[expect(
-            deprecated,
-            reason = "its successor is unsafe for types that do not own their descriptor, as Socket does"
-        )]
-        Ok(AsyncFd::new(socket)?)
-    }
-
     /// What a packet that was heard means; None: nothing to this probe.
     fn judge(&self, packet: &[u8]) -> Option<Done> {
         let sliced = SlicedPacket::from_ip(packet).ok()?;
@@ -265,145 +235,4 @@ fn domain(address: IpAddr) -> Domain {
     } else {
         Domain::IPV6
     }
-}
-
-fn unmade(error: impl std::fmt::Display) -> Failure {
-    Failure(format!("the packet cannot be made: {error}"))
-}
-
-fn ip(from: IpAddr, to: IpAddr) -> etherparse::PacketBuilderStep<etherparse::IpHeaders> {
-    match (from, to) {
-        (IpAddr::V4(from), IpAddr::V4(to)) => PacketBuilder::ipv4(from.octets(), to.octets(), HOPS),
-        (from, to) => PacketBuilder::ipv6(v6(from), v6(to), HOPS),
-    }
-}
-
-fn v6(address: IpAddr) -> [u8; 16] {
-    match address {
-        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
-        IpAddr::V6(address) => address.octets(),
-    }
-}
-
-/// The frame that brings a packet to the real server: as it is under DR, in a tunnel under TUN.
-fn framed(way: &Way, via: &Via, packet: &[u8]) -> Result<Vec<u8>, Failure> {
-    let packet = match via.tunnel {
-        None => packet.to_vec(),
-        Some(tunnel) => enclosed(way, via.real_server, tunnel, packet)?,
-    };
-    let kind = match via.real_server {
-        IpAddr::V4(_) => IPV4,
-        IpAddr::V6(_) => IPV6,
-    };
-    let mut frame = Vec::with_capacity(14 + packet.len());
-    frame.extend(way.destination);
-    frame.extend(way.source);
-    frame.extend(kind.to_be_bytes());
-    frame.extend(packet);
-    Ok(frame)
-}
-
-fn enclosed(
-    way: &Way,
-    real_server: IpAddr,
-    tunnel: Tunnel,
-    packet: &[u8],
-) -> Result<Vec<u8>, Failure> {
-    let is_v4 = packet.first().is_some_and(|first| first >> 4 == 4);
-    let inside = if is_v4 {
-        IpNumber::IPV4
-    } else {
-        IpNumber::IPV6
-    };
-    let outer = ip(way.address, real_server);
-    let mut out = Vec::new();
-    match tunnel.kind {
-        TunnelKind::Ipip => outer.write(&mut out, inside, packet).map_err(unmade)?,
-        TunnelKind::Gre => {
-            // RFC 2784: no flags, then the type of what is inside.
-            let kind = if is_v4 { IPV4 } else { IPV6 };
-            let payload = [&[0, 0], &kind.to_be_bytes()[..], packet].concat();
-            outer
-                .write(&mut out, IpNumber::GRE, &payload)
-                .map_err(unmade)?;
-        }
-        TunnelKind::Gue => {
-            // Generic UDP Encapsulation, variant 0 without options: the protocol of what is inside.
-            let payload = [&[0, inside.0, 0, 0], packet].concat();
-            let builder = outer.udp(tunnel.port, tunnel.port);
-            builder.write(&mut out, &payload).map_err(unmade)?;
-        }
-    }
-    Ok(out)
-}
-
-/// The four words of an address at an offset.
-fn words(address: IpAddr, offset: u32) -> Vec<(u32, u32)> {
-    let octets = v6(address);
-    let words = octets.chunks_exact(4).zip(0..);
-    words
-        .map(|(word, number)| {
-            let value = u32::from_be_bytes([word[0], word[1], word[2], word[3]]);
-            (offset + 4 * number, value)
-        })
-        .collect()
-}
-
-/// A filter (classic BPF) for packets that have these words at these offsets.
-fn filter(words: &[(u32, u32)]) -> Vec<SockFilter> {
-    const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
-    const COMPARE: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
-    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
-    let mut code = Vec::new();
-    for (place, (offset, value)) in words.iter().enumerate() {
-        // Over the comparisons that are left and the acceptance, to the refusal. At most eight.
-        let to_refusal = ((words.len() - place - 1) * 2 + 1) as u8;
-        code.push(SockFilter::new(LOAD, 0, 0, *offset));
-        code.push(SockFilter::new(COMPARE, 0, to_refusal, *value));
-    }
-    code.push(SockFilter::new(RETURN, 0, 0, LONGEST as u32));
-    code.push(SockFilter::new(RETURN, 0, 0, 0));
-    code
-}
-
-async fn receive(listener: &AsyncFd<Socket>) -> Result<Vec<u8>, Failure> {
-    let mut buffer = vec![0; LONGEST];
-    loop {
-        let mut ready = listener.readable().await?;
-        let received = ready.try_io(|socket| socket.get_ref().read(&mut buffer));
-        if let Ok(length) = received {
-            buffer.truncate(length?);
-            return Ok(buffer);
-        }
-    }
-}
-
-/// A packet socket that only sends.
-struct Speaker(OwnedFd);
-
-impl Speaker {
-    fn open(interface: u32) -> io::Result<Self> {
-        let address = link_address(interface)?;
-        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-        // Bound to no protocol, it hears nothing.
-        let socket = socket(AddressFamily::Packet, SockType::Raw, flags, None)?;
-        bind(socket.as_raw_fd(), &address)?;
-        Ok(Self(socket))
-    }
-
-    fn send(&self, frame: &[u8]) -> io::Result<()> {
-        send(self.0.as_raw_fd(), frame, MsgFlags::empty())?;
-        Ok(())
-    }
-}
-
-/// The interface as a packet socket's address, which the system lists beside its other addresses.
-fn link_address(ifindex: u32) -> Result<LinkAddr, Errno> {
-    let storages = getifaddrs()?.filter_map(|interface| interface.address);
-    let mut links = storages
-        .filter(|storage| storage.family() == Some(AddressFamily::Packet))
-        .filter_map(|storage| storage.as_link_addr().copied());
-    links
-        .find(|link| u32::try_from(link.ifindex()) == Ok(ifindex))
-        .ok_or(Errno::ENODEV)
 }
