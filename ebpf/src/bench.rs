@@ -7,12 +7,12 @@
 #![no_main]
 #![feature(asm_experimental_arch)]
 
-use core::mem::offset_of;
+use core::mem::{offset_of, size_of_val};
 
-use aya_ebpf::bindings::{__sk_buff, TC_ACT_SHOT, xdp_action, xdp_md};
-use aya_ebpf::helpers::bpf_xdp_adjust_head;
+use aya_ebpf::bindings::{__sk_buff, BPF_F_PSEUDO_HDR, TC_ACT_OK, TC_ACT_SHOT, xdp_action, xdp_md};
+use aya_ebpf::helpers::{bpf_redirect, bpf_xdp_adjust_head};
 use aya_ebpf::macros::{classifier, map, xdp};
-use aya_ebpf::maps::{Array, ProgramArray};
+use aya_ebpf::maps::{Array, PerCpuArray, ProgramArray};
 use aya_ebpf::programs::{TcContext, XdpContext};
 use cell::Cell64;
 
@@ -57,11 +57,33 @@ pub struct Pattern {
 #[map]
 static PATTERN: Array<Pattern> = Array::with_max_entries(1, 0);
 #[map]
-static SEEN: Array<Cell64> = Array::with_max_entries(1, 0);
+static SEEN: PerCpuArray<Cell64> = PerCpuArray::with_max_entries(1, 0);
+#[map]
+static WAYS: Array<Way> = Array::with_max_entries(2, 0);
 #[map]
 static XDP_UNDER_TEST: ProgramArray = ProgramArray::with_max_entries(1, 0);
 #[map]
 static TC_UNDER_TEST: ProgramArray = ProgramArray::with_max_entries(1, 0);
+
+/// What the simplest director does with packets in one direction: no table, no choice.
+#[repr(C)]
+pub struct Way {
+    /// Interface to leave by.
+    ifindex: u32,
+    /// The address that is rewritten, in network order, and the one that takes its place.
+    address: [u32; 2],
+    /// The same of the port, in the low half.
+    port: [u32; 2],
+    /// The MAC addresses of what leaves: destination, source.
+    macs: [[u8; 6]; 2],
+}
+
+/// Numbers of the ways: towards the real server, towards the client.
+const TO_SERVER: u32 = 0;
+const TO_CLIENT: u32 = 1;
+/// Offsets of the checksums of an IPv4 header without options and of the TCP header behind it.
+const IP_CHECKSUM: usize = 24;
+const TCP_CHECKSUM: usize = 50;
 
 /// Writes the next packet; the return code, should there be nothing to test.
 #[inline(always)]
@@ -107,6 +129,12 @@ fn write<const LENGTH: usize>(
         }
         ((start + ends.0) as *mut u16).write(client);
         ((start + ends.1) as *mut u16).write(port);
+        if pattern.is_v6 == 0 {
+            // RFC 1624, equation 3: where the client is now, the pattern has zeros. Routers check it.
+            let checksum = (start + IP_CHECKSUM) as *mut u16;
+            let sum = !checksum.read() as u32 + client as u32;
+            checksum.write(!((sum & 0xffff) + (sum >> 16)) as u16);
+        }
     }
     Some(())
 }
@@ -175,6 +203,54 @@ pub fn xvs_empty_tc(_context: TcContext) -> i32 {
     TC_ACT_SHOT
 }
 
+/// Sends every packet on, with other MAC addresses.
+#[xdp]
+pub fn xvs_redirect_xdp(context: XdpContext) -> u32 {
+    let (start, end) = xdp_bounds(&context);
+    let Some(way) = WAYS.get(TO_SERVER) else {
+        return xdp_action::XDP_ABORTED;
+    };
+    if start + size_of_val(&way.macs) > end {
+        return xdp_action::XDP_PASS;
+    }
+    // SAFETY: the frame's first bytes were checked to be there.
+    unsafe { (start as *mut [[u8; 6]; 2]).write_unaligned(way.macs) };
+    // SAFETY: the helper only notes the interface for the return code that it gives.
+    unsafe { bpf_redirect(way.ifindex, 0) as u32 }
+}
+
+/// DNAT by constants: rewrites what goes to one address and port, and the answers.
+#[classifier]
+pub fn xvs_static_tc(context: TcContext) -> i32 {
+    translate(&context, TO_SERVER, 30, 36)
+        .or_else(|| translate(&context, TO_CLIENT, 26, 34))
+        .unwrap_or(TC_ACT_OK)
+}
+
+/// Rewrites address and port at two offsets of the frame if they are those of the way.
+#[inline(always)]
+fn translate(context: &TcContext, way: u32, address: usize, port: usize) -> Option<i32> {
+    let way = WAYS.get(way)?;
+    let [old, new] = way.address;
+    let [old_port, new_port] = way.port.map(|port| port as u16);
+    if context.load::<u32>(address).ok()? != old || context.load::<u16>(port).ok()? != old_port {
+        return None;
+    }
+    let pseudo = u64::from(BPF_F_PSEUDO_HDR);
+    let (from, to) = (u64::from(old), u64::from(new));
+    context
+        .l4_csum_replace(TCP_CHECKSUM, from, to, pseudo | 4)
+        .ok()?;
+    context.l3_csum_replace(IP_CHECKSUM, from, to, 4).ok()?;
+    let (from, to) = (u64::from(old_port), u64::from(new_port));
+    context.l4_csum_replace(TCP_CHECKSUM, from, to, 2).ok()?;
+    context.store(address, &new, 0).ok()?;
+    context.store(port, &new_port, 0).ok()?;
+    context.store(0, &way.macs, 0).ok()?;
+    // SAFETY: the helper only notes the interface for the return code that it gives.
+    Some(unsafe { bpf_redirect(way.ifindex, 0) as i32 })
+}
+
 /// Counts what arrives, and drops it.
 #[xdp]
 pub fn xvs_sink_xdp(_context: XdpContext) -> u32 {
@@ -192,7 +268,8 @@ pub fn xvs_sink_tc(_context: TcContext) -> i32 {
 #[inline(always)]
 fn count() {
     if let Some(seen) = SEEN.get(0) {
-        seen.add(1);
+        // Nobody else writes there.
+        seen.store(seen.load() + 1);
     }
 }
 

@@ -110,6 +110,7 @@ impl Case {
             address,
             port,
             destination_mac: [0; 6],
+            first: 0,
             flows,
             code: 0,
         }

@@ -1,12 +1,10 @@
 //! What commands take for large tables: a restore of 100,000 real servers, lists of it, and a list
 //! of a million connections.
 
-use std::net::Ipv4Addr;
-
 use crate::daemon::{Daemon, Taken};
 use crate::error::Error;
 use crate::hosts::{DIRECTOR_MAC, Host, Hosts};
-use crate::method::{REAL, VIRTUAL};
+use crate::method::{Method, VIRTUAL};
 use crate::object::Object;
 use crate::pattern::{Clients, Kind, Pattern};
 use crate::report::{Group, Row};
@@ -106,7 +104,7 @@ pub fn measure(runs: usize) -> Result<Vec<Group>, Error> {
         one.run(&daemon, "")?;
         clear.run(&daemon, "")?;
     }
-    daemon.ipvsadm(&["-R"], &service())?;
+    daemon.ipvsadm(&["-R"], &Method::NAT.rules())?;
     open_connections()?;
     for _ in 0..runs {
         connections.run(&daemon, "")?;
@@ -144,13 +142,6 @@ fn rules() -> String {
     text
 }
 
-/// The service that the connections go to.
-fn service() -> String {
-    let end = |(address, port): (Ipv4Addr, u16)| format!("{address}:{port}");
-    let (service, server) = (end(VIRTUAL), end(REAL));
-    format!("-A -t {service} -s wrr\n-a -t {service} -r {server} -m\n")
-}
-
 /// Opens the connections: a segment with SYN for each, and one with ACK.
 fn open_connections() -> Result<(), Error> {
     let mut object = Object::load()?;
@@ -163,6 +154,7 @@ fn open_connections() -> Result<(), Error> {
             address: address.into(),
             port,
             destination_mac: DIRECTOR_MAC,
+            first: 0,
             flows: CONNECTIONS,
             code: XDP_TX,
         })?;

@@ -1,9 +1,9 @@
 //! The daemon and its commands, as programs of their own.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStderr, ChildStdin, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -132,6 +132,77 @@ impl Daemon {
             message: "it has ended".to_owned(),
         })?;
         Ok(Row::of(name, vec![own], |_| 0.0))
+    }
+}
+
+impl Daemon {
+    /// Has everything traced, from when this returns on.
+    ///
+    /// # Errors
+    /// When the daemon refuses.
+    pub fn trace(&self) -> Result<Trace, Error> {
+        let mut command = Command::new(&self.program);
+        command
+            .arg("trace")
+            .env("XVS_STATE_DIR", self.state.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let mut process =
+            Host::Director.within(|| command.spawn().map_err(refused("xvs trace")))?;
+        let stderr = process.stderr.take().expect("a pipe was asked for");
+        let mut said = BufReader::new(stderr);
+        let mut line = String::new();
+        said.read_line(&mut line).map_err(refused("xvs trace"))?;
+        if line.starts_with("tracing on") {
+            return Ok(Trace { process, said });
+        }
+        let _ = process.wait();
+        Err(Error::Command {
+            command: "xvs trace".to_owned(),
+            message: line,
+        })
+    }
+}
+
+/// `xvs trace`; it ends with this.
+pub struct Trace {
+    process: Child,
+    said: BufReader<ChildStderr>,
+}
+
+impl Trace {
+    /// Ends it. How many packets were not reported, and of how many, by its last word.
+    ///
+    /// # Errors
+    /// When it has said nothing of it.
+    pub fn end(mut self) -> Result<(f64, f64), Error> {
+        // It tells what is missing once a second at least.
+        thread::sleep(Duration::from_secs(2));
+        let _ = self.process.kill();
+        let mut text = String::new();
+        let read = self.said.read_to_string(&mut text);
+        read.map_err(refused("xvs trace"))?;
+        let last = text.lines().last().unwrap_or_default();
+        let numbers: Vec<f64> = last
+            .split(' ')
+            .filter_map(|word| word.parse().ok())
+            .collect();
+        match numbers[..] {
+            [missing, all, ..] => Ok((missing, all)),
+            _ => Err(Error::Command {
+                command: "xvs trace".to_owned(),
+                message: format!("it does not say what it has left out: {last}"),
+            }),
+        }
+    }
+}
+
+impl Drop for Trace {
+    fn drop(&mut self) {
+        // One that has ended already cannot be killed, and need not be.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 

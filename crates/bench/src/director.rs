@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::path::{Path, PathBuf};
 use std::{fs, process};
 
 use abi::Reason;
+use aya::maps::MapData;
 use control::interfaces::{self, Interface};
 use control::nexthops::{Hop, Neighbour, Network, OwnAddresses, Prefix, Way};
 use control::{Director, Plane as _, Sizes};
+use model::ConnectionEntry;
 use plane_bpf::Plane;
 
 use crate::error::{Error, refused};
@@ -17,7 +20,7 @@ use crate::method::Method;
 /// Slots of the connection table, in either address family: a million connections fill half of it.
 pub const CONNECTIONS: u32 = 1 << 21;
 /// Longer than any timeout of a connection, in seconds.
-const LONG: u32 = 100_000;
+const LONG: f64 = 100_000.0;
 const STATES: &str = "/run/xvs-bench";
 /// Through which neighbours clients are reached; they only stand for their MAC.
 const GATEWAY: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 18, 0, 2));
@@ -90,12 +93,27 @@ impl Bench {
     /// # Errors
     /// When the kernel refuses.
     pub fn new(surroundings: Surroundings, method: Method) -> Result<Self, Error> {
+        Self::with_slots(surroundings, method, CONNECTIONS)
+    }
+
+    /// The same with another number of connections.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn with_slots(
+        surroundings: Surroundings,
+        method: Method,
+        slots: u32,
+    ) -> Result<Self, Error> {
         let state = State(Path::new(STATES).join(process::id().to_string()));
         let processors = plane_bpf::processors().map_err(refused("processors"))?;
-        let mut sizes = Sizes::chosen(CONNECTIONS, 8, 32, processors).map_err(refused("sizes"))?;
-        if method.is_v6 {
-            sizes.connections_v6 = CONNECTIONS;
-        }
+        let mut sizes = Sizes::chosen(slots, 8, 32, processors).map_err(refused("sizes"))?;
+        // Only one family has connections here.
+        let none = Sizes::MIN_CONNECTIONS;
+        (sizes.connections, sizes.connections_v6) = match method.is_v6 {
+            true => (none, sizes.connections),
+            false => (sizes.connections, none),
+        };
         let plane = Plane::create(&state.0, &sizes).map_err(refused("the data plane"))?;
         let left_out =
             interfaces::publish(&plane.view(), &[surroundings.clients, surroundings.servers]);
@@ -143,13 +161,54 @@ impl Bench {
 
     /// Ends every connection: lets time pass, and sweeps the whole table.
     pub fn forget_connections(&mut self) {
+        self.advance(LONG);
+        self.sweep();
+    }
+
+    /// Lets so many seconds pass at once; before 0, puts the clock back.
+    pub fn advance(&self, seconds: f64) {
         let globals = self.director.plane().view().globals;
-        let pause = LONG.wrapping_mul(globals.ticks_per_second.load());
-        globals
-            .clock_offset
-            .store(globals.clock_offset.load().wrapping_add(pause));
-        let buckets = self.director.plane().connections().len() as u32;
+        let ticks = (seconds * f64::from(globals.ticks_per_second.load())) as i32;
+        let offset = globals.clock_offset.load().wrapping_add_signed(ticks);
+        globals.clock_offset.store(offset);
+    }
+
+    /// Frees all that has ended, in both tables.
+    pub fn sweep(&mut self) {
+        let buckets = control::connections::buckets(self.plane());
         self.director.sweep(buckets, &self.surroundings);
+    }
+
+    /// Buckets of IPv4's table.
+    pub fn buckets(&self) -> u32 {
+        self.plane().connections().len() as u32
+    }
+
+    /// The living connections of some of the buckets.
+    pub fn connections(&self, first: u32, buckets: u32) -> Vec<ConnectionEntry> {
+        control::connections::list(self.plane(), first, buckets).unwrap_or_default()
+    }
+
+    /// Bytes of the kernel's memory that all of the director's tables take.
+    ///
+    /// # Errors
+    /// When the kernel does not tell.
+    pub fn table_bytes(&self) -> Result<u64, Error> {
+        let what = "the tables' memory";
+        let folder = self.pins().join("maps");
+        let mut sum = 0;
+        for entry in fs::read_dir(folder).map_err(refused(what))? {
+            let path = entry.map_err(refused(what))?.path();
+            let map = MapData::from_pin(path).map_err(refused(what))?;
+            let descriptor = map.fd().as_fd().as_raw_fd();
+            let text = fs::read_to_string(format!("/proc/self/fdinfo/{descriptor}"));
+            let text = text.map_err(refused(what))?;
+            let bytes = text.lines().find_map(|line| line.strip_prefix("memlock:"));
+            sum += bytes
+                .and_then(|bytes| bytes.trim().parse::<u64>().ok())
+                .unwrap_or(0);
+        }
+        Ok(sum)
     }
 }
 

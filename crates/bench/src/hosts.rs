@@ -19,6 +19,9 @@ pub const CLIENT_MAC: [u8; 6] = [2, 0, 0, 0, 1, 1];
 /// MAC of the real server.
 pub const SERVER_MAC: [u8; 6] = [2, 0, 0, 0, 2, 1];
 
+/// Queues of every interface, by which two processors can work on one.
+const QUEUES: &str = "numtxqueues 2 numrxqueues 2";
+
 /// The hosts; they end with this.
 pub struct Hosts;
 
@@ -101,8 +104,8 @@ impl Hosts {
         let cables = [("c0", &client, 1, "d0"), ("s0", &server, 2, "d1")];
         for (end, host, cable, port) in cables {
             run(&format!(
-                "ip link add {end} netns {host} address 02:00:00:00:0{cable}:01 type veth \
-                 peer name {port} netns {director} address 02:00:00:00:0{cable}:02"
+                "ip link add {end} netns {host} address 02:00:00:00:0{cable}:01 {QUEUES} type veth \
+                 peer name {port} netns {director} address 02:00:00:00:0{cable}:02 {QUEUES}"
             ))?;
         }
         for (host, interface) in [
@@ -156,7 +159,7 @@ impl Hosts {
             "ip address add 198.18.1.1/24 dev d1",
             "ip neighbour replace 198.18.0.2 lladdr 02:00:00:00:01:01 dev d0",
             "ip neighbour replace 198.18.1.2 lladdr 02:00:00:00:02:01 dev d1",
-            "ip route add 10.64.0.0/16 via 198.18.0.2",
+            "ip route add 10.64.0.0/15 via 198.18.0.2",
         ] {
             director.run(line)?;
         }

@@ -16,14 +16,14 @@ mod packets;
 mod pattern;
 mod report;
 mod selection;
+mod table;
 mod tcp;
+mod tracing;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use nix::sched::{CpuSet, sched_setaffinity};
-use nix::unistd::Pid;
 
 use crate::error::{Error, refused};
 use crate::report::{Group, Machine, Report};
@@ -40,7 +40,7 @@ struct Arguments {
     #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u16).range(1..))]
     runs: u16,
     /// Measures only what has this in its name, or in that of its part (XDP, TC, network, stream,
-    /// commands); given several times, all of it.
+    /// commands, trace, capacity); given several times, all of it.
     #[arg(long, value_name = "WORDS")]
     only: Vec<String>,
     /// Puts the medians of an earlier run's JSON beside these.
@@ -91,22 +91,19 @@ fn measure(runs: usize, selection: &Selection) -> Result<Vec<Group>, Error> {
     if selection.wants("commands", "") {
         groups.extend(commands::measure(runs)?);
     }
-    stay_on_one_processor()?;
+    if selection.wants("trace", "") {
+        groups.extend(tracing::measure(runs)?);
+    }
+    network::stay_on(0)?;
     groups.extend(packets::measure(runs, selection)?);
     if selection.wants("network", "") {
-        groups.push(network::measure(runs)?);
+        groups.extend(network::measure(runs)?);
     }
     if selection.wants("stream", "") {
         groups.push(tcp::measure(runs)?);
     }
+    if selection.wants("capacity", "") {
+        groups.extend(table::measure()?);
+    }
     Ok(groups)
-}
-
-/// Moving to another processor in the middle of a measurement would cost its caches.
-fn stay_on_one_processor() -> Result<(), Error> {
-    let mut processors = CpuSet::new();
-    let first = processors.set(0);
-    first
-        .and_then(|()| sched_setaffinity(Pid::from_raw(0), &processors))
-        .map_err(refused("the first processor cannot be chosen"))
 }

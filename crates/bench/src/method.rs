@@ -1,6 +1,6 @@
 //! What the director of a measurement is configured to do.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use model::{
     Command, Destination, DestinationKey, Forwarding, Protocol, ServiceKey, ServiceRequest, Tunnel,
@@ -115,6 +115,13 @@ impl Method {
             IpAddr::V4(Ipv4Addr::new(198, 18, 9, 9))
         };
         (address, VIRTUAL.1)
+    }
+
+    /// What configures VS/NAT, as `ipvsadm -S -n` prints it.
+    pub fn rules(self) -> String {
+        let end = |(address, port): End| SocketAddr::from((address, port));
+        let (service, server) = (end(self.service()), end(self.server()));
+        format!("-A -t {service} -s wrr\n-a -t {service} -r {server} -m\n")
     }
 
     /// What configures it.

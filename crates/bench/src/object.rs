@@ -1,8 +1,9 @@
 //! The benchmark's own BPF programs, loaded.
 
+use std::net::Ipv4Addr;
 use std::path::Path;
 
-use aya::maps::{Array, MapData, ProgramArray};
+use aya::maps::{Array, MapData, PerCpuArray, ProgramArray};
 use aya::programs::{ProgramFd, SchedClassifier, TestRun, TestRunOptions, TestRunResult, Xdp};
 use aya::{Ebpf, EbpfLoader, TestRunAttrs};
 use aya_obj::programs::XdpAttachType;
@@ -18,11 +19,58 @@ const BATCH: u32 = 64;
 pub struct Object {
     ebpf: Ebpf,
     pattern: Array<MapData, Words>,
-    seen: Array<MapData, u64>,
+    seen: PerCpuArray<MapData, u64>,
+    ways: Array<MapData, WayWords>,
     xdp_under_test: ProgramArray<MapData>,
     tc_under_test: ProgramArray<MapData>,
     /// The first frame of the pattern that was set last, which the context of a run follows.
     frame: Vec<u8>,
+}
+
+/// As the map `WAYS` has it.
+type WayWords = [u32; 8];
+
+/// What the simplest director, which has no table, does with packets in one direction.
+#[derive(Debug, Clone, Copy)]
+pub struct Way {
+    /// Interface to leave by.
+    pub ifindex: u32,
+    /// Whose address and port are rewritten.
+    pub from: (Ipv4Addr, u16),
+    /// What takes their place.
+    pub to: (Ipv4Addr, u16),
+    /// The MAC addresses of what leaves: destination, source.
+    pub macs: [[u8; 6]; 2],
+}
+
+impl Way {
+    fn words(&self) -> WayWords {
+        let address = |(address, _): (Ipv4Addr, u16)| u32::from_ne_bytes(address.octets());
+        let port = |(_, port): (Ipv4Addr, u16)| u32::from(port.to_be());
+        let macs = self.macs.concat();
+        let word = |first: usize| {
+            let bytes = macs[first..first + 4].try_into();
+            u32::from_ne_bytes(bytes.expect("four bytes of twelve"))
+        };
+        let ends = [
+            address(self.from),
+            address(self.to),
+            port(self.from),
+            port(self.to),
+        ];
+        let [old, new, old_port, new_port] = ends;
+        let ifindex = self.ifindex;
+        [
+            ifindex,
+            old,
+            new,
+            old_port,
+            new_port,
+            word(0),
+            word(4),
+            word(8),
+        ]
+    }
 }
 
 /// What is measured behind a front program.
@@ -58,6 +106,7 @@ impl Object {
         Ok(Self {
             pattern: map("PATTERN").try_into().map_err(refused(what))?,
             seen: map("SEEN").try_into().map_err(refused(what))?,
+            ways: map("WAYS").try_into().map_err(refused(what))?,
             xdp_under_test: map("XDP_UNDER_TEST").try_into().map_err(refused(what))?,
             tc_under_test: map("TC_UNDER_TEST").try_into().map_err(refused(what))?,
             frame: Vec::new(),
@@ -88,9 +137,22 @@ impl Object {
     /// # Errors
     /// When the kernel does not tell.
     pub fn seen(&self) -> Result<u64, Error> {
-        self.seen
-            .get(&0, 0)
-            .map_err(refused("the sink's counter cannot be read"))
+        let counters = self.seen.get(&0, 0);
+        counters
+            .map(|counters| counters.iter().sum())
+            .map_err(refused("the sink's counters cannot be read"))
+    }
+
+    /// What the simplest director does with packets to the real server, and to the client.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn set_ways(&mut self, ways: [Way; 2]) -> Result<(), Error> {
+        for (number, way) in (0..).zip(ways) {
+            let set = self.ways.set(number, way.words(), 0);
+            set.map_err(refused("a way cannot be set"))?;
+        }
+        Ok(())
     }
 
     /// What the front programs write from now on, beginning with the first flow.

@@ -79,7 +79,8 @@ const fn name(hook: Hook) -> &'static str {
     }
 }
 
-fn surroundings() -> Surroundings {
+/// A network of the loopback interface alone.
+pub fn surroundings() -> Surroundings {
     let interface = Interface {
         ifindex: LOOPBACK,
         xdp: true,

@@ -27,6 +27,8 @@ pub struct Pattern {
     pub port: u16,
     /// Where the frame goes.
     pub destination_mac: [u8; 6],
+    /// The first flow.
+    pub first: u32,
     /// Number of flows, a power of two.
     pub flows: u32,
     /// Return code where no program is tested.
@@ -66,6 +68,17 @@ const FRAME: usize = 64;
 const FRAME_V6: usize = 80;
 /// As the map `PATTERN` has it: the frame, then six 32-bit numbers.
 pub type Words = [u64; FRAME_V6 / 8 + 3];
+
+/// Ports that one client address uses, and the first of them: as the front programs have it.
+const PORTS: u32 = 4096;
+const FIRST_PORT: u32 = 1024;
+
+/// The flow of a client's address and port.
+pub fn flow(client: Ipv4Addr, port: u16) -> u32 {
+    let [.., high, low] = client.octets();
+    let client = u32::from(u16::from_be_bytes([high, low]));
+    client * PORTS + u32::from(port) - FIRST_PORT
+}
 
 const ETHERNET: usize = 14;
 const TCP: u8 = 6;
@@ -111,7 +124,7 @@ impl Pattern {
         frame
     }
 
-    /// The map's value, with the first flow next.
+    /// The map's value.
     pub fn words(&self) -> Words {
         let mut words = Words::default();
         let frame = self.frame();
@@ -120,7 +133,7 @@ impl Pattern {
         }
         let pair = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
         let rest = FRAME_V6 / 8;
-        words[rest] = pair(self.flows - 1, 0);
+        words[rest] = pair(self.flows - 1, self.first);
         words[rest + 1] = pair(u32::from(self.kind == Kind::Reply), self.code);
         words[rest + 2] = pair(u32::from(self.address.is_ipv6()), frame.len() as u32);
         words

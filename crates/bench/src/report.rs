@@ -78,8 +78,19 @@ impl Row {
     }
 
     /// With what it should reach.
-    pub fn with_goal(self, goal: Option<f64>) -> Self {
+    pub fn with_goal(self, goal: impl Into<Option<f64>>) -> Self {
+        let goal = goal.into();
         Self { goal, ..self }
+    }
+
+    /// Beside the values of the same runs of something else: the median of the runs' ratios.
+    pub fn beside(case: impl Into<String>, values: Vec<f64>, reference: &[f64]) -> Self {
+        let ratios = values
+            .iter()
+            .zip(reference)
+            .map(|(value, other)| value / other);
+        let ratio = Self::of("", ratios.collect(), |median| median).median;
+        Self::of(case, values, |_| ratio)
     }
 }
 
@@ -171,7 +182,7 @@ impl fmt::Display for Group {
                 "  {case:<54}{median:>9.2}{minimum:>9.2}{maximum:>9.2}{compared:>9.2}"
             )?;
             match row.goal {
-                Some(goal) => write!(f, "{goal:>8}")?,
+                Some(goal) => write!(f, "{goal:>8.2}")?,
                 None if has_goals => write!(f, "{:>8}", "")?,
                 None => {}
             }

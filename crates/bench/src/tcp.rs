@@ -11,13 +11,14 @@ use crate::error::{Error, refused};
 use crate::hosts::{Host, Hosts, command};
 use crate::method::{Method, REAL, VIRTUAL};
 use crate::network;
+use crate::object::Object;
 use crate::report::{Group, Row};
 
 /// How long one stream lasts.
 const SECONDS: u32 = 2;
 
-/// Measures the kernel's forwarding, nftables' DNAT, and the director on TC, in turns: what else
-/// the machine does then meets all of them alike.
+/// Measures the kernel's forwarding, nftables' DNAT, DNAT by constants, and the director on TC, in
+/// turns: what else the machine does then meets all of them alike.
 ///
 /// # Errors
 /// When the kernel or a tool refuses, or iperf3 gets no answer.
@@ -26,7 +27,9 @@ pub fn measure(runs: usize) -> Result<Group, Error> {
     hosts.stacks()?;
     let _server = Server::start()?;
     let bench = Bench::new(network::surroundings()?, Method::NAT)?;
-    let (mut plain, mut dnat, mut director) = (Vec::new(), Vec::new(), Vec::new());
+    let mut object = Object::load()?;
+    object.set_ways(network::ways()?)?;
+    let [mut plain, mut dnat, mut fixed, mut director] = [const { Vec::new() }; 4];
     for _ in 0..runs {
         plain.push(gigabits(REAL)?);
 
@@ -35,27 +38,48 @@ pub fn measure(runs: usize) -> Result<Group, Error> {
         hosts.no_dnat()?;
         dnat.push(rate?);
 
+        fixed.push(by_constants(&mut object)?);
+
         network::attach(&bench, Mode::Tc)?;
         let rate = gigabits(VIRTUAL);
         network::detach(&bench)?;
         director.push(rate?);
     }
-    let reference = Row::of("", dnat.clone(), |median| median).median;
-    let over = |median: f64| median / reference;
     let title = "One TCP stream through the director, veth, one processor, offloads as they are";
     let rows = vec![
-        Row::of("plain forwarding by the kernel", plain, over),
-        Row::of("nftables DNAT, connection tracking", dnat, over),
-        Row::of("xvs VS/NAT on TC", director, over),
+        Row::beside("plain forwarding by the kernel", plain, &fixed),
+        Row::beside("nftables DNAT, connection tracking", dnat, &fixed),
+        Row::beside("xvs VS/NAT on TC", director, &fixed).with_goal(0.95),
+        Row::beside("DNAT by constants, tc-BPF", fixed.clone(), &fixed),
     ];
-    Ok(Group::new(title, "Gbit/s", "by that of nftables", rows))
+    Ok(Group::new(
+        title,
+        "Gbit/s",
+        "by DNAT by constants, round by round",
+        rows,
+    ))
+}
+
+fn by_constants(object: &mut Object) -> Result<f64, Error> {
+    const PROGRAM: &str = "xvs_static_tc";
+    let links = ["d0", "d1"]
+        .map(|interface| network::attach_tc(object, Host::Director, PROGRAM, interface));
+    let rate = gigabits(VIRTUAL);
+    for link in links {
+        network::detach_tc(object, PROGRAM, link?)?;
+    }
+    rate
 }
 
 /// iperf3 at the real server. It ends with this.
-struct Server(Child);
+pub struct Server(Child);
 
 impl Server {
-    fn start() -> Result<Self, Error> {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn start() -> Result<Self, Error> {
         let (address, port) = REAL;
         let line = format!("iperf3 --server --bind {address} --port {port}");
         let child = Host::Server.within(|| {
@@ -92,7 +116,10 @@ struct Sum {
 }
 
 /// What one stream to this address and port gets.
-fn gigabits((address, port): (Ipv4Addr, u16)) -> Result<f64, Error> {
+///
+/// # Errors
+/// When iperf3 gets no answer.
+pub fn gigabits((address, port): (Ipv4Addr, u16)) -> Result<f64, Error> {
     // The server may still be starting, or at the end of the stream before.
     let line = format!(
         "iperf3 --client {address} --port {port} --time {SECONDS} --connect-timeout 3000 --json"
