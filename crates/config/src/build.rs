@@ -47,7 +47,7 @@ pub(crate) fn build(statements: &[Statement], diagnostics: &mut Vec<Diagnostic>)
             .collect(),
     };
     let vrrp_instances = vrrp::instances(file, &globals, &known, diagnostics);
-    let sync_groups = vrrp::sync_groups(file, &known, diagnostics);
+    let sync_groups = vrrp::sync_groups(file, &globals, &known, diagnostics);
     Config {
         tls: tls_files(file),
         groups,

@@ -13,7 +13,7 @@ pub use checks::{
     Check, CheckKind, Connect, DigestMd5, HexPattern, HttpCheck, HttpVersion, RegexSettings,
     StatusRange, Timing, Tls, TlsFiles, Url, Via,
 };
-pub use globals::{Fifo, Globals, LvsTimeouts};
+pub use globals::{Fifo, Globals, LvsTimeouts, Mail};
 pub use servers::{RealServer, SorryServer, VirtualServer, VirtualServerGroup, VirtualServerName};
 pub use vrrp::{
     Announcements, Authentication, HmacKey, Hmacs, Notify, RuleAction, SyncGroup, TrackFile,

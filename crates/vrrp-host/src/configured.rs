@@ -14,7 +14,7 @@ use vrrp::{
 };
 
 use crate::plan::{
-    Command, Fifo, Instance, Notify, Plan, RouteKind, RuleAct, SyncGroup, TrackFile,
+    Command, Fifo, Instance, Mail, Notify, Plan, RouteKind, RuleAct, SyncGroup, TrackFile,
     TrackInterface, TrackProcess, TrackScript, VirtualAddress, VirtualRoute, VirtualRule, Vmac,
 };
 use crate::users::{self, NoSuchUser};
@@ -72,6 +72,7 @@ impl Plan {
             files: config.track_files.iter().map(track_file).collect(),
             processes: config.track_processes.iter().map(track_process).collect(),
             fifos: fifos.collect::<Result<_, _>>()?,
+            mail: config.globals.mail.as_ref().map(|mail| reader.mail(mail)),
             startup_delay: config.globals.startup_delay,
         })
     }
@@ -118,6 +119,7 @@ impl Reader<'_> {
             .chain(&instance.excluded_addresses);
         Ok(Instance {
             source: instance.source,
+            tracks_source: instance.track_source,
             addresses: held.map(virtual_address).collect(),
             routes: instance.routes.iter().map(virtual_route).collect(),
             rules: instance.rules.iter().map(virtual_rule).collect(),
@@ -376,7 +378,31 @@ impl Reader<'_> {
             heard_lower: command(&notify.heard_lower)?,
             priority_changes: notify.priority_changes
                 || self.config.globals.notify_priority_changes,
+            mail: notify.mail,
         })
+    }
+
+    fn mail(&self, mail: &file::Mail) -> Mail {
+        let host = nix::unistd::gethostname().unwrap_or_default();
+        let host = host.to_string_lossy().into_owned();
+        let user = nix::unistd::User::from_uid(nix::unistd::geteuid());
+        let user = user
+            .ok()
+            .flatten()
+            .map_or("root".to_owned(), |user| user.name);
+        Mail {
+            to: mail.to.clone(),
+            from: mail
+                .from
+                .clone()
+                .unwrap_or_else(|| format!("{user}@{host}")),
+            host: mail.host.clone(),
+            port: mail.port,
+            router: self.config.globals.router_id.clone().or(Some(host.clone())),
+            name: mail.helo_name.clone().unwrap_or(host),
+            timeout: mail.timeout,
+            faults: mail.faults,
+        }
     }
 
     fn fifo(&self, fifo: &file::Fifo) -> Result<Fifo, Unfit> {

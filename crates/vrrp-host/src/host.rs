@@ -16,6 +16,7 @@ use crate::alarm::Alarm;
 use crate::error::Error;
 use crate::forwarding::Forwarding;
 use crate::holding::{self, Job};
+use crate::mail;
 use crate::notify::{self, About, Fifos, word};
 use crate::plan::{Instance, Plan};
 use crate::socket::{Key, Sockets};
@@ -303,6 +304,9 @@ impl Host {
         let about = About::Instance(name);
         self.fifos.tell(about, word(*to), priority);
         if let Some(instance) = self.instance(name) {
+            if let Some(mail) = self.plan.mail.as_ref().filter(|_| instance.notify.mail) {
+                mail::send(mail, about, *to);
+            }
             notify::entered(&instance.notify, about, *to, priority).await;
         }
     }
@@ -317,6 +321,9 @@ impl Host {
             .iter()
             .find(|group| group.group.name == name);
         if let Some(group) = group {
+            if let Some(mail) = self.plan.mail.as_ref().filter(|_| group.notify.mail) {
+                mail::send(mail, about, state);
+            }
             notify::entered(&group.notify, about, state, 0).await;
         }
     }

@@ -15,6 +15,7 @@ mod forwarding;
 mod frames;
 mod holding;
 mod host;
+mod mail;
 mod network;
 mod notify;
 mod plan;
@@ -33,7 +34,7 @@ pub use daemon::Daemon;
 pub use error::Error;
 pub use forwarding::Forwarding;
 pub use plan::{
-    Command, Fifo, Instance, Notify, Plan, RouteKind, RuleAct, SyncGroup, TrackFile,
+    Command, Fifo, Instance, Mail, Notify, Plan, RouteKind, RuleAct, SyncGroup, TrackFile,
     TrackInterface, TrackProcess, TrackScript, VirtualAddress, VirtualRoute, VirtualRule, Vmac,
 };
 pub use users::NoSuchUser;

@@ -23,6 +23,8 @@ pub struct Plan {
     pub processes: Vec<TrackProcess>,
     /// Pipes that are told of every change.
     pub fifos: Vec<Fifo>,
+    /// Where mail goes to.
+    pub mail: Option<Mail>,
     /// How long after the start the virtual routers begin (`vrrp_startup_delay`).
     pub startup_delay: Duration,
 }
@@ -54,6 +56,8 @@ pub struct Instance {
     /// What adverts are sent from (`mcast_src_ip`, `unicast_src_ip`); None: the interface's first
     /// address.
     pub source: Option<IpAddr>,
+    /// Whether it fails while no interface has that address (`track_src_ip`).
+    pub tracks_source: bool,
     /// Addresses held as master: those that adverts tell, and those that they do not.
     pub addresses: Vec<VirtualAddress>,
     /// Routes held as master.
@@ -240,6 +244,29 @@ pub struct Notify {
     pub heard_lower: Option<Command>,
     /// Whether pipes are told of changed priorities.
     pub priority_changes: bool,
+    /// Whether mail is sent about master, backup and fault.
+    pub mail: bool,
+}
+
+/// How mail is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mail {
+    /// To whom.
+    pub to: Vec<String>,
+    /// From whom.
+    pub from: String,
+    /// The mail server's name or address.
+    pub host: String,
+    /// Its TCP port.
+    pub port: u16,
+    /// What this host calls itself to the server.
+    pub name: String,
+    /// What subjects begin with.
+    pub router: Option<String>,
+    /// How long sending may take.
+    pub timeout: Duration,
+    /// Whether it is sent about faults too.
+    pub faults: bool,
 }
 
 /// A command, without a shell.

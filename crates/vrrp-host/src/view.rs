@@ -79,6 +79,13 @@ impl Instance {
                 check_up(own)?;
             }
         }
+        if let Some(source) = self.source.filter(|_| self.tracks_source)
+            && !snapshot.addresses().any(|known| known.address == source)
+        {
+            return Err(format!(
+                "{base} cannot send from {source}, which is not there"
+            ));
+        }
         let source = self.source.or_else(|| self.first_address(snapshot, link));
         let family = if self.settings.is_ipv6() {
             "link-local IPv6"

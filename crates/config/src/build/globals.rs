@@ -1,9 +1,14 @@
 //! `global_defs`.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::fields::Fields;
-use crate::model::{Announcements, Fifo, Globals, LvsTimeouts};
+use crate::model::{Announcements, Fifo, Globals, LvsTimeouts, Mail};
+
+const SMTP_PORT: u16 = 25;
+/// keepalived's.
+const SMTP_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) fn globals(file: Fields<'_>) -> Globals {
     let statements: Vec<_> = file.lines(&["global_defs"]).cloned().collect();
@@ -29,6 +34,11 @@ pub(super) fn globals(file: Fields<'_>) -> Globals {
         notify_fifo: fifo(given, &["notify_fifo"], &["notify_fifo_script"]),
         lvs_notify_fifo: fifo(given, &["lvs_notify_fifo"], &["lvs_notify_fifo_script"]),
         vrrp_notify_fifo: fifo(given, &["vrrp_notify_fifo"], &["vrrp_notify_fifo_script"]),
+        mail: mail(given),
+        mail_alerts: given
+            .switch(&["smtp_alert_vrrp"])
+            .or_else(|| given.switch(&["smtp_alert"]))
+            .unwrap_or(false),
         rs_init_notifies: given.has(&["rs_init_notifies"]),
         script_user: script_user(&given.words(&["script_user"])),
         vrrp_mcast_group4: group4,
@@ -80,6 +90,29 @@ fn fifo(
         user: words.get(1).map(|&user| user.to_owned()),
         group: words.get(2).map(|&group| group.to_owned()),
         script: given.script(script),
+    })
+}
+
+fn mail(given: Fields<'_>) -> Option<Mail> {
+    let to = given.lines(&["notification_email"]);
+    let to: Vec<String> = to.map(|line| line.keyword.text.clone()).collect();
+    if to.is_empty() {
+        return None;
+    }
+    let server = given.words(&["smtp_server"]);
+    Some(Mail {
+        to,
+        from: given.text(&["notification_email_from"]),
+        host: server.first().unwrap_or(&"127.0.0.1").to_string(),
+        port: server
+            .get(1)
+            .and_then(|port| port.parse().ok())
+            .unwrap_or(SMTP_PORT),
+        helo_name: given.text(&["smtp_helo_name"]),
+        timeout: given
+            .seconds(&["smtp_connect_timeout"])
+            .unwrap_or(SMTP_TIMEOUT),
+        faults: !given.has(&["no_email_faults"]),
     })
 }
 

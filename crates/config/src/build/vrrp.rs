@@ -158,7 +158,7 @@ impl Builder<'_, '_> {
             track_files: tracked.files,
             track_processes: tracked.processes,
             track_bfds: tracked.bfds,
-            notify: notify(given, globals.notify_priority_changes),
+            notify: notify(given, globals),
         })
     }
 
@@ -324,7 +324,7 @@ fn announcements(given: Fields<'_>, defaults: &Announcements) -> Announcements {
     }
 }
 
-fn notify(given: Fields<'_>, priority_changes: bool) -> Notify {
+fn notify(given: Fields<'_>, globals: &Globals) -> Notify {
     Notify {
         master: given.script(&["notify_master"]),
         backup: given.script(&["notify_backup"]),
@@ -334,7 +334,8 @@ fn notify(given: Fields<'_>, priority_changes: bool) -> Notify {
         heard_lower: given.script(&["notify_master_rx_lower_pri"]),
         priority_changes: given
             .switch(&["notify_priority_changes"])
-            .unwrap_or(priority_changes),
+            .unwrap_or(globals.notify_priority_changes),
+        mail: given.switch(&["smtp_alert"]).unwrap_or(globals.mail_alerts),
     }
 }
 
@@ -412,6 +413,7 @@ fn old_members(given: Fields<'_>) -> impl Iterator<Item = &Word> {
 
 pub(super) fn sync_groups(
     file: Fields<'_>,
+    globals: &Globals,
     known: &Known<'_>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Vec<SyncGroup> {
@@ -447,7 +449,10 @@ pub(super) fn sync_groups(
             track_processes: tracked.processes,
             track_bfds: tracked.bfds,
             tracking_weight: given.has(&["sync_group_tracking_weight", "global_tracking"]),
-            notify: notify(given, false),
+            notify: Notify {
+                priority_changes: given.switch(&["notify_priority_changes"]).unwrap_or(false),
+                ..notify(given, globals)
+            },
         });
     }
     groups

@@ -26,6 +26,10 @@ pub struct Globals {
     pub lvs_notify_fifo: Option<Fifo>,
     /// Pipe for VRRP's events.
     pub vrrp_notify_fifo: Option<Fifo>,
+    /// Mail about virtual routers; None: there is nobody to send it to.
+    pub mail: Option<Mail>,
+    /// Mail is sent about virtual routers and sync groups that say nothing else.
+    pub mail_alerts: bool,
     /// Real servers that start up are told of too.
     pub rs_init_notifies: bool,
     /// User and group of commands that name none.
@@ -71,6 +75,8 @@ impl Default for Globals {
             notify_fifo: None,
             lvs_notify_fifo: None,
             vrrp_notify_fifo: None,
+            mail: None,
+            mail_alerts: false,
             rs_init_notifies: false,
             script_user: None,
             vrrp_mcast_group4: Ipv4Addr::new(224, 0, 0, 18),
@@ -89,6 +95,25 @@ impl Default for Globals {
             vmac_prefix: "vrrp".to_owned(),
         }
     }
+}
+
+/// `notification_email` and what belongs to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Mail {
+    /// To whom.
+    pub to: Vec<String>,
+    /// From whom; None: from this process's user on this host.
+    pub from: Option<String>,
+    /// The mail server's name or address.
+    pub host: String,
+    /// Its TCP port.
+    pub port: u16,
+    /// What this host calls itself to the server; None: by its name.
+    pub helo_name: Option<String>,
+    /// How long sending may take.
+    pub timeout: Duration,
+    /// It is sent about faults too.
+    pub faults: bool,
 }
 
 /// `lvs_timeouts`, in seconds.

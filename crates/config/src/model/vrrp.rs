@@ -328,6 +328,8 @@ pub struct Notify {
     pub heard_lower: Option<Script>,
     /// Changed priorities are written into the pipes.
     pub priority_changes: bool,
+    /// Mail is sent about changes of state.
+    pub mail: bool,
 }
 
 /// `vrrp_sync_group`.

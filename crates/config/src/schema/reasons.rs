@@ -14,8 +14,12 @@ const fn reason(why: &'static str, remedy: &'static str) -> Reason {
 }
 
 pub(super) const MAIL: Reason = reason(
-    "no mail is sent",
+    "mail is sent about virtual routers alone",
     "use the notify scripts, lvs_notify_fifo, or alerts on the metrics",
+);
+pub(super) const PROMOTION: Reason = reason(
+    "settings of interfaces are left as they are",
+    "set net.ipv4.conf.INTERFACE.promote_secondaries=1 by sysctl, then remove it",
 );
 pub(super) const IPVLAN: Reason = reason(
     "no ipvlan is made: the addresses are on the interface itself, whose MAC address an ipvlan has, too",

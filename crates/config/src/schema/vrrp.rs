@@ -17,7 +17,7 @@ const NOTIFY_STOP: Keyword = keyword("notify_stop", Command);
 const NOTIFY_DELETED: Keyword = keyword("notify_deleted", Words(0, 3));
 const NOTIFY: Keyword = keyword("notify", Command);
 const NOTIFY_PRIORITY: Keyword = keyword("notify_priority_changes", Switch);
-const SMTP_ALERT: Keyword = keyword("smtp_alert", Switch).without(reasons::MAIL);
+const SMTP_ALERT: Keyword = keyword("smtp_alert", Switch);
 
 pub(super) static INSTANCE: Block = Block {
     name: "vrrp_instance",
@@ -35,7 +35,7 @@ pub(super) static INSTANCE: Block = Block {
         keyword("virtual_ipaddress_excluded", Lines(0, 0)),
         keyword("virtual_routes", Lines(0, 0)),
         keyword("virtual_rules", Lines(0, 0)),
-        keyword("promote_secondaries", Flag),
+        keyword("promote_secondaries", Flag).without(reasons::PROMOTION),
         keyword("authentication", Shape::Block(&AUTHENTICATION, 0, 0)),
         keyword("auth_hmac", Shape::Block(&AUTH_HMAC, 0, 0)),
         keyword("nopreempt", Flag),

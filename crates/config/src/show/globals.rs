@@ -12,9 +12,22 @@ pub(super) fn globals(out: &mut Out, globals: &Globals) {
             let group = group.as_deref().unwrap_or_default();
             out.value("script_user", format!("{user} {group}").trim_end());
         }
+        mail(out, globals);
         servers(out, globals);
         virtual_routers(out, globals);
     });
+}
+
+fn mail(out: &mut Out, globals: &Globals) {
+    if let Some(mail) = &globals.mail {
+        out.lines("notification_email", mail.to.iter().cloned());
+        out.optional("notification_email_from", mail.from.as_ref());
+        out.value("smtp_server", format!("{} {}", mail.host, mail.port));
+        out.optional("smtp_helo_name", mail.helo_name.as_ref());
+        out.value("smtp_connect_timeout", seconds(mail.timeout));
+        out.flag("no_email_faults", !mail.faults);
+    }
+    out.switch("smtp_alert_vrrp", globals.mail_alerts);
 }
 
 fn servers(out: &mut Out, globals: &Globals) {

@@ -191,6 +191,7 @@ fn notify(out: &mut Out, notify: &Notify) {
     out.script("notify", notify.any.as_ref());
     out.script("notify_master_rx_lower_pri", notify.heard_lower.as_ref());
     out.switch("notify_priority_changes", notify.priority_changes);
+    out.switch("smtp_alert", notify.mail);
 }
 
 pub(super) fn sync_group(out: &mut Out, group: &SyncGroup) {

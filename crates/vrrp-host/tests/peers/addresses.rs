@@ -110,6 +110,21 @@ fn packets_to_addresses_that_are_not_accepted_are_dropped_and_neighbours_answere
 }
 
 #[test]
+fn an_instance_fails_while_the_address_that_it_sends_from_is_not_there() {
+    let segment = Segment::new(1);
+    let host = &segment.hosts[0];
+    let mut tracking = quick(&[VIP]);
+    tracking.source = Some(address("10.9.0.77"));
+    tracking.tracks_source = true;
+    let ours = Ours::start(host, vec![tracking]);
+    ours.until(State::Fault);
+    host.ip("address add 10.9.0.77/24 dev eth0");
+    ours.until(State::Master);
+    host.ip("address delete 10.9.0.77/24 dev eth0");
+    ours.until(State::Fault);
+}
+
+#[test]
 fn after_its_startup_delay_it_begins() {
     let segment = Segment::new(1);
     let host = &segment.hosts[0];

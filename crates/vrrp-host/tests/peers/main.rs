@@ -6,6 +6,7 @@ mod addresses;
 mod beside_keepalived;
 mod failures;
 mod keepalived;
+mod mail;
 mod notifications;
 mod one_configuration;
 mod process;

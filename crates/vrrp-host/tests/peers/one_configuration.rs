@@ -38,7 +38,7 @@ fn plan(text: &str) -> Plan {
     Plan::of(&reading.config).unwrap()
 }
 
-fn run(ours: bool, host: &Host, text: &str, meanwhile: impl FnOnce()) {
+pub fn run(ours: bool, host: &Host, text: &str, meanwhile: impl FnOnce()) {
     if ours {
         let ours = Ours::start_plan(host, plan(text));
         meanwhile();

@@ -171,6 +171,7 @@ pub fn instance(settings: Settings) -> Instance {
             .collect(),
         settings,
         source: None,
+        tracks_source: false,
         routes: Vec::new(),
         rules: Vec::new(),
         vmac: None,
