@@ -14,6 +14,7 @@ mod network;
 mod object;
 mod packets;
 mod pattern;
+mod plot;
 mod report;
 mod selection;
 mod table;
@@ -43,6 +44,9 @@ struct Arguments {
     /// commands, trace, capacity); given several times, all of it.
     #[arg(long, value_name = "WORDS")]
     only: Vec<String>,
+    /// Draws what a packet costs by the number of flows, as an SVG file.
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
     /// Puts the medians of an earlier run's JSON beside these.
     #[arg(long, value_name = "FILE")]
     compare: Option<PathBuf>,
@@ -76,6 +80,9 @@ fn run(arguments: &Arguments) -> Result<(), Error> {
     if let Some(path) = &arguments.json {
         let json = serde_json::to_string_pretty(&report).map_err(refused("JSON"))?;
         std::fs::write(path, json + "\n").map_err(refused(path.display().to_string()))?;
+    }
+    if let (Some(path), Some(drawn)) = (&arguments.plot, plot::draw(&report)) {
+        std::fs::write(path, drawn).map_err(refused(path.display().to_string()))?;
     }
     Ok(())
 }
