@@ -308,11 +308,14 @@ impl<'lab> Running<'lab> {
     fn is_ready(&self, process: &Starting) -> Result<bool, LabError> {
         let namespace = self.namespace(&process.host.name);
         match process.what {
-            What::Director => Ok(
-                process::run_in(&namespace, &self.tools.xvs(["adm", "-ln"]))?
-                    .status
-                    .success(),
-            ),
+            What::Director => {
+                match process::run_in(&namespace, &self.tools.xvs(["adm", "-ln"])) {
+                    Ok(output) => Ok(output.status.success()),
+                    // It listens, and is still busy with its programs.
+                    Err(LabError::Endless { .. }) => Ok(false),
+                    Err(error) => Err(error),
+                }
+            }
             What::RealServer => {
                 let said = std::fs::read_to_string(&process.log).unwrap_or_default();
                 Ok(said.lines().any(|line| line == "ready"))
