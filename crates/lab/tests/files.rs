@@ -212,6 +212,11 @@ fn an_action_is_of_exactly_one_kind_and_has_only_what_belongs_to_it() {
         "show = \"ip route\"\ntimes = 2",
     );
     assert!(times.contains("`times` belongs to requests"), "{times}");
+    let ready = error(
+        "get = \"http://10.0.0.2/\"\nexpect = { servers = 1 }",
+        "show = \"ip route\"\nready = \"*\"",
+    );
+    assert!(ready.contains("`ready` belongs to `beside`"), "{ready}");
     let close = error("get = \"http://10.0.0.2/\"", "close = \"x\"");
     assert!(close.contains("no connection is held as `x`"), "{close}");
 }
