@@ -45,8 +45,13 @@ pub struct Run {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
     At(Duration),
-    /// It runs, since then.
-    Running(Duration),
+    /// It runs.
+    Running {
+        /// Since then.
+        since: Duration,
+        /// It was to begin then.
+        due: Duration,
+    },
     /// Never: somebody tells how it is.
     Told,
 }
@@ -83,30 +88,32 @@ impl Checking {
 
     /// Takes the end of a run in.
     pub fn finished(&mut self, outcome: &Outcome, now: Duration) {
-        let took = match self.next {
-            Next::Running(since) => now.saturating_sub(since),
-            Next::At(_) | Next::Told => Duration::ZERO,
+        let (took, due) = match self.next {
+            Next::Running { since, due } => (now.saturating_sub(since), due),
+            Next::At(_) | Next::Told => (Duration::ZERO, now),
         };
         let timing = self.check.timing;
-        let pause = match outcome {
+        let next = match outcome {
             Outcome::Success { weight } => {
                 self.is_up = true;
                 self.failures = 0;
                 self.weight = *weight;
-                timing.delay_loop
+                // From the beginning on, so that it keeps its schedule however many others run at the
+                // same time; one that takes long is followed by a pause all the same.
+                (due + timing.delay_loop).max(now + timing.delay_loop / 2)
             }
             Outcome::Failure(_) => {
                 self.failures = self.failures.saturating_add(1);
                 if self.is_up && self.failures <= timing.retry {
-                    timing.delay_before_retry
+                    now + timing.delay_before_retry
                 } else {
                     self.is_up = false;
-                    timing.delay_loop
+                    now + timing.delay_loop
                 }
             }
         };
         if self.next != Next::Told {
-            self.next = Next::At(now + pause);
+            self.next = Next::At(next);
         }
         if self.history.len() == HISTORY {
             self.history.pop_front();

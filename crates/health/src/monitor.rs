@@ -123,7 +123,7 @@ impl Monitor {
             .iter()
             .filter_map(|(&id, checking)| match checking.next {
                 Next::At(at) => Some((at, id)),
-                Next::Running(_) | Next::Told => None,
+                Next::Running { .. } | Next::Told => None,
             })
             .collect();
     }
@@ -147,20 +147,20 @@ impl Monitor {
 
     /// The next check that is to run now.
     pub fn poll_start(&mut self, now: Duration) -> Option<(CheckId, &Check)> {
-        let id = loop {
+        let (due, id) = loop {
             let &(at, id) = self.queue.first()?;
             if at > now {
                 return None;
             }
             self.queue.pop_first();
             if !self.resting.contains(&id) {
-                break id;
+                break (at, id);
             }
             let pause = self.checks.get(&id)?.check.timing.delay_loop;
             self.queue.insert((now + pause, id));
         };
         let checking = self.checks.get_mut(&id)?;
-        checking.next = Next::Running(now);
+        checking.next = Next::Running { since: now, due };
         Some((id, &checking.check))
     }
 

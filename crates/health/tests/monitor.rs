@@ -329,3 +329,20 @@ fn with_ha_suspend_checks_rest_while_the_address_is_elsewhere_and_go_on_at_once(
     world.pass(0, &[]);
     assert_eq!(world.runs, 8, "at once");
 }
+
+#[test]
+fn a_check_keeps_its_schedule_though_it_begins_late_and_pauses_after_it_took_long() {
+    let text = "virtual_server 192.0.2.1 80 {\nprotocol TCP\ndelay_loop 10\n\
+                real_server 10.0.0.1 80 {\nTCP_CHECK {\n}\n}\n}\n";
+    let mut monitor = World::new(text).monitor;
+    let seconds = Duration::from_secs_f64;
+    // When it is due next, if it begins and ends then.
+    let mut run = |begins: f64, ends: f64| {
+        let (id, _) = monitor.poll_start(seconds(begins)).expect("it is due");
+        monitor.finished(id, &Outcome::Success { weight: None }, seconds(ends));
+        monitor.poll_timeout().expect("it waits").as_secs_f64()
+    };
+    assert_eq!(run(0.0, 0.2), 10.0);
+    assert_eq!(run(10.3, 10.9), 20.0);
+    assert_eq!(run(20.0, 29.0), 34.0);
+}
