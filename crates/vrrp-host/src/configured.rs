@@ -1,26 +1,19 @@
 //! A plan out of a keepalived.conf.
 
+mod values;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use config::Config;
 use config::model as file;
-use vrrp::neighbours::Mac;
-use vrrp::{
-    Announcements, Authentication, Burst, Group, Hmacs, Key, Peers, Preempt, Reading, Settings,
-    Tracked, Version,
-};
+use vrrp::{Authentication, Group, Peers, Preempt, Reading, Settings, Tracked, Version};
 
 use crate::plan::{
-    Command, Fifo, Instance, Mail, Notify, Plan, RouteKind, RuleAct, SyncGroup, TrackFile,
-    TrackInterface, TrackProcess, TrackScript, VirtualAddress, VirtualRoute, VirtualRule, Vmac,
+    Command, Fifo, Instance, Mail, Notify, Plan, SyncGroup, TrackFile, TrackInterface,
+    TrackProcess, TrackScript, Vmac,
 };
 use crate::users::{self, NoSuchUser};
-
-/// keepalived's least window for stamps of `auth_hmac`, which else is three intervals.
-const LEAST_WINDOW: Duration = Duration::from_secs(5);
 
 /// What a configuration asks for and this host does not have.
 #[derive(Debug, thiserror::Error)]
@@ -120,9 +113,9 @@ impl Reader<'_> {
         Ok(Instance {
             source: instance.source,
             tracks_source: instance.track_source,
-            addresses: held.map(virtual_address).collect(),
-            routes: instance.routes.iter().map(virtual_route).collect(),
-            rules: instance.rules.iter().map(virtual_rule).collect(),
+            addresses: held.map(values::virtual_address).collect(),
+            routes: instance.routes.iter().map(values::virtual_route).collect(),
+            rules: instance.rules.iter().map(values::virtual_rule).collect(),
             vmac: match &instance.vmac {
                 Some(vmac) => Some(self.vmac(vmac, &settings)?),
                 None => None,
@@ -168,12 +161,12 @@ impl Reader<'_> {
             authentication: instance
                 .authentication
                 .as_ref()
-                .map_or(Authentication::None, authentication),
+                .map_or(Authentication::None, values::authentication),
             hmacs: instance
                 .hmacs
                 .as_ref()
-                .map(|hmacs| self::hmacs(hmacs, instance.advert_interval)),
-            announcements: announcements(&instance.announcements),
+                .map(|hmacs| values::hmacs(hmacs, instance.advert_interval)),
+            announcements: values::announcements(&instance.announcements),
             answers_lower: !instance.lower_prio_no_advert && !instance.strict,
             answers_higher: instance.higher_prio_send_advert,
             checks_addresses: !instance.skip_check_adv_addr,
@@ -216,7 +209,7 @@ impl Reader<'_> {
         let prefix = &self.config.globals.vmac_prefix;
         let usual = || format!("{prefix}{family}.{}", settings.virtual_router);
         let mac = vmac.mac.as_ref().map(|mac| {
-            mac_address(mac, settings.virtual_router).ok_or_else(|| Unfit::Mac {
+            values::mac_address(mac, settings.virtual_router).ok_or_else(|| Unfit::Mac {
                 instance: settings.name.clone(),
                 mac: mac.clone(),
             })
@@ -441,121 +434,6 @@ impl Reader<'_> {
     }
 }
 
-fn virtual_address(address: &file::VirtualAddress) -> VirtualAddress {
-    let usual = VirtualAddress::new(address.address, address.prefix);
-    VirtualAddress {
-        interface: address.interface.clone(),
-        label: address.label.clone(),
-        broadcast: address
-            .broadcast
-            .as_deref()
-            .and_then(|word| broadcast(word, &usual)),
-        scope: address.scope,
-        deprecated: usual.deprecated || address.preferred_lifetime == Some(0),
-        ..usual
-    }
-}
-
-/// `brd`: an address, or `+` for the subnet's last one.
-fn broadcast(word: &str, address: &VirtualAddress) -> Option<Ipv4Addr> {
-    match (word, address.address) {
-        ("+", IpAddr::V4(own)) => {
-            let host_bits = u32::MAX.checked_shr(address.prefix.into()).unwrap_or(0);
-            Some(Ipv4Addr::from_bits(own.to_bits() | host_bits))
-        }
-        (word, _) => word.parse().ok(),
-    }
-}
-
-fn virtual_route(route: &file::VirtualRoute) -> VirtualRoute {
-    VirtualRoute {
-        destination: route.destination,
-        kind: match route.kind.as_deref() {
-            Some("blackhole") => RouteKind::Blackhole,
-            Some("unreachable") => RouteKind::Unreachable,
-            Some("prohibit") => RouteKind::Prohibit,
-            Some("throw") => RouteKind::Throw,
-            _ => RouteKind::Unicast,
-        },
-        gateway: route.gateway,
-        interface: route.interface.clone(),
-        source: route.source,
-        table: route.table,
-        metric: route.metric,
-    }
-}
-
-fn virtual_rule(rule: &file::VirtualRule) -> VirtualRule {
-    VirtualRule {
-        text: rule.text.clone(),
-        is_ipv6: rule.is_ipv6,
-        from: rule.from,
-        to: rule.to,
-        input: rule.input.clone(),
-        output: rule.output.clone(),
-        mark: rule.mark,
-        tos: rule.tos,
-        inverted: rule.inverted,
-        act: match rule.action {
-            file::RuleAction::Table(table) => RuleAct::Table(table),
-            file::RuleAction::Blackhole => RuleAct::Blackhole,
-            file::RuleAction::Unreachable => RuleAct::Unreachable,
-            file::RuleAction::Prohibit => RuleAct::Prohibit,
-        },
-        preference: rule.preference,
-        suppress_prefix_length: rule.suppress_prefix_length,
-    }
-}
-
-fn authentication(authentication: &file::Authentication) -> Authentication {
-    let key = |password: &str| {
-        let mut key = [0; 8];
-        key.iter_mut()
-            .zip(password.bytes())
-            .for_each(|(to, from)| *to = from);
-        key
-    };
-    match authentication {
-        file::Authentication::Pass { password } => Authentication::Password(key(password)),
-        file::Authentication::Ah { password } => {
-            Authentication::AuthenticationHeader(key(password))
-        }
-    }
-}
-
-fn hmacs(hmacs: &file::Hmacs, interval: Duration) -> Hmacs {
-    let keys = hmacs.keys.iter().map(|key| {
-        let secret = key.secret.clone().into_bytes();
-        Key {
-            number: key.number,
-            secret,
-        }
-    });
-    Hmacs {
-        keys: keys.collect(),
-        active_key: hmacs.active_key,
-        window: hmacs.anti_replay.then(|| LEAST_WINDOW.max(interval * 3)),
-        enforced: true,
-    }
-}
-
-fn announcements(told: &file::Announcements) -> Announcements {
-    let some = |time: Duration| Some(time).filter(|time| !time.is_zero());
-    Announcements {
-        takeover: Burst {
-            rounds: told.repeat,
-            again_after: some(told.delay),
-        },
-        contested: Burst {
-            rounds: told.lower_prio_repeat,
-            again_after: some(told.lower_prio_delay),
-        },
-        refresh: some(told.refresh),
-        refresh_rounds: told.refresh_repeat,
-        spacing: Duration::ZERO,
-    }
-}
-
 fn track_file(file: &file::TrackFile) -> TrackFile {
     TrackFile {
         name: Kind::File.name(&file.name),
@@ -574,17 +452,4 @@ fn track_process(process: &file::TrackProcess) -> TrackProcess {
         rise_delay: process.fork_delay,
         fall_delay: process.terminate_delay,
     }
-}
-
-/// A MAC address of six bytes, or of five before the virtual router's number.
-fn mac_address(text: &str, virtual_router: u8) -> Option<Mac> {
-    let bytes: Option<Vec<u8>> = text
-        .split([':', '-'])
-        .map(|byte| u8::from_str_radix(byte, 16).ok())
-        .collect();
-    let mut bytes = bytes?;
-    if bytes.len() == 5 {
-        bytes.push(virtual_router);
-    }
-    bytes.try_into().ok()
 }

@@ -1,0 +1,141 @@
+//! Single values of a keepalived.conf, as a plan has them.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use config::model as file;
+use vrrp::neighbours::Mac;
+use vrrp::{Announcements, Authentication, Burst, Hmacs, Key};
+
+use crate::plan::{RouteKind, RuleAct, VirtualAddress, VirtualRoute, VirtualRule};
+
+/// keepalived's least window for stamps of `auth_hmac`, which else is three intervals.
+const LEAST_WINDOW: Duration = Duration::from_secs(5);
+
+pub(super) fn virtual_address(address: &file::VirtualAddress) -> VirtualAddress {
+    let usual = VirtualAddress::new(address.address, address.prefix);
+    VirtualAddress {
+        interface: address.interface.clone(),
+        label: address.label.clone(),
+        broadcast: address
+            .broadcast
+            .as_deref()
+            .and_then(|word| broadcast(word, &usual)),
+        scope: address.scope,
+        deprecated: usual.deprecated || address.preferred_lifetime == Some(0),
+        ..usual
+    }
+}
+
+/// `brd`: an address, or `+` for the subnet's last one.
+fn broadcast(word: &str, address: &VirtualAddress) -> Option<Ipv4Addr> {
+    match (word, address.address) {
+        ("+", IpAddr::V4(own)) => {
+            let host_bits = u32::MAX.checked_shr(address.prefix.into()).unwrap_or(0);
+            Some(Ipv4Addr::from_bits(own.to_bits() | host_bits))
+        }
+        (word, _) => word.parse().ok(),
+    }
+}
+
+pub(super) fn virtual_route(route: &file::VirtualRoute) -> VirtualRoute {
+    VirtualRoute {
+        destination: route.destination,
+        kind: match route.kind.as_deref() {
+            Some("blackhole") => RouteKind::Blackhole,
+            Some("unreachable") => RouteKind::Unreachable,
+            Some("prohibit") => RouteKind::Prohibit,
+            Some("throw") => RouteKind::Throw,
+            _ => RouteKind::Unicast,
+        },
+        gateway: route.gateway,
+        interface: route.interface.clone(),
+        source: route.source,
+        table: route.table,
+        metric: route.metric,
+    }
+}
+
+pub(super) fn virtual_rule(rule: &file::VirtualRule) -> VirtualRule {
+    VirtualRule {
+        text: rule.text.clone(),
+        is_ipv6: rule.is_ipv6,
+        from: rule.from,
+        to: rule.to,
+        input: rule.input.clone(),
+        output: rule.output.clone(),
+        mark: rule.mark,
+        tos: rule.tos,
+        inverted: rule.inverted,
+        act: match rule.action {
+            file::RuleAction::Table(table) => RuleAct::Table(table),
+            file::RuleAction::Blackhole => RuleAct::Blackhole,
+            file::RuleAction::Unreachable => RuleAct::Unreachable,
+            file::RuleAction::Prohibit => RuleAct::Prohibit,
+        },
+        preference: rule.preference,
+        suppress_prefix_length: rule.suppress_prefix_length,
+    }
+}
+
+pub(super) fn authentication(authentication: &file::Authentication) -> Authentication {
+    let key = |password: &str| {
+        let mut key = [0; 8];
+        key.iter_mut()
+            .zip(password.bytes())
+            .for_each(|(to, from)| *to = from);
+        key
+    };
+    match authentication {
+        file::Authentication::Pass { password } => Authentication::Password(key(password)),
+        file::Authentication::Ah { password } => {
+            Authentication::AuthenticationHeader(key(password))
+        }
+    }
+}
+
+pub(super) fn hmacs(hmacs: &file::Hmacs, interval: Duration) -> Hmacs {
+    let keys = hmacs.keys.iter().map(|key| {
+        let secret = key.secret.clone().into_bytes();
+        Key {
+            number: key.number,
+            secret,
+        }
+    });
+    Hmacs {
+        keys: keys.collect(),
+        active_key: hmacs.active_key,
+        window: hmacs.anti_replay.then(|| LEAST_WINDOW.max(interval * 3)),
+        enforced: true,
+    }
+}
+
+pub(super) fn announcements(told: &file::Announcements) -> Announcements {
+    let some = |time: Duration| Some(time).filter(|time| !time.is_zero());
+    Announcements {
+        takeover: Burst {
+            rounds: told.repeat,
+            again_after: some(told.delay),
+        },
+        contested: Burst {
+            rounds: told.lower_prio_repeat,
+            again_after: some(told.lower_prio_delay),
+        },
+        refresh: some(told.refresh),
+        refresh_rounds: told.refresh_repeat,
+        spacing: Duration::ZERO,
+    }
+}
+
+/// A MAC address of six bytes, or of five before the virtual router's number.
+pub(super) fn mac_address(text: &str, virtual_router: u8) -> Option<Mac> {
+    let bytes: Option<Vec<u8>> = text
+        .split([':', '-'])
+        .map(|byte| u8::from_str_radix(byte, 16).ok())
+        .collect();
+    let mut bytes = bytes?;
+    if bytes.len() == 5 {
+        bytes.push(virtual_router);
+    }
+    bytes.try_into().ok()
+}
