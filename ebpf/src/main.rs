@@ -8,6 +8,7 @@
 
 mod clock;
 mod connect;
+mod direct;
 mod frame;
 mod maps;
 mod tc;

@@ -17,10 +17,41 @@ use cell::Cell32;
 use conntable::{Bucket, Handle, SlotV4, SlotV6};
 use sched::{lblcr, locality};
 
-#[map]
-pub static GLOBALS: Array<Globals> = Array::with_max_entries(1, BPF_F_MMAPABLE);
-#[map]
-pub static RUNTIME: Array<Runtime> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+use crate::direct::Direct;
+
+#[unsafe(link_section = ".bss.globals")]
+static GLOBALS: Direct<Globals> =
+    // SAFETY: it consists of shared cells.
+    unsafe { Direct::new() };
+#[unsafe(link_section = ".bss.runtime")]
+static RUNTIME: Direct<Runtime> =
+    // SAFETY: it consists of shared cells.
+    unsafe { Direct::new() };
+#[unsafe(link_section = ".bss.interfaces")]
+static INTERFACES: Direct<InterfaceCell, { INTERFACE_CELLS as usize }> =
+    // SAFETY: it consists of shared cells.
+    unsafe { Direct::new() };
+/// By processor, as [`CARRIES`].
+#[unsafe(link_section = ".bss.reasons")]
+static REASONS: Direct<ReasonCounters> =
+    // SAFETY: it consists of shared cells.
+    unsafe { Direct::new() };
+#[unsafe(link_section = ".bss.carries")]
+static CARRIES: Direct<Carry> =
+    // SAFETY: it consists of shared cells.
+    unsafe { Direct::new() };
+
+/// The bits that processors' numbers have: set when the programs are loaded.
+#[unsafe(no_mangle)]
+static PROCESSOR_MASK: u32 = 0;
+
+/// The kernel takes it for the constant that it is.
+#[inline(always)]
+fn processor_mask() -> u32 {
+    // SAFETY: a read of a static, of which the compiler shall not know the value.
+    unsafe { core::ptr::read_volatile(&raw const PROCESSOR_MASK) }
+}
+
 #[map]
 static ADDRESSES: Array<AddressCell> = Array::with_max_entries(2, BPF_F_MMAPABLE);
 #[map]
@@ -52,17 +83,11 @@ static LOADS: Array<LoadCell> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 #[map]
 static NEXT_HOPS: Array<NextHopCell> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 #[map]
-static INTERFACES: Array<InterfaceCell> = Array::with_max_entries(INTERFACE_CELLS, BPF_F_MMAPABLE);
-#[map]
 static STATS: Array<StatsCell> = Array::with_max_entries(1, BPF_F_MMAPABLE);
-#[map]
-static REASONS: Array<ReasonCounters> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 #[map]
 static CONNECTIONS: Array<Bucket<SlotV4>> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 #[map]
 static CONNECTIONS_V6: Array<Bucket<SlotV6>> = Array::with_max_entries(1, BPF_F_MMAPABLE);
-#[map]
-static CARRIES: Array<Carry> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 #[map]
 static ROUTES: LpmTrie<u32, RouteValue> = LpmTrie::with_max_entries(65_536, BPF_F_NO_PREALLOC);
 #[map]
@@ -91,7 +116,7 @@ impl Maps {
     #[inline(always)]
     pub fn interface(self, ifindex: u32) -> Option<&'static InterfaceCell> {
         for probe in 0..INTERFACE_PROBES {
-            let cell = INTERFACES.get(ifindex.wrapping_add(probe) & (INTERFACE_CELLS - 1))?;
+            let cell = INTERFACES.at(ifindex.wrapping_add(probe), INTERFACE_CELLS - 1);
             if cell.ifindex.load() == ifindex {
                 return Some(cell);
             }
@@ -108,11 +133,11 @@ impl forward::Tables<'static> for Maps {
     }
     #[inline(always)]
     fn globals(self) -> Option<&'static Globals> {
-        GLOBALS.get(0)
+        Some(GLOBALS.first())
     }
     #[inline(always)]
     fn runtime(self) -> Option<&'static Runtime> {
-        RUNTIME.get(0)
+        Some(RUNTIME.first())
     }
     #[inline(always)]
     fn address(self, index: u32) -> Option<&'static AddressCell> {
@@ -160,7 +185,7 @@ impl forward::Tables<'static> for Maps {
     }
     #[inline(always)]
     fn reasons(self, processor: u32) -> Option<&'static ReasonCounters> {
-        REASONS.get(processor)
+        Some(REASONS.at(processor, processor_mask()))
     }
     #[inline(always)]
     fn bucket(self, index: u32) -> Option<&'static Bucket<SlotV4>> {
@@ -172,7 +197,7 @@ impl forward::Tables<'static> for Maps {
     }
     #[inline(always)]
     fn carry(self, processor: u32) -> Option<&'static Carry> {
-        CARRIES.get(processor)
+        Some(CARRIES.at(processor, processor_mask()))
     }
     #[inline(always)]
     fn route(self, address: u32) -> Option<RouteValue> {

@@ -28,6 +28,8 @@ macro_rules! stages {
     ($($(#[$doc:meta])* $name:ident: $stage:ident;)*) => {
         $($(#[$doc])*
         #[xdp]
+        // Else the compiler makes a call of a long one, which costs time and stack.
+        #[inline(always)]
         pub fn $name(context: XdpContext) -> u32 {
             run(context, Stage::$stage)
         })*

@@ -763,7 +763,11 @@ pub struct Carry {
     pub asked_ports: Cell32,
     /// IP protocol number (bits 0 to 7), kind of entry (8 and 9), whose the other address is (10).
     pub asked_kind: Cell32,
-    reserved: [Cell32; 14],
+    /// By family: how often in a row no place was found for a connection, up to a limit.
+    pub refused: [Cell32; 2],
+    /// By family: when that was last.
+    pub refused_at: [Cell32; 2],
+    reserved: [Cell32; 10],
 }
 
 /// Bits of [`Carry::told`], and of the state of an alias in the connection table.
@@ -851,6 +855,6 @@ mod tests {
         assert_eq!(size_of::<Carry>(), 256);
         assert_eq!(size_of::<LookupLine>(), 64);
         assert_eq!(size_of::<LocalityKey>(), 20);
-        assert_eq!(crate::ABI_VERSION, 9);
+        assert_eq!(crate::ABI_VERSION, 10);
     }
 }

@@ -127,7 +127,11 @@ fn search<'t, B: Buckets<'t>>(
     let places = marks(bucket, start).places();
     let (mut hit, mut word) = (NOWHERE, Word::default());
     for step in 0..BUCKET_SLOTS as u32 {
-        if places >> step & 1 == 0 {
+        let left = places >> step;
+        if left == 0 {
+            break;
+        }
+        if left & 1 == 0 {
             continue;
         }
         let slot = (start + step) & LAST_SLOT;

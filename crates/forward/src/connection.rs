@@ -1,6 +1,6 @@
 //! Connections: found, moved from state to state, ended.
 
-use abi::{DestinationCell, Globals, LoadCell, Reason, Tick, destination_flags};
+use abi::{DestinationCell, Globals, Reason, Tick, destination_flags};
 use conntable::{Direction, Entry as _, Found, Kind, Query, Word};
 
 use crate::counters;
@@ -46,12 +46,11 @@ pub(crate) fn find<'t, F: Family, T: Tables<'t>>(
     connections::<F, T>(tables, globals).find(hash, query, now)
 }
 
-/// A destination with its number and load.
+/// A destination with its number.
 #[derive(Clone, Copy)]
 pub(crate) struct Chosen<'t> {
     pub number: u32,
     pub cell: &'t DestinationCell,
-    pub load: &'t LoadCell,
 }
 
 impl<'t> Chosen<'t> {
@@ -59,8 +58,7 @@ impl<'t> Chosen<'t> {
     #[inline(always)]
     pub fn by_number<T: Tables<'t>>(tables: T, number: u32) -> Step<Self> {
         let cell = tables.destination(number).ok_or(Reason::TableMissing)?;
-        let load = tables.load(number).ok_or(Reason::TableMissing)?;
-        Ok(Self { number, cell, load })
+        Ok(Self { number, cell })
     }
 
     /// Whether it is in its service now.
@@ -137,7 +135,6 @@ pub(crate) fn advance<'t, F: Family, H: Host<'t>>(
     host: &H,
     globals: &Globals,
     found: &Found<'t, F::Slot>,
-    load: &LoadCell,
     (direction, flags): (Direction, u8),
     now: Tick,
 ) {
@@ -148,7 +145,13 @@ pub(crate) fn advance<'t, F: Family, H: Host<'t>>(
         return;
     };
     let was = is_active(protocol, old.state());
-    counters::state_changed(load, was, is_active(protocol, new.state()));
+    let is = is_active(protocol, new.state());
+    // Not asked for before: most packets change nothing.
+    if was != is
+        && let Some(load) = tables.load(found.entry.load().destination)
+    {
+        counters::state_changed(load, is);
+    }
     let control = found.entry.control().load();
     if control != 0 && is_past_handshake(protocol, direction, (old, new)) {
         tables.assure(control, F::IS_V6);

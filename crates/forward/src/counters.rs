@@ -51,13 +51,11 @@ fn update_overload(destination: &DestinationCell, load: &LoadCell) {
     }
 }
 
-/// A connection went from one state to another.
+/// A connection has become active, or inactive.
 #[inline(always)]
-pub(crate) fn state_changed(load: &LoadCell, was_active: bool, is_active: bool) {
-    if was_active != is_active {
-        count(load, was_active, -1);
-        count(load, is_active, 1);
-    }
+pub(crate) fn state_changed(load: &LoadCell, is_active: bool) {
+    count(load, !is_active, -1);
+    count(load, is_active, 1);
 }
 
 #[inline(always)]

@@ -64,7 +64,7 @@ fn reply<'t, F: Family, H: Host<'t>>(
         return Err(Reason::NotOurs);
     }
     let event = (role.direction, ports.flags);
-    connection::advance::<F, H>(host, globals, &found, chosen.load, event, now);
+    connection::advance::<F, H>(host, globals, &found, event, now);
     counters::packet(host, globals, &chosen, packet, role.direction);
     if is_translated {
         let ends = (found.entry, &chosen);

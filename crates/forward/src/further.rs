@@ -12,6 +12,11 @@ use crate::host::{Connections, Host, Tables, connections};
 /// Ticks for which a claimed slot that nobody publishes stays taken.
 const CLAIM_TICKS: Tick = 1000;
 
+/// After so many connections in a row without a place, a processor takes the table for full, and looks
+/// for room once a tick: the look at all places where a connection may be is dear, and most of the
+/// packets that find a table full are somebody's flood.
+const FULL_AFTER: u32 = 16;
+
 /// No handle's number.
 const NOWHERE: u64 = u64::MAX;
 
@@ -166,7 +171,22 @@ pub(crate) fn claimed_further<'t, F: Family, T: Tables<'t>>(
     hash: u32,
     times: (Tick, Tick),
 ) -> Claim<'t, F::Slot> {
-    let number = F::claim_further(table.buckets().0, hash, times);
+    let tables = table.buckets().0;
+    let Some(carry) = tables.carry(tables.processor()) else {
+        return Claim::Full;
+    };
+    let family = F::IS_V6 as usize;
+    let (refused, at) = (&carry.refused[family], &carry.refused_at[family]);
+    if refused.load() >= FULL_AFTER && at.load() == times.0 {
+        return Claim::Full;
+    }
+    let number = F::claim_further(tables, hash, times);
+    if number == NOWHERE {
+        refused.store(refused.load() + 1);
+        at.store(times.0);
+    } else {
+        refused.store(0);
+    }
     // What died in the slot is settled already.
     match table.claimed_at(Handle(number)) {
         Some(claimed) if number != NOWHERE => Claim::Slot(claimed, None),

@@ -278,7 +278,7 @@ fn count<'t, F: Family, H: Host<'t>>(
 ) {
     let (packet, direction) = (passage.packet, passage.role.direction);
     let event = (direction, passage.ports.flags);
-    connection::advance::<F, H>(host, globals, found, chosen.load, event, passage.now);
+    connection::advance::<F, H>(host, globals, found, event, passage.now);
     counters::packet(host, globals, chosen, packet, direction);
     if packet.fragment != Fragment::NONE {
         fragment::remember(host, packet, found, direction, passage.now);

@@ -381,7 +381,9 @@ fn entry<'t, F: Family, H: Host<'t>>(
         return Ok(own.0);
     }
     let active = is_active(new.protocol, first.state());
-    counters::connection_made(chosen.cell, chosen.load, active);
+    if let Some(load) = tables.load(chosen.number) {
+        counters::connection_made(chosen.cell, load, active);
+    }
     let settled = table.is_alone(hash, own);
     Ok(if settled { own.0 } else { own.0 | UNSETTLED })
 }

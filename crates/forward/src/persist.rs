@@ -131,7 +131,9 @@ fn made<'t, F: Family, H: Host<'t>>(
     let word = table
         .publish(&claimed, NEW, true, now.wrapping_add(lasts))
         .ok_or(Reason::TableFull)?;
-    chosen.load.persistent.add(1);
+    if let Some(load) = tables.load(chosen.number) {
+        load.persistent.add(1);
+    }
     let own = Handle::new(claimed.position, word.epoch());
     let kept = Handle(F::settle(tables, own, now, host.processor()));
     table.at(kept, now).ok_or(Reason::TableFull)

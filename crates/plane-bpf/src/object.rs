@@ -2,13 +2,17 @@
 
 use std::hash::{DefaultHasher, Hasher};
 use std::io;
+use std::os::fd::AsFd;
+use std::path::Path;
 
-use aya::maps::MapData;
+use abi::{Carry, Globals, InterfaceCell, ReasonCounters, Runtime};
+use aya::maps::{Map, MapData};
 use aya::{Ebpf, EbpfLoader};
 use control::Sizes;
 
 use crate::error::Error;
 use crate::pins::Pins;
+use crate::sys;
 
 /// The maps of which the programs that trace have their own.
 const TRACE_MAPS: [&str; 7] = [
@@ -23,10 +27,17 @@ const TRACE_MAPS: [&str; 7] = [
 /// Bytes of records that wait to be read: 1800 records.
 const TRACE_BYTES: u32 = 1 << 20;
 
-/// Every map of the object, but for those that only tracing needs.
-const MAPS: [&str; 31] = [
-    "GLOBALS",
-    "RUNTIME",
+/// Tables that programs address directly: the sections that stand for them, and their names.
+const DIRECT: [(&str, &str); 5] = [
+    (".bss.globals", "GLOBALS"),
+    (".bss.runtime", "RUNTIME"),
+    (".bss.interfaces", "INTERFACES"),
+    (".bss.reasons", "REASONS"),
+    (".bss.carries", "CARRIES"),
+];
+
+/// Every other map of the object, but for those that only tracing needs.
+const MAPS: [&str; 26] = [
     "ADDRESSES",
     "ADDRESSES_V6",
     "SERVICES",
@@ -41,10 +52,7 @@ const MAPS: [&str; 31] = [
     "DESTINATIONS",
     "LOADS",
     "NEXT_HOPS",
-    "INTERFACES",
     "STATS",
-    "REASONS",
-    "CARRIES",
     "CONNECTIONS",
     "CONNECTIONS_V6",
     "CLOCK",
@@ -134,8 +142,6 @@ pub fn open(pins: &Pins, sizes: &Sizes, variant: Variant) -> Result<Ebpf, Error>
         ("NEXT_HOPS", sizes.next_hops),
         ("REAL_SERVERS", sizes.destinations),
         ("STATS", sizes.stats_cells()),
-        ("REASONS", sizes.processors),
-        ("CARRIES", sizes.processors),
         ("CONNECTIONS", sizes.buckets()),
         ("CONNECTIONS_V6", sizes.buckets_v6()),
     ];
@@ -145,14 +151,48 @@ pub fn open(pins: &Pins, sizes: &Sizes, variant: Variant) -> Result<Ebpf, Error>
     for name in MAPS {
         loader.map_pin_path(name, pins.path(variant.map_pin(name)));
     }
-    loader.load(object()).map_err(|error| {
+    let processors = sizes.processors.next_power_of_two();
+    let mask = processors - 1;
+    loader.override_global("PROCESSOR_MASK", &mask, true);
+    let ebpf = loader.load(object()).map_err(|error| {
         let is_memory = |cause: &io::Error| cause.raw_os_error() == Some(libc::ENOMEM);
         if cause(&error).is_some_and(is_memory) {
             Error::NoMemory
         } else {
             Error::Load(error)
         }
-    })
+    })?;
+    for (section, name) in DIRECT {
+        let bytes = match name {
+            "GLOBALS" => size_of::<Globals>(),
+            "RUNTIME" => size_of::<Runtime>(),
+            "INTERFACES" => size_of::<InterfaceCell>() * abi::INTERFACES as usize,
+            "REASONS" => size_of::<ReasonCounters>() * processors as usize,
+            _ => size_of::<Carry>() * processors as usize,
+        };
+        put_direct(&ebpf, section, &pins.path(variant.map_pin(name)), bytes)
+            .map_err(pins.failed("a table cannot be made", name))?;
+    }
+    Ok(ebpf)
+}
+
+/// Makes or opens the map of a table that programs address directly, and puts it where the programs,
+/// which are still to be loaded, have the section that stands for it. That one's own map would be
+/// as large as the section, and the loader would write the section's zeros over it every time.
+fn put_direct(ebpf: &Ebpf, section: &str, pin: &Path, bytes: usize) -> io::Result<()> {
+    let table = match sys::open_pin(pin) {
+        Ok(found) => found,
+        Err(_) => {
+            let made = sys::create_table(bytes as u32)?;
+            sys::pin(made.as_fd(), pin)?;
+            made
+        }
+    };
+    match ebpf.map(section) {
+        Some(Map::Array(stands_for)) => sys::replace(stands_for.fd().as_fd(), table.as_fd()),
+        // No program has it.
+        _ => Ok(()),
+    }
 }
 
 /// The kernel's part in an error.

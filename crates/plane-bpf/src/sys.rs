@@ -19,6 +19,8 @@ const BPF_LINK_DETACH: libc::c_int = 34;
 const BPF_MAP_TYPE_ARRAY: u32 = 2;
 const BPF_MAP_TYPE_ARRAY_OF_MAPS: u32 = 12;
 
+const BPF_F_MMAPABLE: u32 = 1 << 10;
+
 const BPF_CGROUP_INET4_CONNECT: u32 = 10;
 const BPF_CGROUP_INET6_CONNECT: u32 = 11;
 const BPF_XDP: u32 = 37;
@@ -213,15 +215,34 @@ pub fn open_pin(path: &Path) -> io::Result<OwnedFd> {
 
 /// Makes an array of one number. Whether the kernel allows it tells whether it allows BPF at all.
 pub fn create_array() -> io::Result<OwnedFd> {
-    create_map(BPF_MAP_TYPE_ARRAY, None)
+    create_map(BPF_MAP_TYPE_ARRAY, 4, 0, None)
 }
 
 /// Makes an array of one map like `inner`.
 pub fn create_array_of_maps(inner: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-    create_map(BPF_MAP_TYPE_ARRAY_OF_MAPS, Some(inner))
+    create_map(BPF_MAP_TYPE_ARRAY_OF_MAPS, 4, 0, Some(inner))
 }
 
-fn create_map(kind: u32, inner: Option<BorrowedFd<'_>>) -> io::Result<OwnedFd> {
+/// Makes an array of one value that can be mapped into memory.
+pub fn create_table(value_size: u32) -> io::Result<OwnedFd> {
+    create_map(BPF_MAP_TYPE_ARRAY, value_size, BPF_F_MMAPABLE, None)
+}
+
+/// Lets an open file's number stand for another file.
+pub fn replace(file: BorrowedFd<'_>, by: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: both are open; the number stays open, and closes as before.
+    match unsafe { libc::dup3(by.as_raw_fd(), file.as_raw_fd(), libc::O_CLOEXEC) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+fn create_map(
+    kind: u32,
+    value_size: u32,
+    flags: u32,
+    inner: Option<BorrowedFd<'_>>,
+) -> io::Result<OwnedFd> {
     #[repr(C)]
     struct Attributes {
         kind: u32,
@@ -235,9 +256,9 @@ fn create_map(kind: u32, inner: Option<BorrowedFd<'_>>) -> io::Result<OwnedFd> {
     let mut attributes = Attributes {
         kind,
         key_size: 4,
-        value_size: 4,
+        value_size,
         max_entries: 1,
-        flags: 0,
+        flags,
         inner,
     };
     // SAFETY: numbers only.

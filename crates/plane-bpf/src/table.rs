@@ -23,26 +23,38 @@ impl<T: Sync> Table<T> {
     ///
     /// `T` consists of shared cells only, for which every bit pattern is a value.
     pub fn open(pins: &Pins, name: &'static str) -> Result<Self, Error> {
-        Self::of(pins, name, &object::map(pins, name)?)
+        let map = object::map(pins, name)?;
+        Self::of(pins, name, &map, 1)
+    }
+
+    /// As [`Self::open`], for a table that is one value of its map.
+    pub fn open_direct(pins: &Pins, name: &'static str) -> Result<Self, Error> {
+        let map = object::map(pins, name)?;
+        let info = map.info().map_err(|cause| Error::Map { name, cause })?;
+        let length = info.value_size() as usize / size_of::<T>();
+        Self::of(pins, name, &map, length)
     }
 
     /// As [`Self::open`], for a map of the programs that trace.
     pub fn open_trace(pins: &Pins, name: &'static str) -> Result<Self, Error> {
-        Self::of(pins, name, &object::trace_map(pins, name)?)
+        let map = object::trace_map(pins, name)?;
+        Self::of(pins, name, &map, 1)
     }
 
-    fn of(pins: &Pins, name: &'static str, map: &MapData) -> Result<Self, Error> {
+    /// `each`: how many there are in one of the map's values.
+    fn of(pins: &Pins, name: &'static str, map: &MapData, each: usize) -> Result<Self, Error> {
         // The kernel lays values out at multiples of 8 bytes.
         const { assert!(size_of::<T>().is_multiple_of(8)) };
         let info = map.info().map_err(|cause| Error::Map { name, cause })?;
-        if info.value_size() as usize != size_of::<T>() {
+        let expected = size_of::<T>() * each;
+        if info.value_size() as usize != expected || each == 0 {
             return Err(Error::Layout {
                 name,
                 found: info.value_size(),
-                expected: size_of::<T>(),
+                expected,
             });
         }
-        let length = info.max_entries() as usize;
+        let length = info.max_entries() as usize * each;
         let memory = MmapOptions::new()
             .len(length * size_of::<T>())
             .map_raw(map.fd().as_fd().as_raw_fd())

@@ -41,8 +41,8 @@ impl Tables {
     /// Maps them from their pins.
     pub fn open(pins: &Pins) -> Result<Self, Error> {
         Ok(Self {
-            globals: Table::open(pins, "GLOBALS")?,
-            runtime: Table::open(pins, "RUNTIME")?,
+            globals: Table::open_direct(pins, "GLOBALS")?,
+            runtime: Table::open_direct(pins, "RUNTIME")?,
             addresses: Table::open(pins, "ADDRESSES")?,
             addresses_v6: Table::open(pins, "ADDRESSES_V6")?,
             services: Table::open(pins, "SERVICES")?,
@@ -55,10 +55,10 @@ impl Tables {
             destinations: Table::open(pins, "DESTINATIONS")?,
             loads: Table::open(pins, "LOADS")?,
             next_hops: Table::open(pins, "NEXT_HOPS")?,
-            interfaces: Table::open(pins, "INTERFACES")?,
+            interfaces: Table::open_direct(pins, "INTERFACES")?,
             stats: Table::open(pins, "STATS")?,
-            reasons: Table::open(pins, "REASONS")?,
-            carries: Table::open(pins, "CARRIES")?,
+            reasons: Table::open_direct(pins, "REASONS")?,
+            carries: Table::open_direct(pins, "CARRIES")?,
             connections: Table::open(pins, "CONNECTIONS")?,
             connections_v6: Table::open(pins, "CONNECTIONS_V6")?,
         })
@@ -110,13 +110,13 @@ impl Tables {
             blocks: view.blocks.len() as u32,
             lookups: view.lookups.len() as u32,
             next_hops: view.next_hops.len() as u32,
-            processors: view.reasons.len() as u32,
+            processors: (view.stats.len() / view.destinations.len()) as u32,
         }
     }
 }
 
 /// The version of the layouts that pinned tables have; 0 where their making was interrupted.
 pub fn version(pins: &Pins) -> Result<u32, Error> {
-    let globals: Table<Globals> = Table::open(pins, "GLOBALS")?;
+    let globals: Table<Globals> = Table::open_direct(pins, "GLOBALS")?;
     Ok(globals.one().abi_version.load())
 }

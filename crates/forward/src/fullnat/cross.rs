@@ -98,7 +98,7 @@ pub(crate) fn to_client<'t, F: Family, A: Family, H: Host<'t>>(host: &mut H) -> 
         return Err(reason);
     }
     let event = (direction, ports.flags);
-    connection::advance::<F, H>(host, globals, &main, chosen.load, event, now);
+    connection::advance::<F, H>(host, globals, &main, event, now);
     counters::packet(host, globals, &chosen, &packet, direction);
     let settings = (&chosen, method::FULLNAT);
     handshake::clamp(host, &packet, &ports, settings, direction)?;

@@ -102,6 +102,11 @@ fn a_full_table_refuses_and_counts() {
             reason => {
                 assert_eq!((seen.action, reason), (Action::Drop, Reason::TableFull));
                 refused += 1;
+                // Once a tick every director looks for room, whatever its clock.
+                bed.change(|view| {
+                    let offset = &view.globals.clock_offset;
+                    offset.store(offset.load() + 1);
+                });
             }
         }
     }
