@@ -47,11 +47,11 @@ impl<T, const N: usize> Direct<T, N> {
     /// program does not, is nothing that the compiler may go by.
     #[inline(always)]
     fn start(&'static self) -> *const T {
-        let mut start = self.0.get().cast::<T>().cast_const();
+        let mut start = self.0.get().expose_provenance();
         // SAFETY: no instruction at all.
         unsafe {
             core::arch::asm!("/* {0} */", inout(reg) start, options(pure, nomem, nostack, preserves_flags));
         }
-        start
+        core::ptr::with_exposed_provenance(start)
     }
 }

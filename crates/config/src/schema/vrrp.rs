@@ -49,7 +49,7 @@ pub(super) static INSTANCE: Block = Block {
         keyword("track_src_ip", Flag),
         keyword("unicast_peer", Lines(0, 0)),
         keyword("unicast_ttl", Integer(0, 255)),
-        keyword("unicast_fault_no_peer", Flag),
+        keyword("unicast_fault_no_peer", Flag).without(reasons::NO_PEER),
         keyword("check_unicast_src", Flag),
         keyword("old_unicast_checksum", Words(0, 1)).without(reasons::OLD_KERNEL),
         keyword("use_vmac", Words(0, 3)),
