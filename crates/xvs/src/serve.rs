@@ -94,13 +94,6 @@ async fn serve(options: ServeOptions, place: Place) -> Result<()> {
     let shared = begun.shared;
     let (stop, stopped) = channel(false);
     let socket = start::listen(shared.place(), options.socket_group.as_deref())?;
-    let ended = wait(stopped.clone());
-    let api = tokio::spawn(api::serve(
-        socket.listener,
-        shared.clone(),
-        socket.group,
-        ended,
-    ));
     if let Some(address) = options.metrics_listen {
         serve_metrics(address, shared.clone(), wait(stopped.clone())).await?;
     }
@@ -108,12 +101,21 @@ async fn serve(options: ServeOptions, place: Place) -> Result<()> {
     tokio::spawn(sweep(shared.clone()));
     tokio::spawn(estimate(shared.clone()));
     tokio::spawn(defend(shared.clone()));
+    let has_file = configured.is_some();
     if let Some(configured) = configured {
         if options.dump {
             configured.dump();
         }
         checks::start(configured, &shared).await?;
-    } else if begun.read_rules {
+    }
+    // Whoever asks before waits until the file's configuration is there.
+    let api = tokio::spawn(api::serve(
+        socket.listener,
+        shared.clone(),
+        socket.group,
+        wait(stopped.clone()),
+    ));
+    if !has_file && begun.read_rules {
         start::restore_rules(&options.rules, shared.place()).await;
     }
     tokio::spawn(notify::watchdog());

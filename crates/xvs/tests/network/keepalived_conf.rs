@@ -292,7 +292,8 @@ fn a_server_without_its_virtual_address_is_found_dead_on_the_way_of_clients_pack
     let director = file.start(&network);
     for method in ["DR", "TUN", "TUN type gue port 6080", "TUN type gre"] {
         file.write(&by_way(method));
-        assert_eq!(director.xvs("reload").code, Some(0));
+        let reload = director.xvs("reload");
+        assert_eq!(reload.code, Some(0), "{}", reload.err);
         let text = eventually(method, SOON, || {
             let (first, second, text) = health(&director);
             let is_known = !text.contains("not run yet");
