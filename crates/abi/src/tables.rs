@@ -763,7 +763,7 @@ pub struct Carry {
     pub asked_ports: Cell32,
     /// IP protocol number (bits 0 to 7), kind of entry (8 and 9), whose the other address is (10).
     pub asked_kind: Cell32,
-    /// By family: how often in a row no place was found for a connection, up to a limit.
+    /// By family: how often in a row no place was found for a connection.
     pub refused: [Cell32; 2],
     /// By family: when that was last.
     pub refused_at: [Cell32; 2],

@@ -27,14 +27,25 @@ const TRACE_MAPS: [&str; 7] = [
 /// Bytes of records that wait to be read: 1800 records.
 const TRACE_BYTES: u32 = 1 << 20;
 
-/// Tables that programs address directly: the sections that stand for them, and their names.
-const DIRECT: [(&str, &str); 5] = [
-    (".bss.globals", "GLOBALS"),
-    (".bss.runtime", "RUNTIME"),
-    (".bss.interfaces", "INTERFACES"),
-    (".bss.reasons", "REASONS"),
-    (".bss.carries", "CARRIES"),
-];
+/// Tables that programs address directly: the sections that stand for them, their names, and how many
+/// bytes they have for so many processors.
+const fn direct(processors: usize) -> [(&'static str, &'static str, usize); 5] {
+    [
+        (".bss.globals", "GLOBALS", size_of::<Globals>()),
+        (".bss.runtime", "RUNTIME", size_of::<Runtime>()),
+        (
+            ".bss.interfaces",
+            "INTERFACES",
+            size_of::<InterfaceCell>() * abi::INTERFACES as usize,
+        ),
+        (
+            ".bss.reasons",
+            "REASONS",
+            size_of::<ReasonCounters>() * processors,
+        ),
+        (".bss.carries", "CARRIES", size_of::<Carry>() * processors),
+    ]
+}
 
 /// Every other map of the object, but for those that only tracing needs.
 const MAPS: [&str; 26] = [
@@ -162,14 +173,7 @@ pub fn open(pins: &Pins, sizes: &Sizes, variant: Variant) -> Result<Ebpf, Error>
             Error::Load(error)
         }
     })?;
-    for (section, name) in DIRECT {
-        let bytes = match name {
-            "GLOBALS" => size_of::<Globals>(),
-            "RUNTIME" => size_of::<Runtime>(),
-            "INTERFACES" => size_of::<InterfaceCell>() * abi::INTERFACES as usize,
-            "REASONS" => size_of::<ReasonCounters>() * processors as usize,
-            _ => size_of::<Carry>() * processors as usize,
-        };
+    for (section, name, bytes) in direct(processors as usize) {
         put_direct(&ebpf, section, &pins.path(variant.map_pin(name)), bytes)
             .map_err(pins.failed("a table cannot be made", name))?;
     }

@@ -115,7 +115,7 @@ impl Reader<'_> {
             tracks_source: instance.track_source,
             addresses: held.map(values::virtual_address).collect(),
             routes: instance.routes.iter().map(values::virtual_route).collect(),
-            rules: instance.rules.iter().map(values::virtual_rule).collect(),
+            rules: instance.rules.clone(),
             vmac: match &instance.vmac {
                 Some(vmac) => Some(self.vmac(vmac, &settings)?),
                 None => None,

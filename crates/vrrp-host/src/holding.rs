@@ -4,6 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
+use config::model::VirtualRule;
 use net::Link;
 use netlink_packet_route::address::{
     AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage, AddressScope, CacheInfo,
@@ -16,7 +17,7 @@ use tracing::warn;
 use crate::error::{Error, refused_with};
 use crate::forwarding::Forwarding;
 use crate::frames::Frames;
-use crate::plan::{RouteKind, VirtualAddress, VirtualRoute, VirtualRule};
+use crate::plan::{RouteKind, VirtualAddress, VirtualRoute};
 use crate::refusal::Refusal;
 use crate::rules;
 

@@ -34,7 +34,7 @@ pub use daemon::Daemon;
 pub use error::Error;
 pub use forwarding::Forwarding;
 pub use plan::{
-    Command, Fifo, Instance, Mail, Notify, Plan, RouteKind, RuleAct, SyncGroup, TrackFile,
-    TrackInterface, TrackProcess, TrackScript, VirtualAddress, VirtualRoute, VirtualRule, Vmac,
+    Command, Fifo, Instance, Mail, Notify, Plan, RouteKind, SyncGroup, TrackFile, TrackInterface,
+    TrackProcess, TrackScript, VirtualAddress, VirtualRoute, Vmac,
 };
 pub use users::NoSuchUser;

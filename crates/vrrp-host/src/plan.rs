@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use config::model::VirtualRule;
 use vrrp::{Group, Settings};
 
 /// All virtual routers of a host.
@@ -138,55 +139,6 @@ pub struct VirtualRoute {
     pub table: Option<u32>,
     /// Its metric.
     pub metric: Option<u32>,
-}
-
-/// A routing rule to hold as master.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct VirtualRule {
-    /// As it is written.
-    pub text: String,
-    /// Of which family it is.
-    pub is_ipv6: bool,
-    /// Where packets come from; None: anywhere.
-    pub from: Option<(IpAddr, u8)>,
-    /// Where they go to; None: anywhere.
-    pub to: Option<(IpAddr, u8)>,
-    /// The interface that they come by.
-    pub input: Option<String>,
-    /// The interface that a socket is bound to.
-    pub output: Option<String>,
-    /// Their mark, and its mask.
-    pub mark: Option<(u32, Option<u32>)>,
-    /// Their type of service; 0: any.
-    pub tos: u8,
-    /// Whether it is for all packets but these.
-    pub inverted: bool,
-    /// What becomes of them.
-    pub act: RuleAct,
-    /// Its place among the rules.
-    pub preference: Option<u32>,
-    /// Routes with a prefix as long as this or shorter do not count.
-    pub suppress_prefix_length: Option<u32>,
-}
-
-/// What becomes of packets that a rule is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RuleAct {
-    /// They are routed by this table.
-    Table(u32),
-    /// They are dropped in silence.
-    Blackhole,
-    /// They are refused: host unreachable.
-    Unreachable,
-    /// They are refused: administratively prohibited.
-    Prohibit,
-}
-
-impl Default for RuleAct {
-    /// The main table.
-    fn default() -> Self {
-        Self::Table(254)
-    }
 }
 
 /// What becomes of packets to a route's destination.

@@ -1,10 +1,12 @@
 //! Another plan for virtual routers that run.
 
+use config::model::VirtualRule;
+
 use crate::error::Error;
 use crate::holding::{Job, Route, Target};
 use crate::host::Host;
 use crate::notify::Fifos;
-use crate::plan::{Plan, VirtualRule};
+use crate::plan::Plan;
 use crate::tracking::Trackers;
 use crate::vmac;
 

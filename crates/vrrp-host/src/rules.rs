@@ -2,13 +2,13 @@
 
 use std::net::IpAddr;
 
+use config::model::{self as file, VirtualRule};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::route::RouteProtocol;
 use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleFlags, RuleMessage};
 use rtnetlink::Handle;
 
 use crate::error::{Error, refused_with};
-use crate::plan::{RuleAct, VirtualRule};
 
 /// Adds a rule, unless it is there.
 pub(crate) async fn add(handle: &Handle, rule: &VirtualRule) -> Result<(), Error> {
@@ -42,14 +42,14 @@ fn message(rule: &VirtualRule) -> RuleMessage {
         header.flags = RuleFlags::Invert;
     }
     let mut attributes = vec![RuleAttribute::Protocol(RouteProtocol::KeepAlived)];
-    header.action = match rule.act {
-        RuleAct::Table(table) => {
+    header.action = match rule.action {
+        file::RuleAction::Table(table) => {
             attributes.push(RuleAttribute::Table(table));
             RuleAction::ToTable
         }
-        RuleAct::Blackhole => RuleAction::Blackhole,
-        RuleAct::Unreachable => RuleAction::Unreachable,
-        RuleAct::Prohibit => RuleAction::Prohibit,
+        file::RuleAction::Blackhole => RuleAction::Blackhole,
+        file::RuleAction::Unreachable => RuleAction::Unreachable,
+        file::RuleAction::Prohibit => RuleAction::Prohibit,
     };
     let told = [
         rule.from.map(|(address, _)| RuleAttribute::Source(address)),

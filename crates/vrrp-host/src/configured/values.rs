@@ -7,7 +7,7 @@ use config::model as file;
 use vrrp::neighbours::Mac;
 use vrrp::{Announcements, Authentication, Burst, Hmacs, Key};
 
-use crate::plan::{RouteKind, RuleAct, VirtualAddress, VirtualRoute, VirtualRule};
+use crate::plan::{RouteKind, VirtualAddress, VirtualRoute};
 
 /// keepalived's least window for stamps of `auth_hmac`, which else is three intervals.
 const LEAST_WINDOW: Duration = Duration::from_secs(5);
@@ -53,28 +53,6 @@ pub(super) fn virtual_route(route: &file::VirtualRoute) -> VirtualRoute {
         source: route.source,
         table: route.table,
         metric: route.metric,
-    }
-}
-
-pub(super) fn virtual_rule(rule: &file::VirtualRule) -> VirtualRule {
-    VirtualRule {
-        text: rule.text.clone(),
-        is_ipv6: rule.is_ipv6,
-        from: rule.from,
-        to: rule.to,
-        input: rule.input.clone(),
-        output: rule.output.clone(),
-        mark: rule.mark,
-        tos: rule.tos,
-        inverted: rule.inverted,
-        act: match rule.action {
-            file::RuleAction::Table(table) => RuleAct::Table(table),
-            file::RuleAction::Blackhole => RuleAct::Blackhole,
-            file::RuleAction::Unreachable => RuleAct::Unreachable,
-            file::RuleAction::Prohibit => RuleAct::Prohibit,
-        },
-        preference: rule.preference,
-        suppress_prefix_length: rule.suppress_prefix_length,
     }
 }
 
