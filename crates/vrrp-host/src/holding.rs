@@ -1,7 +1,7 @@
 //! Addresses and routes: held, released, announced. One task does it all in order, so that whoever
 //! sends adverts never waits for it.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use config::model::VirtualRule;
@@ -9,16 +9,16 @@ use net::Link;
 use netlink_packet_route::address::{
     AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage, AddressScope, CacheInfo,
 };
-use netlink_packet_route::route::{RouteMessage, RouteProtocol, RouteType};
-use rtnetlink::{Handle, RouteMessageBuilder};
+use rtnetlink::Handle;
 use tokio::sync::mpsc;
 use tracing::warn;
 
 use crate::error::{Error, refused_with};
 use crate::forwarding::Forwarding;
 use crate::frames::Frames;
-use crate::plan::{RouteKind, VirtualAddress, VirtualRoute};
+use crate::plan::VirtualAddress;
 use crate::refusal::Refusal;
+use crate::routes::{self, Route};
 use crate::rules;
 
 /// An address and the interface that holds it.
@@ -44,11 +44,10 @@ impl Target {
     }
 }
 
-/// A route and its interface, where it names one.
-#[derive(Debug, Clone)]
-pub(crate) struct Route {
-    pub ifindex: Option<u32>,
-    pub route: VirtualRoute,
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} on {}", shown(&self.address), self.link.name)
+    }
 }
 
 /// What is to be done.
@@ -92,7 +91,7 @@ pub(crate) async fn work(
                     report(add(&handle, target).await);
                 }
                 for route in &routes {
-                    report(add_route(&handle, route).await);
+                    report(routes::add(&handle, route).await);
                 }
                 for rule in &rules {
                     report(rules::add(&handle, rule).await);
@@ -107,7 +106,7 @@ pub(crate) async fn work(
                     report(rules::remove(&handle, rule).await);
                 }
                 for route in &routes {
-                    report(remove_route(&handle, route).await);
+                    report(routes::remove(&handle, route).await);
                 }
                 for target in &addresses {
                     report(remove(&handle, target).await);
@@ -223,89 +222,6 @@ fn describe(message: &mut AddressMessage, address: &VirtualAddress) {
     }
 }
 
-async fn add_route(handle: &Handle, route: &Route) -> Result<(), Error> {
-    let action = format!("add the route to {}", shown_route(route));
-    handle
-        .route()
-        .add(described(route))
-        .replace()
-        .execute()
-        .await
-        .map_err(Error::refused(action))
-}
-
-async fn remove_route(handle: &Handle, route: &Route) -> Result<(), Error> {
-    match handle.route().del(described(route)).execute().await {
-        Err(error) if refused_with(&error, libc::ESRCH) => Ok(()),
-        outcome => outcome.map_err(Error::refused(format!(
-            "remove the route to {}",
-            shown_route(route)
-        ))),
-    }
-}
-
-fn described(route: &Route) -> RouteMessage {
-    const MAIN: u32 = 254;
-    let Route { ifindex, route } = route;
-    let table = route.table.unwrap_or(MAIN);
-    match route.destination {
-        (IpAddr::V4(destination), prefix) => {
-            let mut builder =
-                RouteMessageBuilder::<Ipv4Addr>::new().destination_prefix(destination, prefix);
-            if let Some(IpAddr::V4(gateway)) = route.gateway {
-                builder = builder.gateway(gateway);
-            }
-            if let Some(IpAddr::V4(source)) = route.source {
-                builder = builder.pref_source(source);
-            }
-            finish(builder.table_id(table), *ifindex, route)
-        }
-        (IpAddr::V6(destination), prefix) => {
-            let mut builder = RouteMessageBuilder::<std::net::Ipv6Addr>::new()
-                .destination_prefix(destination, prefix);
-            if let Some(IpAddr::V6(gateway)) = route.gateway {
-                builder = builder.gateway(gateway);
-            }
-            if let Some(IpAddr::V6(source)) = route.source {
-                builder = builder.pref_source(source);
-            }
-            finish(builder.table_id(table), *ifindex, route)
-        }
-    }
-}
-
-fn finish<T>(
-    mut builder: RouteMessageBuilder<T>,
-    ifindex: Option<u32>,
-    route: &VirtualRoute,
-) -> RouteMessage {
-    if let Some(ifindex) = ifindex {
-        builder = builder.output_interface(ifindex);
-    }
-    if let Some(metric) = route.metric {
-        builder = builder.priority(metric);
-    }
-    builder
-        .kind(kind(route.kind))
-        .protocol(RouteProtocol::KeepAlived)
-        .build()
-}
-
-fn kind(kind: RouteKind) -> RouteType {
-    match kind {
-        RouteKind::Unicast => RouteType::Unicast,
-        RouteKind::Blackhole => RouteType::BlackHole,
-        RouteKind::Unreachable => RouteType::Unreachable,
-        RouteKind::Prohibit => RouteType::Prohibit,
-        RouteKind::Throw => RouteType::Throw,
-    }
-}
-
 fn shown(address: &VirtualAddress) -> String {
     format!("{}/{}", address.address, address.prefix)
-}
-
-fn shown_route(route: &Route) -> String {
-    let (destination, prefix) = route.route.destination;
-    format!("{destination}/{prefix}")
 }

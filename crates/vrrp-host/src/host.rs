@@ -13,14 +13,17 @@ use tracing::{debug, info, warn};
 use vrrp::{Event, Input, Now, Output, Reading, Router, State, Status, Transition};
 
 use crate::alarm::Alarm;
+use crate::disputes::Disputes;
 use crate::error::Error;
 use crate::forwarding::Forwarding;
 use crate::holding::{self, Job};
+use crate::losses::{self, Losses};
 use crate::mail;
 use crate::notify::{self, About, Fifos, word};
 use crate::plan::{Instance, Plan};
 use crate::socket::{Key, Sockets};
 use crate::tracking::Trackers;
+use crate::upkeep::Place;
 use crate::vmac;
 
 /// What the loop is asked for.
@@ -54,6 +57,12 @@ pub(crate) struct Host {
     jobs: mpsc::UnboundedSender<Job>,
     worker: JoinHandle<()>,
     pub(crate) handle: rtnetlink::Handle,
+    /// The netlink port of `handle`.
+    pub(crate) port: u32,
+    pub(crate) losses: Losses,
+    pub(crate) disputes: Disputes,
+    /// What routes could lead by when they were last looked at.
+    pub(crate) places: BTreeSet<Place>,
     pub(crate) fifos: Fifos,
     events: broadcast::Sender<Event>,
     pub(crate) trackers: Trackers,
@@ -69,15 +78,15 @@ impl Host {
         events: broadcast::Sender<Event>,
     ) -> Result<Self, Error> {
         let router = Router::new(plan.settings(), plan.sync_groups())?;
-        let (connection, handle, _) =
-            rtnetlink::new_connection().map_err(Error::system("open a netlink socket"))?;
-        tokio::spawn(connection);
+        let (handle, port) = losses::orders()?;
         let (snapshot, changes) = Watcher::start().await?;
         let (jobs, work) = mpsc::unbounded_channel();
         let worker = tokio::spawn(holding::work(handle.clone(), forwarding, work));
         let fifos = Fifos::open(&plan.fifos)?;
         let mut host = Self {
             trackers: Trackers::start(&plan),
+            losses: Losses::follow(&plan, port)?,
+            port,
             plan,
             leaving: Vec::new(),
             router,
@@ -93,6 +102,8 @@ impl Host {
             handle,
             fifos,
             events,
+            disputes: Disputes::default(),
+            places: BTreeSet::new(),
             in_place: BTreeSet::new(),
             masters: BTreeSet::new(),
         };
@@ -109,6 +120,7 @@ impl Host {
                 .begins_at
                 .into_iter()
                 .chain(self.router.next_timeout())
+                .chain(self.disputes.next())
                 .min();
             let wait = due.map(|due| due.saturating_sub(self.began.elapsed()));
             // Before anything else, so that no flood of packets or changes holds it up.
@@ -120,6 +132,10 @@ impl Host {
                     self.tell(Input::Start).await;
                 }
                 self.tell(Input::Timeout).await;
+                if self.disputes.take_due(elapsed) {
+                    self.keep_up();
+                    self.hold_routes_again();
+                }
                 continue;
             }
             tokio::select! {
@@ -142,6 +158,7 @@ impl Host {
                     self.snapshot.apply_change(change);
                     self.look_at_network().await;
                 }
+                loss = self.losses.next() => self.lost(&loss),
                 Some((tracked, reading)) = self.trackers.next() => {
                     self.tell(Input::Reading { tracked: &tracked, reading }).await;
                 }

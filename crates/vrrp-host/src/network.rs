@@ -26,7 +26,7 @@ impl Host {
         }
     }
 
-    fn is_there(&self, ifindex: u32, address: IpAddr) -> bool {
+    pub(crate) fn is_there(&self, ifindex: u32, address: IpAddr) -> bool {
         self.snapshot
             .addresses()
             .any(|known| known.ifindex == ifindex && known.address == address)
@@ -65,7 +65,7 @@ impl Host {
             })
             .await;
         }
-        self.repair();
+        self.keep_up();
     }
 
     /// Opens the socket of an instance whose interface is usable, and forgets that of one that is not.
@@ -120,39 +120,5 @@ impl Host {
         tracked
             .map(|tracked| (tracked.name.clone(), reading(&tracked.interface)))
             .collect()
-    }
-
-    /// Puts back the addresses of masters that were there and are no longer.
-    fn repair(&mut self) {
-        let mut missing = Vec::new();
-        for instance in &self.plan.instances {
-            if !self.masters.contains(&instance.settings.name) {
-                continue;
-            }
-            for target in instance.targets(&self.snapshot) {
-                let place = (target.link.ifindex, target.address.address);
-                if self.is_there(place.0, place.1) {
-                    self.in_place.insert(place);
-                } else if self.in_place.remove(&place) {
-                    missing.push(target);
-                }
-            }
-        }
-        for target in &missing {
-            let (address, name) = (target.address.address, &target.link.name);
-            warn!("{address} was removed from {name} by somebody else: putting it back");
-        }
-        if !missing.is_empty() {
-            let again = missing.clone();
-            self.job(Job::Hold {
-                addresses: missing,
-                routes: Vec::new(),
-                rules: Vec::new(),
-            });
-            self.job(Job::Announce {
-                addresses: again,
-                rounds: 1,
-            });
-        }
     }
 }

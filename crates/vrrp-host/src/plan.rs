@@ -102,6 +102,8 @@ pub struct VirtualAddress {
     pub scope: u8,
     /// Never chosen as a source (IPv6's `preferred_lft 0`).
     pub deprecated: bool,
+    /// Who removes it has his way until the next take-over (`no_track`).
+    pub no_track: bool,
 }
 
 impl VirtualAddress {
@@ -118,6 +120,7 @@ impl VirtualAddress {
             broadcast: None,
             scope: 0,
             deprecated: address.is_ipv6() && prefix == whole,
+            no_track: false,
         }
     }
 }
@@ -139,6 +142,8 @@ pub struct VirtualRoute {
     pub table: Option<u32>,
     /// Its metric.
     pub metric: Option<u32>,
+    /// Who removes it has his way until the next take-over (`no_track`).
+    pub no_track: bool,
 }
 
 /// What becomes of packets to a route's destination.

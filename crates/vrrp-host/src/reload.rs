@@ -3,10 +3,12 @@
 use config::model::VirtualRule;
 
 use crate::error::Error;
-use crate::holding::{Job, Route, Target};
+use crate::holding::{Job, Target};
 use crate::host::Host;
+use crate::losses::Losses;
 use crate::notify::Fifos;
 use crate::plan::Plan;
+use crate::routes::Route;
 use crate::tracking::Trackers;
 use crate::vmac;
 
@@ -22,10 +24,12 @@ impl Host {
         } else {
             Some(Fifos::open(&plan.fifos)?)
         };
+        let losses = Losses::follow(&plan, self.port)?;
         let (mut addresses, mut routes, mut rules) = self.held();
         self.router
             .reload(plan.settings(), plan.sync_groups(), self.now())?;
         self.trackers = Trackers::start(&plan);
+        self.losses = losses;
         if let Some(fifos) = fifos {
             self.fifos = fifos;
         }

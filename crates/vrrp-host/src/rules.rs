@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use config::model::{self as file, VirtualRule};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::route::RouteProtocol;
-use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleFlags, RuleMessage};
+use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleFlags, RuleHeader, RuleMessage};
 use rtnetlink::Handle;
 
 use crate::error::{Error, refused_with};
@@ -26,6 +26,23 @@ pub(crate) async fn remove(handle: &Handle, rule: &VirtualRule) -> Result<(), Er
         Err(error) if refused_with(&error, libc::ENOENT) => Ok(()),
         outcome => outcome.map_err(Error::refused(format!("remove the rule `{}'", rule.text))),
     }
+}
+
+/// Whether the kernel's message about a removed rule is about this one: what we said of it, the kernel
+/// says, and more.
+pub(crate) fn is(rule: &VirtualRule, told: &RuleMessage) -> bool {
+    let wanted = message(rule);
+    let (ours, theirs) = (&wanted.header, &told.header);
+    let conditions =
+        |header: &RuleHeader| (header.family, header.src_len, header.dst_len, header.tos);
+    let inverted = |header: &RuleHeader| header.flags.contains(RuleFlags::Invert);
+    conditions(ours) == conditions(theirs)
+        && inverted(ours) == inverted(theirs)
+        && ours.action == theirs.action
+        && wanted
+            .attributes
+            .iter()
+            .all(|attribute| told.attributes.contains(attribute))
 }
 
 fn message(rule: &VirtualRule) -> RuleMessage {

@@ -4,8 +4,9 @@ use std::net::IpAddr;
 
 use net::{Link, Snapshot};
 
-use crate::holding::{Route, Target};
+use crate::holding::Target;
 use crate::plan::{Instance, VirtualAddress};
+use crate::routes::Route;
 use crate::vmac::is_link_local;
 
 impl Instance {

@@ -163,6 +163,8 @@ pub struct VirtualRule {
     pub preference: Option<u32>,
     /// Routes of the table with a prefix as long as this or shorter do not count.
     pub suppress_prefix_length: Option<u32>,
+    /// Its loss does not matter.
+    pub no_track: bool,
 }
 
 /// What becomes of packets that a rule is for.

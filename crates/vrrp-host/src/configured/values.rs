@@ -23,6 +23,7 @@ pub(super) fn virtual_address(address: &file::VirtualAddress) -> VirtualAddress 
             .and_then(|word| broadcast(word, &usual)),
         scope: address.scope,
         deprecated: usual.deprecated || address.preferred_lifetime == Some(0),
+        no_track: address.no_track,
         ..usual
     }
 }
@@ -53,6 +54,7 @@ pub(super) fn virtual_route(route: &file::VirtualRoute) -> VirtualRoute {
         source: route.source,
         table: route.table,
         metric: route.metric,
+        no_track: route.no_track,
     }
 }
 

@@ -9,7 +9,7 @@ use crate::support::{Ours, Segment, address, instance, until};
 
 const VIP: &str = "10.9.0.100";
 
-fn quick(vips: &[&str]) -> Instance {
+pub fn quick(vips: &[&str]) -> Instance {
     let addresses = vips.iter().map(|vip| address(vip)).collect();
     let settings = Settings::new("VI_1", "eth0", 51, addresses);
     let interval = Duration::from_millis(50);
@@ -175,6 +175,7 @@ fn addresses_of_both_families_and_routes_come_and_go_together() {
         source: Some(address(VIP)),
         table: None,
         metric: Some(5),
+        no_track: false,
     });
     let ours = Ours::start(host, vec![both]);
     until("all is there", || {

@@ -10,5 +10,6 @@ mod mail;
 mod notifications;
 mod one_configuration;
 mod process;
+mod routes;
 mod support;
 mod takeover;

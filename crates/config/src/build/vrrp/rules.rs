@@ -86,8 +86,7 @@ fn option<'a>(
         "not" => rule.inverted = true,
         "inet" => rule.is_ipv6 = false,
         "inet6" => rule.is_ipv6 = true,
-        // The loss of any rule is repaired with the addresses alone.
-        "no_track" => {}
+        "no_track" => rule.no_track = true,
         _ => return None,
     }
     Some(())
