@@ -3,6 +3,7 @@
 //! [`crate::check`] has told of keywords and single values that cannot be; here such values count
 //! as absent, and only what several statements mean together is told.
 
+mod announcements;
 mod bfd;
 mod checks;
 mod fields;
@@ -46,6 +47,7 @@ pub(crate) fn build(statements: &[Statement], diagnostics: &mut Vec<Diagnostic>)
             .map(|instance| instance.name.as_str())
             .collect(),
     };
+    let garp_groups = announcements::groups(file, diagnostics);
     let vrrp_instances = vrrp::instances(file, &globals, &known, diagnostics);
     let sync_groups = vrrp::sync_groups(file, &globals, &known, diagnostics);
     Config {
@@ -53,6 +55,7 @@ pub(crate) fn build(statements: &[Statement], diagnostics: &mut Vec<Diagnostic>)
         groups,
         virtual_servers,
         bfd_instances,
+        garp_groups,
         vrrp_instances,
         sync_groups,
         scripts,

@@ -1,5 +1,6 @@
 //! What a configuration means, with every default filled in.
 
+mod announcements;
 mod bfd;
 mod checks;
 mod globals;
@@ -8,6 +9,7 @@ mod vrrp;
 
 use serde::Serialize;
 
+pub use announcements::{Announcements, GarpGroup, Pace};
 pub use bfd::BfdInstance;
 pub use checks::{
     Check, CheckKind, Connect, DigestMd5, HexPattern, HttpCheck, HttpVersion, RegexSettings,
@@ -16,9 +18,9 @@ pub use checks::{
 pub use globals::{Fifo, Globals, LvsTimeouts, Mail};
 pub use servers::{RealServer, SorryServer, VirtualServer, VirtualServerGroup, VirtualServerName};
 pub use vrrp::{
-    Announcements, Authentication, HmacKey, Hmacs, Notify, RuleAction, SyncGroup, TrackFile,
-    TrackProcess, TrackedBy, UnicastPeer, VirtualAddress, VirtualRoute, VirtualRule, Vmac,
-    VrrpInstance, VrrpScript, Weight,
+    Authentication, HmacKey, Hmacs, Notify, RuleAction, SyncGroup, TrackFile, TrackProcess,
+    TrackedBy, UnicastPeer, VirtualAddress, VirtualRoute, VirtualRule, Vmac, VrrpInstance,
+    VrrpScript, Weight,
 };
 
 /// A whole configuration.
@@ -34,6 +36,8 @@ pub struct Config {
     pub virtual_servers: Vec<VirtualServer>,
     /// `bfd_instance`s.
     pub bfd_instances: Vec<BfdInstance>,
+    /// `garp_group`s.
+    pub garp_groups: Vec<GarpGroup>,
     /// `vrrp_instance`s.
     pub vrrp_instances: Vec<VrrpInstance>,
     /// `vrrp_sync_group`s.

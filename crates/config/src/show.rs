@@ -1,5 +1,6 @@
 //! A configuration as keepalived.conf, with every default written out.
 
+mod announcements;
 mod bfd;
 mod checks;
 mod globals;
@@ -39,6 +40,9 @@ pub(crate) fn items(config: &Config) -> Vec<Item> {
     }
     for process in &config.track_processes {
         track::process(&mut out, process);
+    }
+    for group in &config.garp_groups {
+        announcements::group(&mut out, group);
     }
     for instance in &config.vrrp_instances {
         vrrp::instance(&mut out, instance);

@@ -411,3 +411,59 @@ fn authentication_of_version_3_is_left_out_as_keepalived_does() {
         reading.rendered(false)
     );
 }
+
+#[test]
+fn how_neighbours_are_told_is_said_for_all_and_by_instance_and_interface() {
+    use config::model::Pace;
+    use std::time::Duration;
+    let reading = read_as(&folder("good").join("announcements.conf"), "host");
+    let config = &reading.config;
+    let milliseconds = Duration::from_millis;
+    let usual = Pace {
+        arp: milliseconds(1),
+        advertisement: Duration::from_micros(1),
+    };
+    assert_eq!(config.globals.announcement_pace, usual);
+    let groups: Vec<(&[String], Pace)> = config
+        .garp_groups
+        .iter()
+        .map(|group| (&group.interfaces[..], group.pace))
+        .collect();
+    let pace = |arp, advertisement| Pace {
+        arp: milliseconds(arp),
+        advertisement: milliseconds(advertisement),
+    };
+    let names = ["eth0", "eth1", "eth2"].map(str::to_owned);
+    let alone = ["eth3".to_owned()];
+    let expected = [(&names[..], pace(200, 100)), (&alone[..], pace(1000, 0))];
+    assert_eq!(groups, expected);
+    let told: Vec<_> = config
+        .vrrp_instances
+        .iter()
+        .map(|one| one.announcements)
+        .map(|told| (told.repeat, told.extra_refresh, told.extra_all))
+        .collect();
+    assert_eq!(told, [(2, seconds(60), true), (2, seconds(0), false)]);
+}
+
+/// As keepalived 2.2.7 does: `(VI_1) Warning - nopreempt will not work with initial state MASTER`.
+#[test]
+fn an_instance_that_is_master_by_right_preempts_at_once() {
+    let reading = read_as(&folder("good").join("announcements.conf"), "host");
+    assert!(!reading.has_errors(), "{}", reading.rendered(false));
+    for keyword in ["nopreempt", "preempt_delay"] {
+        let told = format!("`{keyword}' has no effect beside `state MASTER'");
+        assert!(
+            said(&reading).contains(&told),
+            "{}",
+            reading.rendered(false)
+        );
+    }
+    let preemption: Vec<_> = reading
+        .config
+        .vrrp_instances
+        .iter()
+        .map(|one| (one.no_preempt, one.preempt_delay))
+        .collect();
+    assert_eq!(preemption, [(false, seconds(0)), (true, seconds(0))]);
+}

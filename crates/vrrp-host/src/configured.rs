@@ -10,7 +10,7 @@ use config::model as file;
 use vrrp::{Authentication, Group, Peers, Preempt, Reading, Settings, Tracked, Version};
 
 use crate::plan::{
-    Command, Fifo, Instance, Mail, Notify, Plan, SyncGroup, TrackFile, TrackInterface,
+    Command, Fifo, Instance, Mail, Notify, Paces, Plan, SyncGroup, TrackFile, TrackInterface,
     TrackProcess, TrackScript, Vmac,
 };
 use crate::users::{self, NoSuchUser};
@@ -67,6 +67,10 @@ impl Plan {
             fifos: fifos.collect::<Result<_, _>>()?,
             mail: config.globals.mail.as_ref().map(|mail| reader.mail(mail)),
             startup_delay: config.globals.startup_delay,
+            paces: Paces {
+                groups: config.garp_groups.clone(),
+                usual: config.globals.announcement_pace,
+            },
         })
     }
 }
@@ -122,6 +126,7 @@ impl Reader<'_> {
             },
             accepts: instance.accept || instance.priority == vrrp::OWNER,
             ignores_link: instance.dont_track_primary,
+            announces_everywhere: instance.announcements.extra_all,
             notify: self.notify(&instance.notify)?,
             settings,
         })
@@ -178,7 +183,7 @@ impl Reader<'_> {
     fn peers(&self, instance: &file::VrrpInstance) -> Peers {
         let globals = &self.config.globals;
         let peers = &instance.unicast_peers;
-        if !peers.is_empty() {
+        if !peers.is_empty() || instance.unicast_fault_no_peer {
             let bounded =
                 |peer: &&file::UnicastPeer| peer.min_ttl.is_some() || peer.max_ttl.is_some();
             let bounds = peers.iter().filter(bounded).map(|peer| {

@@ -1,8 +1,9 @@
-//! Addresses and routes: held, released, announced. One task does it all in order, so that whoever
-//! sends adverts never waits for it.
+//! Addresses, routes and rules: held, released, announced. One task does it all in order, so that
+//! whoever sends adverts never waits for it.
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use config::model::VirtualRule;
 use net::Link;
@@ -11,12 +12,14 @@ use netlink_packet_route::address::{
 };
 use rtnetlink::Handle;
 use tokio::sync::mpsc;
+use tokio::time::sleep_until;
 use tracing::warn;
 
 use crate::error::{Error, refused_with};
 use crate::forwarding::Forwarding;
 use crate::frames::Frames;
-use crate::plan::VirtualAddress;
+use crate::pacer::Pacer;
+use crate::plan::{Paces, VirtualAddress};
 use crate::refusal::Refusal;
 use crate::routes::{self, Route};
 use crate::rules;
@@ -25,6 +28,8 @@ use crate::rules;
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
     pub link: Link,
+    /// The interface that its frames leave by: `link`, or the one below a macvlan.
+    pub physical: String,
     pub address: VirtualAddress,
     /// Whether this host takes packets to it.
     pub accepted: bool,
@@ -67,6 +72,8 @@ pub(crate) enum Job {
     },
     /// Tell the neighbours.
     Announce { addresses: Vec<Target>, rounds: u32 },
+    /// From now on, tell them this fast.
+    Pace(Paces),
 }
 
 /// Does the jobs until nobody can send more.
@@ -75,47 +82,91 @@ pub(crate) async fn work(
     forwarding: Arc<dyn Forwarding>,
     mut jobs: mpsc::UnboundedReceiver<Job>,
 ) {
-    let mut frames = Frames::default();
-    let mut refusal = Refusal::begin().await;
-    while let Some(job) = jobs.recv().await {
+    let mut worker = Worker {
+        handle,
+        forwarding,
+        refusal: Refusal::begin().await,
+        frames: Frames::default(),
+        pacer: Pacer::default(),
+    };
+    loop {
+        let turn = worker.pacer.next();
+        tokio::select! {
+            biased;
+            job = jobs.recv() => match job {
+                Some(job) => worker.work_off(job).await,
+                None => return,
+            },
+            () = sleep_until(turn.unwrap_or_else(Instant::now).into()), if turn.is_some() => {}
+        }
+        worker.announce();
+    }
+}
+
+struct Worker {
+    handle: Handle,
+    forwarding: Arc<dyn Forwarding>,
+    refusal: Refusal,
+    frames: Frames,
+    pacer: Pacer,
+}
+
+impl Worker {
+    async fn work_off(&mut self, job: Job) {
         match job {
             Job::Hold {
                 addresses,
                 routes,
                 rules,
-            } => {
-                tell(&forwarding, &addresses, |to, told| to.claim(told)).await;
-                let refused = |target: &Target| (target.address.address, !target.accepted);
-                refusal.set(addresses.iter().map(refused)).await;
-                for target in &addresses {
-                    report(add(&handle, target).await);
-                }
-                for route in &routes {
-                    report(routes::add(&handle, route).await);
-                }
-                for rule in &rules {
-                    report(rules::add(&handle, rule).await);
-                }
-            }
+            } => self.hold(&addresses, &routes, &rules).await,
             Job::Release {
                 addresses,
                 routes,
                 rules,
-            } => {
-                for rule in &rules {
-                    report(rules::remove(&handle, rule).await);
-                }
-                for route in &routes {
-                    report(routes::remove(&handle, route).await);
-                }
-                for target in &addresses {
-                    report(remove(&handle, target).await);
-                }
-                let released = |target: &Target| (target.address.address, false);
-                refusal.set(addresses.iter().map(released)).await;
-                tell(&forwarding, &addresses, |to, told| to.release(told)).await;
+            } => self.release(&addresses, &routes, &rules).await,
+            Job::Announce { addresses, rounds } => {
+                self.pacer.put(&addresses, rounds, Instant::now());
             }
-            Job::Announce { addresses, rounds } => announce(&mut frames, &addresses, rounds),
+            Job::Pace(paces) => self.pacer.set(paces),
+        }
+    }
+
+    async fn hold(&mut self, addresses: &[Target], routes: &[Route], rules: &[VirtualRule]) {
+        tell(&self.forwarding, addresses, |to, told| to.claim(told)).await;
+        let refused = |target: &Target| (target.address.address, !target.accepted);
+        self.refusal.set(addresses.iter().map(refused)).await;
+        for target in addresses {
+            report(add(&self.handle, target).await);
+        }
+        for route in routes {
+            report(routes::add(&self.handle, route).await);
+        }
+        for rule in rules {
+            report(rules::add(&self.handle, rule).await);
+        }
+    }
+
+    async fn release(&mut self, addresses: &[Target], routes: &[Route], rules: &[VirtualRule]) {
+        for rule in rules {
+            report(rules::remove(&self.handle, rule).await);
+        }
+        for route in routes {
+            report(routes::remove(&self.handle, route).await);
+        }
+        for target in addresses {
+            self.pacer.forget(target.address.address);
+            report(remove(&self.handle, target).await);
+        }
+        let released = |target: &Target| (target.address.address, false);
+        self.refusal.set(addresses.iter().map(released)).await;
+        tell(&self.forwarding, addresses, |to, told| to.release(told)).await;
+    }
+
+    /// Tells the neighbours what they may be told now.
+    fn announce(&mut self) {
+        while let Some(target) = self.pacer.take(Instant::now()) {
+            let told = self.frames.announce(&target.link, target.address.address);
+            report(told);
         }
     }
 }
@@ -140,14 +191,6 @@ async fn tell(
 fn report(outcome: Result<(), Error>) {
     if let Err(error) = outcome {
         warn!("{error}");
-    }
-}
-
-fn announce(frames: &mut Frames, addresses: &[Target], rounds: u32) {
-    for _ in 0..rounds {
-        for target in addresses {
-            report(frames.announce(&target.link, target.address.address));
-        }
     }
 }
 

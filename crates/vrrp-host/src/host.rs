@@ -107,6 +107,7 @@ impl Host {
             in_place: BTreeSet::new(),
             masters: BTreeSet::new(),
         };
+        host.job(Job::Pace(host.plan.paces.clone()));
         host.clear_leftovers();
         host.look_at_network().await;
         host.begins_at = Some(host.plan.startup_delay);
@@ -208,6 +209,15 @@ impl Host {
                 self.job(Job::Announce {
                     addresses: addresses.unwrap_or_default(),
                     rounds,
+                });
+            }
+            Output::AnnounceElsewhere { instance } => {
+                let addresses = self
+                    .instance(&instance)
+                    .map(|plan| plan.targets_elsewhere(&self.snapshot));
+                self.job(Job::Announce {
+                    addresses: addresses.unwrap_or_default(),
+                    rounds: 1,
                 });
             }
             Output::Changed {

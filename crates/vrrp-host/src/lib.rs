@@ -20,6 +20,7 @@ mod losses;
 mod mail;
 mod network;
 mod notify;
+mod pacer;
 mod plan;
 mod processes;
 mod refusal;
@@ -38,7 +39,7 @@ pub use daemon::Daemon;
 pub use error::Error;
 pub use forwarding::Forwarding;
 pub use plan::{
-    Command, Fifo, Instance, Mail, Notify, Plan, RouteKind, SyncGroup, TrackFile, TrackInterface,
-    TrackProcess, TrackScript, VirtualAddress, VirtualRoute, Vmac,
+    Command, Fifo, Instance, Mail, Notify, Paces, Plan, RouteKind, SyncGroup, TrackFile,
+    TrackInterface, TrackProcess, TrackScript, VirtualAddress, VirtualRoute, Vmac,
 };
 pub use users::NoSuchUser;

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use config::model::VirtualRule;
+use config::model::{GarpGroup, Pace, VirtualRule};
 use vrrp::{Group, Settings};
 
 /// All virtual routers of a host.
@@ -28,6 +28,8 @@ pub struct Plan {
     pub mail: Option<Mail>,
     /// How long after the start the virtual routers begin (`vrrp_startup_delay`).
     pub startup_delay: Duration,
+    /// How fast neighbours are told.
+    pub paces: Paces,
 }
 
 impl Plan {
@@ -72,8 +74,20 @@ pub struct Instance {
     pub accepts: bool,
     /// Whether the interface's state is of no account (`dont_track_primary`).
     pub ignores_link: bool,
+    /// Whether neighbours are told again on all interfaces of its addresses that adverts do not go
+    /// through, not only on those with a virtual MAC address (`garp_extra_if all`).
+    pub announces_everywhere: bool,
     /// What is run when its state changes.
     pub notify: Notify,
+}
+
+/// How fast neighbours are told: by groups of interfaces, and on each other interface.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Paces {
+    /// Interfaces that share a pace.
+    pub groups: Vec<GarpGroup>,
+    /// Of each other interface.
+    pub usual: Pace,
 }
 
 /// A sync group with what is run when its state changes.

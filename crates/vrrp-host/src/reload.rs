@@ -35,6 +35,9 @@ impl Host {
         }
         let before = std::mem::replace(&mut self.plan, plan);
         self.leaving = before.instances;
+        if self.plan.paces != before.paces {
+            self.job(Job::Pace(self.plan.paces.clone()));
+        }
         self.carry_out_all().await;
         self.look_at_network().await;
         let (still_addresses, still_routes, still_rules) = self.held();

@@ -1,8 +1,9 @@
 //! What the network's snapshot means for an instance.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use net::{Link, Snapshot};
+use net::{Link, LinkKind, Snapshot};
 
 use crate::holding::Target;
 use crate::plan::{Instance, VirtualAddress};
@@ -31,15 +32,30 @@ impl Instance {
     pub(crate) fn targets(&self, snapshot: &Snapshot) -> Vec<Target> {
         let target = |address: &VirtualAddress| {
             let link = snapshot.link_named(&self.holder(address))?.clone();
-            let address = address.clone();
-            let accepted = self.accepts;
+            let below = link.lower.filter(|_| link.kind == LinkKind::Macvlan);
+            let physical = below.and_then(|below| snapshot.link(below));
             Some(Target {
+                physical: physical.unwrap_or(&link).name.clone(),
                 link,
-                address,
-                accepted,
+                address: address.clone(),
+                accepted: self.accepts,
             })
         };
         self.addresses.iter().filter_map(target).collect()
+    }
+
+    /// One address of each interface that adverts do not go through, of those that are to be told of
+    /// again.
+    pub(crate) fn targets_elsewhere(&self, snapshot: &Snapshot) -> Vec<Target> {
+        let vmac = self.vmac.as_ref().map(|vmac| vmac.name.as_str());
+        let mut targets = self.targets(snapshot);
+        targets.retain(|target| {
+            let name = target.link.name.as_str();
+            name != self.speaks_on() && (self.announces_everywhere || Some(name) == vmac)
+        });
+        let mut seen = BTreeSet::new();
+        targets.retain(|target| seen.insert(target.link.ifindex));
+        targets
     }
 
     /// Its routes, but those whose interface is not there.
@@ -79,6 +95,9 @@ impl Instance {
             if !self.ignores_link {
                 check_up(own)?;
             }
+        }
+        if self.settings.peers.addresses().is_empty() {
+            return Err(format!("{base} has no unicast peer to send to"));
         }
         if let Some(source) = self.source.filter(|_| self.tracks_source)
             && !snapshot.addresses().any(|known| known.address == source)

@@ -14,8 +14,8 @@ pub struct Announcements {
     pub refresh: Option<Duration>,
     /// How many rounds a refresh has.
     pub refresh_rounds: u32,
-    /// Between the rounds of a burst.
-    pub spacing: Duration,
+    /// As long as it is master, this often where adverts do not go; None: never.
+    pub extra_refresh: Option<Duration>,
 }
 
 /// So many rounds at once, and as many again after a while.
@@ -39,7 +39,7 @@ impl Default for Announcements {
             contested: burst,
             refresh: None,
             refresh_rounds: 1,
-            spacing: Duration::ZERO,
+            extra_refresh: None,
         }
     }
 }
@@ -57,6 +57,7 @@ pub(crate) struct Schedule {
     now: Option<Due>,
     again: Option<Due>,
     refresh: Option<Duration>,
+    extra: Option<Duration>,
 }
 
 impl Schedule {
@@ -64,6 +65,7 @@ impl Schedule {
     pub fn takeover(&mut self, settings: &Announcements, now: Duration) {
         self.burst(settings.takeover, now);
         self.refresh = settings.refresh.map(|period| now + period);
+        self.extra = settings.extra_refresh.map(|period| now + period);
     }
 
     /// It is master, and heard another one of lower priority.
@@ -79,7 +81,8 @@ impl Schedule {
     /// When [`Schedule::take_due`] has something next.
     pub fn next(&self) -> Option<Duration> {
         let bursts = [self.now, self.again].into_iter().flatten();
-        bursts.map(|due| due.at).chain(self.refresh).min()
+        let refreshes = self.refresh.into_iter().chain(self.extra);
+        bursts.map(|due| due.at).chain(refreshes).min()
     }
 
     /// Takes the rounds that are due now.
@@ -94,20 +97,17 @@ impl Schedule {
         if let Some(due) = self.again.take_if(|due| due.at <= now) {
             self.now = Some(due);
         }
-        let Some(due) = self.now.as_mut().filter(|due| due.at <= now) else {
-            return 0;
-        };
-        let rounds = if settings.spacing.is_zero() {
-            due.rounds
-        } else {
-            1
-        };
-        due.rounds = due.rounds.saturating_sub(rounds);
-        due.at = now + settings.spacing;
-        if due.rounds == 0 {
-            self.now = None;
+        let due = self.now.take_if(|due| due.at <= now);
+        due.map_or(0, |due| due.rounds)
+    }
+
+    /// Whether a refresh where adverts do not go is due now.
+    pub fn take_extra(&mut self, settings: &Announcements, now: Duration) -> bool {
+        let due = self.extra.take_if(|at| *at <= now).is_some();
+        if due {
+            self.extra = settings.extra_refresh.map(|period| now + period);
         }
-        rounds
+        due
     }
 
     fn burst(&mut self, burst: Burst, now: Duration) {

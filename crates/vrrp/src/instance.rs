@@ -381,6 +381,12 @@ impl Instance {
             self.outputs
                 .push_back(Output::Announce { instance, rounds });
         }
+        let settings = &self.settings.announcements;
+        if self.announcements.take_extra(settings, now.uptime) {
+            let instance = self.settings.name.clone();
+            self.outputs
+                .push_back(Output::AnnounceElsewhere { instance });
+        }
     }
 
     /// Sends an advert to every peer.

@@ -81,6 +81,12 @@ pub enum Output {
         /// How often each address.
         rounds: u32,
     },
+    /// Tell the neighbours, once, on the interfaces of the instance's addresses that adverts do not go
+    /// through.
+    AnnounceElsewhere {
+        /// The instance.
+        instance: String,
+    },
     /// The instance's state changed: notify.
     Changed {
         /// The instance.

@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::announcements;
 use super::fields::Fields;
-use crate::model::{Announcements, Fifo, Globals, LvsTimeouts, Mail};
+use crate::model::{Fifo, Globals, LvsTimeouts, Mail};
 
 const SMTP_PORT: u16 = 25;
 /// keepalived's.
@@ -46,7 +47,8 @@ pub(super) fn globals(file: Fields<'_>) -> Globals {
         vrrp_version: given
             .number(&["vrrp_version"])
             .unwrap_or(defaults.vrrp_version),
-        announcements: announcements(given),
+        announcements: announcements::of_all(given),
+        announcement_pace: announcements::pace(given),
         down_timer_adverts: given
             .number(&["vrrp_down_timer_adverts"])
             .unwrap_or(defaults.down_timer_adverts),
@@ -122,34 +124,4 @@ fn script_user(words: &[&str]) -> Option<(String, Option<String>)> {
         (*user).to_owned(),
         group.first().map(|&group| group.to_owned()),
     ))
-}
-
-fn announcements(given: Fields<'_>) -> Announcements {
-    let mut defaults = Announcements::default();
-    if given.switch(&["vrrp_min_garp"]).unwrap_or(false) {
-        defaults.repeat = 1;
-        defaults.delay = std::time::Duration::ZERO;
-    }
-    let repeat = given
-        .number(&["vrrp_garp_master_repeat"])
-        .unwrap_or(defaults.repeat);
-    let delay = given
-        .seconds(&["vrrp_garp_master_delay"])
-        .unwrap_or(defaults.delay);
-    Announcements {
-        repeat,
-        delay,
-        refresh: given
-            .seconds(&["vrrp_garp_master_refresh"])
-            .unwrap_or(defaults.refresh),
-        refresh_repeat: given
-            .number(&["vrrp_garp_master_refresh_repeat"])
-            .unwrap_or(defaults.refresh_repeat),
-        lower_prio_repeat: given
-            .number(&["vrrp_garp_lower_prio_repeat"])
-            .unwrap_or(repeat),
-        lower_prio_delay: given
-            .seconds(&["vrrp_garp_lower_prio_delay"])
-            .unwrap_or(delay),
-    }
 }

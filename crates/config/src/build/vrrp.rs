@@ -7,13 +7,14 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::announcements;
 use super::fields::Fields;
 use super::track::name;
 use crate::check::is_name;
 use crate::diagnostic::Diagnostic;
 use crate::model::{
-    Announcements, Authentication, Globals, HmacKey, Hmacs, Notify, SyncGroup, TrackedBy,
-    UnicastPeer, VirtualAddress, Vmac, VrrpInstance, Weight,
+    Authentication, Globals, HmacKey, Hmacs, Notify, SyncGroup, TrackedBy, UnicastPeer,
+    VirtualAddress, Vmac, VrrpInstance, Weight,
 };
 use crate::nearest::nearest;
 use crate::schema::SYNC_GROUP;
@@ -113,9 +114,13 @@ impl Builder<'_, '_> {
         let version = self.version(is_v6);
         let on = |names, other| given.switch(names).unwrap_or(other);
         let tracked = Tracked::of(given, self.known, self.diagnostics);
+        let begins_as_master = given.text(&["state"]).as_deref() == Some("MASTER");
+        if begins_as_master {
+            self.tell_of_preemption();
+        }
         Some(VrrpInstance {
             name: name(self.statement),
-            begins_as_master: given.text(&["state"]).as_deref() == Some("MASTER"),
+            begins_as_master,
             interface,
             virtual_router_id,
             priority: given.number(&["priority"]).unwrap_or(100),
@@ -129,8 +134,11 @@ impl Builder<'_, '_> {
             rules: rules::rules(given, self.diagnostics),
             authentication: self.authentication(version),
             hmacs: self.hmacs(),
-            no_preempt: given.has(&["nopreempt"]),
-            preempt_delay: given.seconds(&["preempt_delay"]).unwrap_or_default(),
+            no_preempt: !begins_as_master && given.has(&["nopreempt"]),
+            preempt_delay: given
+                .seconds(&["preempt_delay"])
+                .filter(|_| !begins_as_master)
+                .unwrap_or_default(),
             accept: accepts(given, version, globals),
             source: given.address(&["unicast_src_ip", "mcast_src_ip"]),
             track_source: given.has(&["track_src_ip"]),
@@ -142,7 +150,7 @@ impl Builder<'_, '_> {
             vmac: vmac(given),
             dont_track_primary: given.has(&["dont_track_primary"]),
             promote_secondaries: given.has(&["promote_secondaries"]),
-            announcements: announcements(given, &globals.announcements),
+            announcements: announcements::of_instance(given, &globals.announcements),
             down_timer_adverts: given
                 .number(&["down_timer_adverts"])
                 .unwrap_or(globals.down_timer_adverts),
@@ -169,6 +177,21 @@ impl Builder<'_, '_> {
             "it cannot run without one",
             format!("add `{what} ...': {meaning}"),
         ));
+    }
+
+    /// As keepalived has it, an instance that is master by right does not let another one be it.
+    fn tell_of_preemption(&mut self) {
+        for names in [&["nopreempt"], &["preempt_delay"]] {
+            let none = self.given.seconds(names) == Some(Duration::ZERO);
+            if let Some(statement) = self.given.get(names).filter(|_| !none) {
+                self.diagnostics.push(Diagnostic::warning(
+                    statement.span(),
+                    format!("`{}' has no effect beside `state MASTER'", names[0]),
+                    "such an instance always takes over from one of lower priority",
+                    "write `state BACKUP': it says nothing about who becomes master",
+                ));
+            }
+        }
     }
 
     fn version(&mut self, is_v6: bool) -> u8 {
@@ -309,19 +332,6 @@ fn vmac(given: Fields<'_>) -> Option<Vmac> {
         mac: owned(words.iter().find(|word| word.contains(':'))),
         xmit_base: given.has(&["vmac_xmit_base"]),
     })
-}
-
-fn announcements(given: Fields<'_>, defaults: &Announcements) -> Announcements {
-    let seconds = |names, other| given.seconds(names).unwrap_or(other);
-    let number = |names, other| given.number(names).unwrap_or(other);
-    Announcements {
-        repeat: number(&["garp_master_repeat"], defaults.repeat),
-        delay: seconds(&["garp_master_delay"], defaults.delay),
-        refresh: seconds(&["garp_master_refresh"], defaults.refresh),
-        refresh_repeat: number(&["garp_master_refresh_repeat"], defaults.refresh_repeat),
-        lower_prio_repeat: number(&["garp_lower_prio_repeat"], defaults.lower_prio_repeat),
-        lower_prio_delay: seconds(&["garp_lower_prio_delay"], defaults.lower_prio_delay),
-    }
 }
 
 fn notify(given: Fields<'_>, globals: &Globals) -> Notify {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Announcements, Script};
+use super::{Announcements, Pace, Script};
 
 /// What holds for the whole configuration.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -42,6 +42,8 @@ pub struct Globals {
     pub vrrp_version: u8,
     /// How neighbours are told, in instances that say nothing else.
     pub announcements: Announcements,
+    /// How fast, on interfaces of no `garp_group`.
+    pub announcement_pace: Pace,
     /// After how many missed adverts a backup takes over.
     pub down_timer_adverts: u32,
     /// Adverts of lower priority are not answered.
@@ -83,6 +85,7 @@ impl Default for Globals {
             vrrp_mcast_group6: Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12),
             vrrp_version: 2,
             announcements: Announcements::default(),
+            announcement_pace: Pace::default(),
             down_timer_adverts: 3,
             lower_prio_no_advert: false,
             higher_prio_send_advert: false,

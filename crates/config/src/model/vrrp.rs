@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Script;
+use super::{Announcements, Script};
 
 /// `vrrp_instance`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -263,36 +263,6 @@ pub struct Vmac {
     pub mac: Option<String>,
     /// Adverts go through the interface below it.
     pub xmit_base: bool,
-}
-
-/// How neighbours are told of a take-over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Announcements {
-    /// How many at a time after becoming master.
-    pub repeat: u32,
-    /// Until they are told again; 0: not.
-    pub delay: Duration,
-    /// Between refreshes as master; 0: none.
-    pub refresh: Duration,
-    /// How many at a time then.
-    pub refresh_repeat: u32,
-    /// How many after an advert of lower priority.
-    pub lower_prio_repeat: u32,
-    /// Until they are told again then.
-    pub lower_prio_delay: Duration,
-}
-
-impl Default for Announcements {
-    fn default() -> Self {
-        Self {
-            repeat: 5,
-            delay: Duration::from_secs(5),
-            refresh: Duration::ZERO,
-            refresh_repeat: 1,
-            lower_prio_repeat: 5,
-            lower_prio_delay: Duration::from_secs(5),
-        }
-    }
 }
 
 /// Something that an instance or group depends on.

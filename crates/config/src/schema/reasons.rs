@@ -21,10 +21,6 @@ pub(super) const PROMOTION: Reason = reason(
     "settings of interfaces are left as they are",
     "set net.ipv4.conf.INTERFACE.promote_secondaries=1 by sysctl, then remove it",
 );
-pub(super) const NO_PEER: Reason = reason(
-    "an instance without peers sends to the multicast group",
-    "name the peers in `unicast_peer', then remove it",
-);
 pub(super) const IPVLAN: Reason = reason(
     "no ipvlan is made: the addresses are on the interface itself, whose MAC address an ipvlan has, too",
     "remove it, or write `use_vmac' for an interface with a MAC address of its own",
@@ -56,10 +52,6 @@ pub(super) const STATIC: Reason = reason(
 pub(super) const LINKBEAT: Reason = reason(
     "links are followed by netlink, which needs no polling",
     "remove it",
-);
-pub(super) const GARP_RATE: Reason = reason(
-    "gratuitous ARP is not held back by groups of interfaces",
-    "use garp_master_repeat and garp_master_delay of the instance",
 );
 pub(super) const FULLNAT: Reason = reason(
     "a configuration file cannot choose FULLNAT, which alone has local addresses",

@@ -1,5 +1,6 @@
 //! `global_defs` and `SSL`.
 
+use super::announcements;
 use super::item::{Out, quoted};
 use super::seconds;
 use crate::model::{Fifo, Globals, LvsTimeouts, TlsFiles};
@@ -68,22 +69,8 @@ fn virtual_routers(out: &mut Out, globals: &Globals) {
     out.value("vrrp_mcast_group4", globals.vrrp_mcast_group4);
     out.value("vrrp_mcast_group6", globals.vrrp_mcast_group6);
     out.value("vrrp_version", globals.vrrp_version);
-    let announcements = &globals.announcements;
-    out.value("vrrp_garp_master_repeat", announcements.repeat);
-    out.value("vrrp_garp_master_delay", seconds(announcements.delay));
-    out.value("vrrp_garp_master_refresh", seconds(announcements.refresh));
-    out.value(
-        "vrrp_garp_master_refresh_repeat",
-        announcements.refresh_repeat,
-    );
-    out.value(
-        "vrrp_garp_lower_prio_repeat",
-        announcements.lower_prio_repeat,
-    );
-    out.value(
-        "vrrp_garp_lower_prio_delay",
-        seconds(announcements.lower_prio_delay),
-    );
+    announcements::announcements(out, "vrrp_", &globals.announcements);
+    announcements::pace(out, &globals.announcement_pace);
     out.value("vrrp_down_timer_adverts", globals.down_timer_adverts);
     out.switch("vrrp_lower_prio_no_advert", globals.lower_prio_no_advert);
     out.switch(

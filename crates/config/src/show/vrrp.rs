@@ -2,6 +2,7 @@
 
 use std::fmt::{Display, Write as _};
 
+use super::announcements::announcements;
 use super::item::{Out, quoted};
 use super::seconds;
 use super::track::tracked;
@@ -64,16 +65,7 @@ fn behaviour(out: &mut Out, instance: &VrrpInstance) {
     out.flag("vmac_xmit_base", base);
     out.flag("dont_track_primary", instance.dont_track_primary);
     out.flag("promote_secondaries", instance.promote_secondaries);
-    let announcements = &instance.announcements;
-    out.value("garp_master_repeat", announcements.repeat);
-    out.value("garp_master_delay", seconds(announcements.delay));
-    out.value("garp_master_refresh", seconds(announcements.refresh));
-    out.value("garp_master_refresh_repeat", announcements.refresh_repeat);
-    out.value("garp_lower_prio_repeat", announcements.lower_prio_repeat);
-    out.value(
-        "garp_lower_prio_delay",
-        seconds(announcements.lower_prio_delay),
-    );
+    announcements(out, "", &instance.announcements);
     out.value("down_timer_adverts", instance.down_timer_adverts);
     out.switch("lower_prio_no_advert", instance.lower_prio_no_advert);
     out.switch("higher_prio_send_advert", instance.higher_prio_send_advert);

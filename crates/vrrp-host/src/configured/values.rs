@@ -103,7 +103,7 @@ pub(super) fn announcements(told: &file::Announcements) -> Announcements {
         },
         refresh: some(told.refresh),
         refresh_rounds: told.refresh_repeat,
-        spacing: Duration::ZERO,
+        extra_refresh: some(told.extra_refresh),
     }
 }
 

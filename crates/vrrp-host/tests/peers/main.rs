@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod addresses;
+mod announcements;
 mod beside_keepalived;
 mod failures;
 mod keepalived;

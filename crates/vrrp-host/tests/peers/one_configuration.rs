@@ -214,3 +214,37 @@ fn two_directors_share_an_old_configuration_one_of_them_keepalived() {
     assert!(!here.holds("10.9.0.100"));
     drop(theirs);
 }
+
+/// keepalived 2.2.7: `Cannot use unicast without any peers - going to fault state'.
+#[test]
+fn an_instance_without_the_peers_that_it_is_to_have_fails() {
+    const LONELY: &str = "
+vrrp_instance VI_1 {
+    interface eth0
+    virtual_router_id 51
+    advert_int 0.05
+    version 3
+    unicast_fault_no_peer
+    unicast_peer {
+    }
+    virtual_ipaddress {
+        10.9.0.100
+    }
+}
+";
+    for ours in [true, false] {
+        let segment = Segment::new(1);
+        let host = &segment.hosts[0];
+        run(ours, host, LONELY, || {
+            std::thread::sleep(std::time::Duration::from_secs(1));
+            assert!(!host.holds("10.9.0.100"), "ours: {ours}");
+        });
+    }
+    let segment = Segment::new(1);
+    let ours = Ours::start_plan(&segment.hosts[0], plan(LONELY));
+    ours.until(State::Fault);
+    assert_eq!(
+        ours.status().last.unwrap().cause.to_string(),
+        "interface eth0 has no unicast peer to send to"
+    );
+}

@@ -177,6 +177,7 @@ pub fn instance(settings: Settings) -> Instance {
         vmac: None,
         accepts: true,
         ignores_link: false,
+        announces_everywhere: false,
         notify: Notify::default(),
     }
 }

@@ -208,18 +208,33 @@ fn neighbours_are_told_by_the_settings() {
         contested: once,
         refresh: Some(ms(10_000)),
         refresh_rounds: 2,
-        spacing: ms(20),
+        extra_refresh: Some(ms(25_000)),
     };
     let mut bench = Bench::alone(Settings {
         announcements,
         ..settings(100)
     });
-    assert_eq!(rounds(&bench.pass(ms(3629))), 1, "at once");
-    assert_eq!(rounds(&bench.pass(ms(20))), 1, "after the spacing");
-    assert_eq!(rounds(&bench.pass(ms(9000))), 1, "and the last one");
-    assert_eq!(rounds(&bench.pass(ms(2000))), 2, "the refresh");
+    let elsewhere = |outputs: &[Output]| {
+        let told = |output: &&Output| matches!(output, Output::AnnounceElsewhere { .. });
+        outputs.iter().filter(told).count()
+    };
+    assert_eq!(rounds(&bench.pass(ms(3629))), 3, "at once");
+    assert_eq!(rounds(&bench.pass(ms(9960))), 0, "and not again");
+    let outputs = bench.pass(ms(40));
+    assert_eq!(
+        (rounds(&outputs), elsewhere(&outputs)),
+        (2, 0),
+        "the refresh"
+    );
+    assert_eq!(elsewhere(&bench.pass(ms(15_000))), 1);
+    assert_eq!(elsewhere(&bench.pass(ms(25_000))), 1);
     bench.tell(Input::Stop);
-    assert_eq!(rounds(&bench.pass(ms(60_000))), 0, "no longer master");
+    let outputs = bench.pass(ms(60_000));
+    assert_eq!(
+        (rounds(&outputs), elsewhere(&outputs)),
+        (0, 0),
+        "no longer master"
+    );
 }
 
 #[test]
