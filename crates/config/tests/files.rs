@@ -443,7 +443,12 @@ fn how_neighbours_are_told_is_said_for_all_and_by_instance_and_interface() {
         .map(|one| one.announcements)
         .map(|told| (told.repeat, told.extra_refresh, told.extra_all))
         .collect();
-    assert_eq!(told, [(2, seconds(60), true), (2, seconds(0), false)]);
+    let expected = [
+        (2, seconds(60), true),
+        (2, seconds(0), false),
+        (2, seconds(100), false),
+    ];
+    assert_eq!(told, expected);
 }
 
 /// As keepalived 2.2.7 does: `(VI_1) Warning - nopreempt will not work with initial state MASTER`.
@@ -459,11 +464,17 @@ fn an_instance_that_is_master_by_right_preempts_at_once() {
             reading.rendered(false)
         );
     }
-    let preemption: Vec<_> = reading
-        .config
-        .vrrp_instances
+    let preemption: Vec<_> = reading.config.vrrp_instances[..2]
         .iter()
         .map(|one| (one.no_preempt, one.preempt_delay))
         .collect();
     assert_eq!(preemption, [(false, seconds(0)), (true, seconds(0))]);
+}
+
+#[test]
+fn a_key_can_be_brought_to_one_router_after_the_other() {
+    let reading = read_as(&folder("good").join("announcements.conf"), "host");
+    let hmacs = reading.config.vrrp_instances[2].hmacs.as_ref().unwrap();
+    assert_eq!(hmacs.window, Some(seconds(30)));
+    assert!(hmacs.permissive && hmacs.anti_replay);
 }

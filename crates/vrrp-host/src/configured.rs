@@ -451,6 +451,7 @@ fn track_process(process: &file::TrackProcess) -> TrackProcess {
     TrackProcess {
         name: Kind::Process.name(&process.name),
         command: process.command.clone(),
+        arguments: process.arguments,
         whole: process.full_command,
         quorum: process.quorum,
         most: process.quorum_max,

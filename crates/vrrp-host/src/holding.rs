@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use config::model::VirtualRule;
+use config::model::{FOREVER, VirtualRule};
 use net::Link;
 use netlink_packet_route::address::{
-    AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage, AddressScope, CacheInfo,
+    AddressAttribute, AddressHeaderFlags, AddressMessage, AddressScope, CacheInfo,
 };
 use rtnetlink::Handle;
 use tokio::sync::mpsc;
@@ -248,17 +248,17 @@ fn describe(message: &mut AddressMessage, address: &VirtualAddress) {
             .attributes
             .push(AddressAttribute::Label(label.clone()));
     }
-    if address.address.is_ipv6() {
-        // The master of before may still answer for it: searching for duplicates would find it.
-        message.header.flags = AddressHeaderFlags::Nodad;
+    if !address.flags.is_empty() {
+        // What has no room here, the attribute says.
+        message.header.flags = AddressHeaderFlags::from_bits_truncate(address.flags.bits() as u8);
         message
             .attributes
-            .push(AddressAttribute::Flags(AddressFlags::Nodad));
+            .push(AddressAttribute::Flags(address.flags));
     }
-    if address.deprecated {
+    if address.preferred_lifetime != FOREVER {
         let mut lifetimes = CacheInfo::default();
-        lifetimes.ifa_preferred = 0;
-        lifetimes.ifa_valid = u32::MAX;
+        lifetimes.ifa_preferred = address.preferred_lifetime;
+        lifetimes.ifa_valid = FOREVER;
         message
             .attributes
             .push(AddressAttribute::CacheInfo(lifetimes));

@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use config::model::{GarpGroup, Pace, VirtualRule};
+use config::model::{ArgumentMatch, FOREVER, GarpGroup, Pace, VirtualRule};
+use netlink_packet_route::address::AddressFlags;
 use vrrp::{Group, Settings};
 
 /// All virtual routers of a host.
@@ -114,8 +115,10 @@ pub struct VirtualAddress {
     pub broadcast: Option<Ipv4Addr>,
     /// Its scope, as rtnetlink(7) counts: 0 global, 253 link.
     pub scope: u8,
-    /// Never chosen as a source (IPv6's `preferred_lft 0`).
-    pub deprecated: bool,
+    /// How long it is chosen as a source, in seconds; 0: never; [`FOREVER`].
+    pub preferred_lifetime: u32,
+    /// What the kernel is told of it beside.
+    pub flags: AddressFlags,
     /// Who removes it has his way until the next take-over (`no_track`).
     pub no_track: bool,
 }
@@ -133,7 +136,15 @@ impl VirtualAddress {
             label: None,
             broadcast: None,
             scope: 0,
-            deprecated: address.is_ipv6() && prefix == whole,
+            preferred_lifetime: match address.is_ipv6() && prefix == whole {
+                true => 0,
+                false => FOREVER,
+            },
+            // The master of before may still answer for it: searching for duplicates would find it.
+            flags: match address.is_ipv6() {
+                true => AddressFlags::Nodad,
+                false => AddressFlags::empty(),
+            },
             no_track: false,
         }
     }
@@ -297,7 +308,9 @@ pub struct TrackProcess {
     pub name: String,
     /// The program's name or path, and its arguments.
     pub command: Vec<String>,
-    /// Whether the arguments must be equal too.
+    /// How the arguments are compared, if they are.
+    pub arguments: Option<ArgumentMatch>,
+    /// Whether the program goes by its command line alone, not by the process' name.
     pub whole: bool,
     /// How many there must be.
     pub quorum: u32,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::fields::Fields;
 use crate::diagnostic::Diagnostic;
-use crate::model::{TrackFile, TrackProcess, VrrpScript, Weight};
+use crate::model::{ArgumentMatch, TrackFile, TrackProcess, VrrpScript, Weight};
 use crate::tree::Statement;
 
 pub(super) fn scripts(file: Fields<'_>, diagnostics: &mut Vec<Diagnostic>) -> Vec<VrrpScript> {
@@ -74,7 +74,6 @@ pub(super) fn processes(file: Fields<'_>, diagnostics: &mut Vec<Diagnostic>) -> 
         let delay = given.seconds(&["delay"]).unwrap_or_default();
         processes.push(TrackProcess {
             name: name(statement),
-            command: command.into_iter().map(str::to_owned).collect(),
             weight: given.weight(&["weight"]).unwrap_or(Weight {
                 weight: 1,
                 reverse: false,
@@ -83,10 +82,22 @@ pub(super) fn processes(file: Fields<'_>, diagnostics: &mut Vec<Diagnostic>) -> 
             quorum_max: given.number(&["quorum_max"]),
             fork_delay: given.seconds(&["fork_delay"]).unwrap_or(delay),
             terminate_delay: given.seconds(&["terminate_delay"]).unwrap_or(delay),
+            arguments: arguments(given, command.len()),
+            command: command.into_iter().map(str::to_owned).collect(),
             full_command: given.has(&["full_command"]),
         });
     }
     processes
+}
+
+/// Arguments are compared where there are some, or where it is said how.
+fn arguments(given: Fields<'_>, words: usize) -> Option<ArgumentMatch> {
+    match given.text(&["param_match"]).as_deref() {
+        Some("partial") => Some(ArgumentMatch::First),
+        Some("initial") => Some(ArgumentMatch::Beginning),
+        Some(_) => Some(ArgumentMatch::Exact),
+        None => (words > 1).then_some(ArgumentMatch::Exact),
+    }
 }
 
 pub(super) fn name(statement: &Statement) -> String {

@@ -311,6 +311,8 @@ impl Builder<'_, '_> {
             keys,
             active_key: given.number(&["active_key"]).unwrap_or(first),
             anti_replay: given.switch(&["anti_replay"]).unwrap_or(false),
+            window: given.seconds(&["time_window"]),
+            permissive: given.text(&["mode"]).as_deref() == Some("permissive"),
         })
     }
 }

@@ -88,6 +88,9 @@ pub struct VrrpInstance {
     pub notify: Notify,
 }
 
+/// A lifetime without an end, as the kernel counts.
+pub const FOREVER: u32 = u32::MAX;
+
 /// `virtual_ipaddress`'s lines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct VirtualAddress {
@@ -103,13 +106,9 @@ pub struct VirtualAddress {
     pub broadcast: Option<String>,
     /// Its scope, as rtnetlink(7) counts: 0 global, 253 link.
     pub scope: u8,
-    /// The other end of a point-to-point link.
-    pub peer: Option<IpAddr>,
-    /// On an interface of its own.
-    pub use_vmac: bool,
     /// Its loss does not matter.
     pub no_track: bool,
-    /// `preferred_lft`: seconds; None where nothing is said, or `forever`.
+    /// `preferred_lft`, in seconds; [`FOREVER`]; None where nothing is said.
     pub preferred_lifetime: Option<u32>,
     /// `home`, `-nodad`, `mngtmpaddr`, `noprefixroute`, `autojoin`.
     pub flags: Vec<String>,
@@ -225,6 +224,10 @@ pub struct Hmacs {
     pub active_key: u8,
     /// Adverts that were heard before are refused.
     pub anti_replay: bool,
+    /// By how much a sender's clock may differ (`time_window`); None: by three intervals, or 5 s.
+    pub window: Option<Duration>,
+    /// Adverts without a trailer are taken, too (`mode permissive`): until all routers send them.
+    pub permissive: bool,
 }
 
 /// `key NUMBER TEXT`.
@@ -378,6 +381,20 @@ pub struct TrackProcess {
     pub fork_delay: Duration,
     /// How long too few of them are borne.
     pub terminate_delay: Duration,
+    /// How arguments are compared, where they are.
+    pub arguments: Option<ArgumentMatch>,
     /// The whole command line is compared.
     pub full_command: bool,
+}
+
+/// How a process' arguments are compared with those that are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ArgumentMatch {
+    /// They are equal.
+    Exact,
+    /// They begin with these (`param_match partial`).
+    First,
+    /// The same, and the last of these may be only the beginning of one (`param_match initial`).
+    Beginning,
 }

@@ -2,7 +2,7 @@
 
 use super::item::{Out, quoted};
 use super::seconds;
-use crate::model::{TrackFile, TrackProcess, TrackedBy, VrrpScript, Weight};
+use crate::model::{ArgumentMatch, TrackFile, TrackProcess, TrackedBy, VrrpScript, Weight};
 
 pub(super) fn weight(weight: Weight) -> String {
     let reverse = if weight.reverse { " reverse" } else { "" };
@@ -36,6 +36,14 @@ pub(super) fn process(out: &mut Out, process: &TrackProcess) {
     out.block(&format!("vrrp_track_process {}", process.name), |out| {
         let words: Vec<String> = process.command.iter().map(|word| quoted(word)).collect();
         out.value("process", words.join(" "));
+        let arguments = process.arguments.map(|arguments| match arguments {
+            // What holds anyway where there are arguments.
+            ArgumentMatch::Exact if process.command.len() > 1 => None,
+            ArgumentMatch::Exact => Some("exact"),
+            ArgumentMatch::First => Some("partial"),
+            ArgumentMatch::Beginning => Some("initial"),
+        });
+        out.optional("param_match", arguments.flatten());
         out.value("weight", weight(process.weight));
         out.value("quorum", process.quorum);
         out.optional("quorum_max", process.quorum_max);

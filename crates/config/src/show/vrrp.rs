@@ -7,8 +7,8 @@ use super::item::{Out, quoted};
 use super::seconds;
 use super::track::tracked;
 use crate::model::{
-    Authentication, Hmacs, Notify, SyncGroup, UnicastPeer, VirtualAddress, VirtualRoute, Vmac,
-    VrrpInstance,
+    Authentication, FOREVER, Hmacs, Notify, SyncGroup, UnicastPeer, VirtualAddress, VirtualRoute,
+    Vmac, VrrpInstance,
 };
 
 pub(super) fn instance(out: &mut Out, instance: &VrrpInstance) {
@@ -119,16 +119,14 @@ fn address(address: &VirtualAddress) -> String {
     if address.scope != 0 {
         option(&mut line, "scope", Some(address.scope));
     }
-    option(&mut line, "peer", address.peer.as_ref());
-    option(&mut line, "preferred_lft", address.preferred_lifetime);
-    for (word, on) in [
-        ("use_vmac", address.use_vmac),
-        ("no_track", address.no_track),
-    ] {
-        if on {
-            line.push(' ');
-            line.push_str(word);
-        }
+    let lifetime = |seconds| match seconds {
+        FOREVER => "forever".to_owned(),
+        seconds => seconds.to_string(),
+    };
+    let lifetime = address.preferred_lifetime.map(lifetime);
+    option(&mut line, "preferred_lft", lifetime.as_ref());
+    if address.no_track {
+        line.push_str(" no_track");
     }
     for flag in &address.flags {
         line.push(' ');
@@ -172,6 +170,8 @@ fn hmacs(out: &mut Out, hmacs: &Hmacs) {
         }
         out.value("active_key", hmacs.active_key);
         out.switch("anti_replay", hmacs.anti_replay);
+        out.optional("time_window", hmacs.window.map(seconds));
+        out.optional("mode", hmacs.permissive.then_some("permissive"));
     });
 }
 

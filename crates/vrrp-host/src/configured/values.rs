@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use config::model as file;
+use netlink_packet_route::address::AddressFlags;
 use vrrp::neighbours::Mac;
 use vrrp::{Announcements, Authentication, Burst, Hmacs, Key};
 
@@ -22,10 +23,29 @@ pub(super) fn virtual_address(address: &file::VirtualAddress) -> VirtualAddress 
             .as_deref()
             .and_then(|word| broadcast(word, &usual)),
         scope: address.scope,
-        deprecated: usual.deprecated || address.preferred_lifetime == Some(0),
+        preferred_lifetime: address
+            .preferred_lifetime
+            .unwrap_or(usual.preferred_lifetime),
+        flags: flags(&address.flags, usual.flags),
         no_track: address.no_track,
         ..usual
     }
+}
+
+/// The words of `ip address add'.
+fn flags(words: &[String], usual: AddressFlags) -> AddressFlags {
+    let mut flags = usual;
+    for word in words {
+        match word.as_str() {
+            "home" => flags |= AddressFlags::Homeaddress,
+            "mngtmpaddr" => flags |= AddressFlags::Managetempaddr,
+            "noprefixroute" => flags |= AddressFlags::Noprefixroute,
+            "autojoin" => flags |= AddressFlags::Mcautojoin,
+            "-nodad" => flags -= AddressFlags::Nodad,
+            _ => {}
+        }
+    }
+    flags
 }
 
 /// `brd`: an address, or `+` for the subnet's last one.
@@ -85,8 +105,10 @@ pub(super) fn hmacs(hmacs: &file::Hmacs, interval: Duration) -> Hmacs {
     Hmacs {
         keys: keys.collect(),
         active_key: hmacs.active_key,
-        window: hmacs.anti_replay.then(|| LEAST_WINDOW.max(interval * 3)),
-        enforced: true,
+        window: hmacs
+            .anti_replay
+            .then(|| hmacs.window.unwrap_or(LEAST_WINDOW.max(interval * 3))),
+        enforced: !hmacs.permissive,
     }
 }
 

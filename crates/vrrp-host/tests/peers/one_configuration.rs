@@ -98,10 +98,14 @@ vrrp_instance OUTER {
     10.9.0.100/24 dev eth0 label eth0:1
     10.9.0.101
     10.8.0.102/24 brd + scope link
+    10.7.0.103/24 noprefixroute
   }
   virtual_ipaddress_excluded {
     2001:db8::100/64
     2001:db8::101
+    2001:db8::103/128 preferred_lft forever
+    2001:db8::104/64 home mngtmpaddr
+    2001:db8:1::105/64 noprefixroute
   }
   virtual_routes {
     203.0.113.0/24 via 10.9.0.7 dev eth0

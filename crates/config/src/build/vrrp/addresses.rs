@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::super::fields::Fields;
 use crate::diagnostic::Diagnostic;
-use crate::model::{VirtualAddress, VirtualRoute};
+use crate::model::{FOREVER, VirtualAddress, VirtualRoute};
 use crate::source::Span;
 use crate::tree::{Statement, Word};
 use crate::value;
@@ -38,8 +38,6 @@ fn address(line: &Statement, diagnostics: &mut Vec<Diagnostic>) -> Option<Virtua
         label: None,
         broadcast: None,
         scope: 0,
-        peer: None,
-        use_vmac: false,
         no_track: false,
         preferred_lifetime: None,
         flags: Vec::new(),
@@ -65,15 +63,15 @@ fn option<'a>(
         "label" => address.label = Some(value()?),
         "brd" | "broadcast" => address.broadcast = Some(value()?),
         "scope" => address.scope = scope(&value()?)?,
-        "peer" => address.peer = Some(value::prefixed(&value()?)?.0),
-        "use_vmac" => address.use_vmac = true,
+        // Its value goes with it.
+        "peer" => return value().and(None),
         "no_track" => address.no_track = true,
         "track_group" => drop(value()?),
         "preferred_lft" => {
-            address.preferred_lifetime = match value()?.as_str() {
-                "forever" => None,
-                seconds => Some(seconds.parse().ok()?),
-            };
+            address.preferred_lifetime = Some(match value()?.as_str() {
+                "forever" => FOREVER,
+                seconds => seconds.parse().ok()?,
+            });
         }
         "home" | "-nodad" | "nodad" | "mngtmpaddr" | "noprefixroute" | "autojoin" => {
             address.flags.push(word.text.clone());
