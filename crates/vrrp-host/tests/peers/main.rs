@@ -6,6 +6,7 @@ mod addresses;
 mod announcements;
 mod beside_keepalived;
 mod failures;
+mod healing;
 mod keepalived;
 mod mail;
 mod notifications;
