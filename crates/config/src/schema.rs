@@ -103,7 +103,7 @@ pub static FILE: Block = Block {
         keyword("static_rules", Shape::Lines(0, 0)).without(reasons::STATIC),
         keyword("track_group", Shape::Block(&vrrp::TRACK_GROUP, 1, 1)).without(reasons::STATIC),
         keyword("linkbeat_interfaces", Shape::Lines(0, 0)).without(reasons::LINKBEAT),
-        keyword("interface_up_down_delays", Shape::Lines(0, 0)),
+        keyword("interface_up_down_delays", Shape::Lines(0, 0)).without(reasons::DEBOUNCE),
         keyword("garp_group", Shape::Block(&vrrp::GARP_GROUP, 0, 0)),
         keyword("vrrp_script", Shape::Block(&vrrp::SCRIPT, 1, 1)),
         keyword("vrrp_instance", Shape::Block(&vrrp::INSTANCE, 1, 1)),

@@ -4,9 +4,11 @@ mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use config::Config;
 use config::model as file;
+use nix::time::{ClockId, clock_gettime};
 use vrrp::{Authentication, Group, Peers, Preempt, Reading, Settings, Tracked, Version};
 
 use crate::plan::{
@@ -66,13 +68,24 @@ impl Plan {
             processes: config.track_processes.iter().map(track_process).collect(),
             fifos: fifos.collect::<Result<_, _>>()?,
             mail: config.globals.mail.as_ref().map(|mail| reader.mail(mail)),
-            startup_delay: config.globals.startup_delay,
+            startup_delay: config
+                .globals
+                .startup_delay
+                .max(config.globals.delay_after_boot.saturating_sub(since_boot())),
+            states_on_reload: config.globals.states_on_reload,
+            logs_unknown: config.globals.log_unknown_vrids,
             paces: Paces {
                 groups: config.garp_groups.clone(),
                 usual: config.globals.announcement_pace,
             },
         })
     }
+}
+
+/// How long this system runs.
+fn since_boot() -> Duration {
+    let time = clock_gettime(ClockId::CLOCK_BOOTTIME);
+    time.map_or(Duration::ZERO, Duration::from)
 }
 
 /// What instances call a BFD session that they track.
@@ -126,6 +139,7 @@ impl Reader<'_> {
             },
             accepts: instance.accept || instance.priority == vrrp::OWNER,
             ignores_link: instance.dont_track_primary,
+            promotes_secondaries: instance.promote_secondaries,
             announces_everywhere: instance.announcements.extra_all,
             notify: self.notify(&instance.notify)?,
             settings,

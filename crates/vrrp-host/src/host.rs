@@ -21,6 +21,7 @@ use crate::losses::{self, Losses};
 use crate::mail;
 use crate::notify::{self, About, Fifos, word};
 use crate::plan::{Instance, Plan};
+use crate::promotion::Promotion;
 use crate::socket::{Key, Sockets};
 use crate::tracking::Trackers;
 use crate::upkeep::Place;
@@ -69,6 +70,7 @@ pub(crate) struct Host {
     /// Addresses of masters that were seen in place: what is missing of them, somebody removed.
     pub(crate) in_place: BTreeSet<(u32, IpAddr)>,
     pub(crate) masters: BTreeSet<String>,
+    pub(crate) promotion: Promotion,
 }
 
 impl Host {
@@ -106,6 +108,7 @@ impl Host {
             places: BTreeSet::new(),
             in_place: BTreeSet::new(),
             masters: BTreeSet::new(),
+            promotion: Promotion::default(),
         };
         host.job(Job::Pace(host.plan.paces.clone()));
         host.clear_leftovers();
@@ -245,6 +248,16 @@ impl Host {
                     .and_then(|plan| plan.notify.heard_lower.clone());
                 command.iter().for_each(notify::run);
             }
+            Output::Unknown {
+                interface,
+                source,
+                virtual_router,
+            } if self.plan.logs_unknown => {
+                warn!(
+                    "{interface}: {source} sent an advert of virtual router {virtual_router}, which is not configured there"
+                );
+            }
+            Output::Unknown { .. } => {}
             Output::Refused {
                 instance,
                 source,

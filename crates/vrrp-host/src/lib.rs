@@ -23,6 +23,7 @@ mod notify;
 mod pacer;
 mod plan;
 mod processes;
+mod promotion;
 mod refusal;
 mod reload;
 mod routes;

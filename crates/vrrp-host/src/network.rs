@@ -34,6 +34,7 @@ impl Host {
 
     /// Tells the instances how their interfaces are, and puts back what somebody removed.
     pub(crate) async fn look_at_network(&mut self) {
+        self.promotion.follow(&self.plan, &self.snapshot);
         for instance in &self.plan.instances {
             if let Some(vmac) = &instance.vmac
                 && let Err(error) = vmac::ensure(&self.handle, &self.snapshot, instance, vmac).await

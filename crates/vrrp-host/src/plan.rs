@@ -29,6 +29,10 @@ pub struct Plan {
     pub mail: Option<Mail>,
     /// How long after the start the virtual routers begin (`vrrp_startup_delay`).
     pub startup_delay: Duration,
+    /// Whether the pipes are told of all states after a reload (`fifo_write_vrrp_states_on_reload`).
+    pub states_on_reload: bool,
+    /// Whether adverts of virtual routers that are not configured are logged (`log_unknown_vrids`).
+    pub logs_unknown: bool,
     /// How fast neighbours are told.
     pub paces: Paces,
 }
@@ -78,6 +82,9 @@ pub struct Instance {
     /// Whether neighbours are told again on all interfaces of its addresses that adverts do not go
     /// through, not only on those with a virtual MAC address (`garp_extra_if all`).
     pub announces_everywhere: bool,
+    /// Whether addresses of its interface survive the first one of their subnet
+    /// (`promote_secondaries`).
+    pub promotes_secondaries: bool,
     /// What is run when its state changes.
     pub notify: Notify,
 }

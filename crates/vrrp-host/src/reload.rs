@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::holding::{Job, Target};
 use crate::host::Host;
 use crate::losses::Losses;
-use crate::notify::Fifos;
+use crate::notify::{About, Fifos, word};
 use crate::plan::Plan;
 use crate::routes::Route;
 use crate::tracking::Trackers;
@@ -59,7 +59,21 @@ impl Host {
                 vmac::remove(&self.handle, &vmac).await;
             }
         }
+        if self.plan.states_on_reload {
+            self.tell_states();
+        }
         Ok(())
+    }
+
+    /// Tells the pipes where everyone stands.
+    fn tell_states(&mut self) {
+        for status in self.router.status(self.now()) {
+            let about = About::Instance(&status.name);
+            self.fifos.tell(about, word(status.state), status.priority);
+        }
+        for (group, state) in self.router.groups() {
+            self.fifos.tell(About::Group(group), word(state), 0);
+        }
     }
 
     /// What all masters hold.

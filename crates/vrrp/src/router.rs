@@ -5,136 +5,23 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::datagram::Datagram;
-use crate::instance::{Instance, Link};
+use crate::exchange::{Group, Input, Output};
+use crate::instance::Instance;
 use crate::machine::{Cause, State};
-use crate::reception::Refusal;
 use crate::settings::{Invalid, Settings};
-use crate::status::{Status, Transition};
+use crate::status::Status;
 use crate::time::Now;
-use crate::track::Reading;
 
-/// Virtual routers that are master together, or not at all.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Group {
-    /// Its name.
-    pub name: String,
-    /// Its instances' names.
-    pub members: Vec<String>,
-}
-
-/// What a router is told.
-#[derive(Debug, Clone)]
-pub enum Input<'a> {
-    /// Begin.
-    Start,
-    /// Cease: masters say so.
-    Stop,
-    /// A packet came through this interface.
-    Received {
-        /// The interface's name.
-        interface: &'a str,
-        /// The packet.
-        datagram: &'a Datagram,
-    },
-    /// An instance's interface changed.
-    Link {
-        /// The instance.
-        instance: &'a str,
-        /// What it is now.
-        link: Link,
-    },
-    /// Something tracked was looked at.
-    Reading {
-        /// Its name.
-        tracked: &'a str,
-        /// What it is now.
-        reading: Reading,
-    },
-    /// The time of [`Router::next_timeout`] has come.
-    Timeout,
-}
-
-/// What is to be done, in this order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Output {
-    /// Send an advert through the instance's interface.
-    Send {
-        /// The instance.
-        instance: String,
-        /// The packet.
-        datagram: Datagram,
-    },
-    /// Add the instance's addresses and routes.
-    Hold {
-        /// The instance.
-        instance: String,
-    },
-    /// Remove the instance's addresses and routes.
-    Release {
-        /// The instance.
-        instance: String,
-    },
-    /// Tell the neighbours whose the instance's addresses are.
-    Announce {
-        /// The instance.
-        instance: String,
-        /// How often each address.
-        rounds: u32,
-    },
-    /// Tell the neighbours, once, on the interfaces of the instance's addresses that adverts do not go
-    /// through.
-    AnnounceElsewhere {
-        /// The instance.
-        instance: String,
-    },
-    /// The instance's state changed: notify.
-    Changed {
-        /// The instance.
-        instance: String,
-        /// Its priority now.
-        priority: u8,
-        /// How and why.
-        transition: Transition,
-    },
-    /// A sync group's state changed: notify.
-    GroupChanged {
-        /// The group.
-        group: String,
-        /// Its state now.
-        state: State,
-    },
-    /// The instance's priority changed.
-    PriorityChanged {
-        /// The instance.
-        instance: String,
-        /// Its state.
-        state: State,
-        /// Its priority now.
-        priority: u8,
-    },
-    /// The instance is master and heard another one of lower priority.
-    HeardLower {
-        /// The instance.
-        instance: String,
-        /// Its priority.
-        priority: u8,
-    },
-    /// The instance refused a packet, for another reason than the last one.
-    Refused {
-        /// The instance.
-        instance: String,
-        /// Who sent it.
-        source: IpAddr,
-        /// Why.
-        refusal: Refusal,
-    },
-}
+/// So many senders of unknown virtual routers are told of.
+const UNKNOWN: usize = 64;
 
 /// All virtual routers of a host.
 #[derive(Debug)]
 pub struct Router {
     instances: Vec<Instance>,
     groups: Vec<Members>,
+    /// Who was heard of a virtual router that is not configured where.
+    unknown: BTreeSet<(String, IpAddr, u8)>,
     outputs: VecDeque<Output>,
 }
 
@@ -159,6 +46,7 @@ impl Router {
         Ok(Self {
             instances: settings.into_iter().map(Instance::new).collect(),
             groups,
+            unknown: BTreeSet::new(),
             outputs: VecDeque::new(),
         })
     }
@@ -263,15 +151,38 @@ impl Router {
     }
 
     fn receive(&mut self, interface: &str, datagram: &Datagram, now: Now) {
+        let mut known = false;
         for instance in &mut self.instances {
             let settings = &instance.settings;
             if settings.interface == interface
                 && Some(settings.virtual_router) == datagram.virtual_router()
                 && settings.is_ipv6() == datagram.source().is_ipv6()
             {
+                known = true;
                 instance.receive(datagram, now);
             }
         }
+        if let Some(virtual_router) = datagram.virtual_router().filter(|_| !known) {
+            self.unknown(interface, datagram.source(), virtual_router);
+        }
+    }
+
+    /// Tells of a virtual router that is not configured, once as long as there are not too many.
+    fn unknown(&mut self, interface: &str, source: IpAddr, virtual_router: u8) {
+        let who = (interface.to_owned(), source, virtual_router);
+        if self.unknown.len() < UNKNOWN && self.unknown.insert(who) {
+            self.outputs.push_back(Output::Unknown {
+                interface: interface.to_owned(),
+                source,
+                virtual_router,
+            });
+        }
+    }
+
+    /// Where each sync group stands.
+    pub fn groups(&self) -> impl Iterator<Item = (&str, State)> {
+        let groups = self.groups.iter();
+        groups.map(|group| (group.name.as_str(), group.state))
     }
 
     /// Brings each group, and each instance that is in none, to what its members allow.

@@ -58,6 +58,10 @@ pub(super) fn globals(file: Fields<'_>) -> Globals {
         skip_check_adv_addr: on(&["vrrp_skip_check_adv_addr"]),
         strict: on(&["vrrp_strict"]),
         notify_priority_changes: on(&["vrrp_notify_priority_changes"]),
+        delay_after_boot: given
+            .seconds(&["vrrp_delay_after_boot"])
+            .unwrap_or_default(),
+        states_on_reload: given.has(&["fifo_write_vrrp_states_on_reload"]),
         startup_delay: given
             .seconds(&["vrrp_startup_delay"])
             .unwrap_or(defaults.startup_delay),

@@ -60,6 +60,10 @@ pub struct Globals {
     pub notify_priority_changes: bool,
     /// How long instances wait after the daemon's start.
     pub startup_delay: Duration,
+    /// How long they wait after the system's start.
+    pub delay_after_boot: Duration,
+    /// The pipes are told of all states after a reload.
+    pub states_on_reload: bool,
     /// Adverts of unknown virtual routers are logged.
     pub log_unknown_vrids: bool,
     /// What the names of macvlan interfaces begin with.
@@ -94,6 +98,8 @@ impl Default for Globals {
             strict: false,
             notify_priority_changes: false,
             startup_delay: Duration::ZERO,
+            delay_after_boot: Duration::ZERO,
+            states_on_reload: false,
             log_unknown_vrids: false,
             vmac_prefix: "vrrp".to_owned(),
         }

@@ -64,7 +64,7 @@ pub(super) static GLOBAL_DEFS: Block = Block {
         keyword("vrrp_delay_after_boot", Seconds(0.0, LONGEST)),
         keyword("log_unknown_vrids", Flag),
         keyword("vmac_prefix", Word),
-        keyword("vmac_addr_prefix", Word),
+        keyword("vmac_addr_prefix", Word).without(reasons::VMACS_OF_ADDRESSES),
         keyword("dynamic_interfaces", Choice(&["allow_if_changes"])),
         keyword("random_seed", Integer(0, u32::MAX as i64)),
         keyword("include_check", Words(0, ANY)),

@@ -17,9 +17,25 @@ pub(super) const MAIL: Reason = reason(
     "mail is sent about virtual routers alone",
     "use the notify scripts, lvs_notify_fifo, or alerts on the metrics",
 );
-pub(super) const PROMOTION: Reason = reason(
-    "settings of interfaces are left as they are",
-    "set net.ipv4.conf.INTERFACE.promote_secondaries=1 by sysctl, then remove it",
+pub(super) const VMACS_OF_ADDRESSES: Reason = reason(
+    "only the instance's own interface gets a virtual MAC address (`use_vmac')",
+    "put such addresses into an instance of their interface and family",
+);
+pub(super) const VRF: Reason = reason(
+    "interfaces are taken as they are, in a VRF or not",
+    "make the interface a port of the VRF where the system's network is configured, then remove it",
+);
+pub(super) const NATIVE_IPV6: Reason = reason(
+    "an instance is of the family of its first virtual address",
+    "remove it",
+);
+pub(super) const DELETED: Reason = reason(
+    "an instance that a reload finds no more ends as any other: notify_stop, and STOP in the pipes",
+    "use notify_stop",
+);
+pub(super) const DEBOUNCE: Reason = reason(
+    "an interface counts as down or up as soon as the kernel says so",
+    "track the interface with a weight, or remove it",
 );
 pub(super) const IPVLAN: Reason = reason(
     "no ipvlan is made: the addresses are on the interface itself, whose MAC address an ipvlan has, too",

@@ -14,7 +14,7 @@ const NOTIFY_MASTER: Keyword = keyword("notify_master", Command);
 const NOTIFY_BACKUP: Keyword = keyword("notify_backup", Command);
 const NOTIFY_FAULT: Keyword = keyword("notify_fault", Command);
 const NOTIFY_STOP: Keyword = keyword("notify_stop", Command);
-const NOTIFY_DELETED: Keyword = keyword("notify_deleted", Words(0, 3));
+const NOTIFY_DELETED: Keyword = keyword("notify_deleted", Words(0, 3)).without(reasons::DELETED);
 const NOTIFY: Keyword = keyword("notify", Command);
 const NOTIFY_PRIORITY: Keyword = keyword("notify_priority_changes", Switch);
 const SMTP_ALERT: Keyword = keyword("smtp_alert", Switch);
@@ -25,17 +25,17 @@ pub(super) static INSTANCE: Block = Block {
     keywords: &[
         keyword("state", Choice(&["MASTER", "BACKUP"])),
         keyword("interface", Word),
-        keyword("vrf", Word),
+        keyword("vrf", Word).without(reasons::VRF),
         keyword("virtual_router_id", Integer(1, 255)),
         keyword("priority", Integer(1, 255)),
         keyword("advert_int", Seconds(0.01, 255.0)),
         keyword("version", Integer(2, 3)),
-        keyword("native_ipv6", Flag),
+        keyword("native_ipv6", Flag).without(reasons::NATIVE_IPV6),
         keyword("virtual_ipaddress", Lines(0, 0)),
         keyword("virtual_ipaddress_excluded", Lines(0, 0)),
         keyword("virtual_routes", Lines(0, 0)),
         keyword("virtual_rules", Lines(0, 0)),
-        keyword("promote_secondaries", Flag).without(reasons::PROMOTION),
+        keyword("promote_secondaries", Flag),
         keyword("authentication", Shape::Block(&AUTHENTICATION, 0, 0)),
         keyword("auth_hmac", Shape::Block(&AUTH_HMAC, 0, 0)),
         keyword("nopreempt", Flag),
@@ -53,7 +53,7 @@ pub(super) static INSTANCE: Block = Block {
         keyword("check_unicast_src", Flag),
         keyword("old_unicast_checksum", Words(0, 1)).without(reasons::OLD_KERNEL),
         keyword("use_vmac", Words(0, 3)),
-        keyword("use_vmac_addr", Flag),
+        keyword("use_vmac_addr", Flag).without(reasons::VMACS_OF_ADDRESSES),
         keyword("vmac_xmit_base", Flag),
         keyword("use_ipvlan", Words(0, 3)).without(reasons::IPVLAN),
         keyword("dont_track_primary", Flag),

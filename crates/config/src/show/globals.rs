@@ -85,6 +85,8 @@ fn virtual_routers(out: &mut Out, globals: &Globals) {
         globals.notify_priority_changes,
     );
     out.value("vrrp_startup_delay", seconds(globals.startup_delay));
+    out.value("vrrp_delay_after_boot", seconds(globals.delay_after_boot));
+    out.flag("fifo_write_vrrp_states_on_reload", globals.states_on_reload);
     out.flag("log_unknown_vrids", globals.log_unknown_vrids);
     out.value("vmac_prefix", &globals.vmac_prefix);
 }

@@ -218,6 +218,30 @@ fn other_addresses_for_a_master_need_no_election() {
 }
 
 #[test]
+fn other_addresses_survive_the_first_of_their_subnet_where_that_is_wanted() {
+    let segment = Segment::new(1);
+    let host = &segment.hosts[0];
+    let promotes = || {
+        let path = "/proc/sys/net/ipv4/conf/eth0/promote_secondaries";
+        host.enter(|| std::fs::read_to_string(path).unwrap().trim() == "1")
+    };
+    assert!(!promotes());
+    let mut promoting = quick(&["10.7.0.100", "10.7.0.101"]);
+    promoting.promotes_secondaries = true;
+    let ours = Ours::start(host, vec![promoting.clone()]);
+    until("both are there", || host.holds("10.7.0.101"));
+    assert!(promotes());
+    promoting.addresses.remove(0);
+    promoting.settings.addresses.remove(0);
+    ours.reload(vec![promoting]).unwrap();
+    until("the first is gone", || !host.holds("10.7.0.100"));
+    assert!(host.holds("10.7.0.101"));
+    ours.reload(vec![quick(&["10.7.0.101"])]).unwrap();
+    assert!(!promotes(), "as it was before");
+    ours.stop();
+}
+
+#[test]
 fn neighbours_learn_of_a_new_master_at_once() {
     let segment = Segment::new(3);
     let [first, second, client] = &segment.hosts[..] else {

@@ -346,3 +346,60 @@ fn sync_groups_of_ours_and_keepalived_change_as_one() {
         theirs.stop();
     }
 }
+
+#[test]
+fn after_a_reload_the_pipe_says_where_everyone_stands() {
+    const TOLD: &str = "
+global_defs {
+    vrrp_notify_fifo FIFO
+    fifo_write_vrrp_states_on_reload
+}
+vrrp_sync_group VG_1 {
+    group {
+        VI_1
+    }
+}
+vrrp_instance VI_1 {
+    interface eth0
+    virtual_router_id 51
+    advert_int 0.05
+    version 3
+    virtual_ipaddress {
+        10.9.0.100
+    }
+}
+vrrp_instance VI_2 {
+    interface eth0
+    virtual_router_id 52
+    advert_int 0.05
+    version 3
+    virtual_ipaddress {
+        10.9.0.101
+    }
+}
+";
+    let folder = TempDir::new().unwrap();
+    let (fifo, said) = (folder.path().join("fifo"), folder.path().join("said"));
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    crate::notifications::listen(&fifo, said.clone());
+    let text = TOLD.replace("FIFO", &fifo.display().to_string());
+    let said = || fs::read_to_string(&said).unwrap_or_default();
+    let segment = Segment::new(1);
+    let ours = Ours::start_plan(&segment.hosts[0], plan(&text));
+    until("all are master", || said().matches("MASTER").count() >= 3);
+    let before = said().len();
+    ours.reload_plan(plan(&text)).unwrap();
+    // By keepalived's manual; 2.2.7 tells of groups alone, and not always.
+    let expected = [
+        "GROUP \"VG_1\" MASTER 0",
+        "INSTANCE \"VI_1\" MASTER 100",
+        "INSTANCE \"VI_2\" MASTER 100",
+    ];
+    until("the pipe says where all stand", || {
+        let said = said();
+        let mut lines: Vec<&str> = said[before..].lines().collect();
+        lines.sort_unstable();
+        lines == expected
+    });
+    ours.stop();
+}

@@ -178,6 +178,7 @@ pub fn instance(settings: Settings) -> Instance {
         accepts: true,
         ignores_link: false,
         announces_everywhere: false,
+        promotes_secondaries: false,
         notify: Notify::default(),
     }
 }
@@ -208,10 +209,13 @@ impl Ours {
     }
 
     pub fn reload(&self, instances: Vec<Instance>) -> Result<(), vrrp_host::Error> {
-        let plan = Plan {
+        self.reload_plan(Plan {
             instances,
             ..Plan::default()
-        };
+        })
+    }
+
+    pub fn reload_plan(&self, plan: Plan) -> Result<(), vrrp_host::Error> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();

@@ -332,6 +332,23 @@ fn a_refusal_is_told_once_as_long_as_it_is_the_same() {
 }
 
 #[test]
+fn a_virtual_router_that_is_not_configured_is_told_of_once() {
+    let mut bench = Bench::alone(settings(100));
+    let other = Settings {
+        virtual_router: 52,
+        ..settings(200)
+    };
+    let unknown = Output::Unknown {
+        interface: "eth0".to_owned(),
+        source: address("192.0.2.2"),
+        virtual_router: 52,
+    };
+    assert_eq!(bench.hear(&advert(other.clone(), "192.0.2.2")), [unknown]);
+    assert_eq!(bench.hear(&advert(other, "192.0.2.2")), []);
+    assert_eq!(bench.hear(&advert(settings(200), "192.0.2.2")), []);
+}
+
+#[test]
 fn settings_that_cannot_work_are_refused() {
     let check = |settings: Settings| settings.check().unwrap_err().to_string();
     let interval = check(Settings {
