@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod case;
+mod chart;
 mod commands;
 mod daemon;
 mod director;
@@ -44,8 +45,9 @@ struct Arguments {
     /// commands, trace, capacity); given several times, all of it.
     #[arg(long, value_name = "WORDS")]
     only: Vec<String>,
-    /// Draws what a packet costs by the number of flows, as an SVG file.
-    #[arg(long, value_name = "FILE")]
+    /// Draws into a folder, as SVG files: what a packet costs by the number of flows, in the program
+    /// and on its whole way beside others, and packets a second by processors.
+    #[arg(long, value_name = "FOLDER")]
     plot: Option<PathBuf>,
     /// Puts the medians of an earlier run's JSON beside these.
     #[arg(long, value_name = "FILE")]
@@ -81,10 +83,10 @@ fn run(arguments: &Arguments) -> Result<(), Error> {
         let json = serde_json::to_string_pretty(&report).map_err(refused("JSON"))?;
         std::fs::write(path, json + "\n").map_err(refused(path.display().to_string()))?;
     }
-    if let (Some(path), Some(drawn)) = (&arguments.plot, plot::draw(&report)) {
-        std::fs::write(path, drawn).map_err(refused(path.display().to_string()))?;
+    match &arguments.plot {
+        Some(folder) => plot::draw(&report, folder),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn read(path: &Path) -> Result<Report, Error> {

@@ -16,6 +16,7 @@ use crate::hosts::{CLIENT_MAC, DIRECTOR_MAC, DIRECTOR_SERVER_MAC, Host, Hosts, S
 use crate::method::{Method, REAL, VIRTUAL};
 use crate::object::{Object, Way};
 use crate::pattern::{Clients, Kind, Pattern};
+use crate::plot::THROUGH;
 use crate::report::{Group, Row};
 
 /// Frames of one run: a call's fixed costs of some ten milliseconds are small beside it.
@@ -23,6 +24,8 @@ const FRAMES: u32 = 1 << 21;
 /// Frames of one run, each of which opens a connection.
 const NEW_FRAMES: u32 = 1 << 20;
 const FLOWS: u32 = 1024;
+/// Other numbers of flows, for the comparison by them.
+const FEWER_AND_MORE: [u32; 2] = [1, 1 << 16];
 const XDP_TX: u32 = 3;
 const MTU: u32 = 1500;
 /// Below this share of its frames a run has measured something else.
@@ -46,47 +49,79 @@ pub fn measure(runs: usize) -> Result<Vec<Group>, Error> {
     let slow = line.on_tc(&hosts, &bench)?;
     let (fast, many) = line.on_xdp(bench)?;
 
-    let reference = Row::of("", slow.dnat.clone(), |median| median).median;
+    let reference = Row::of("", slow.dnat.usual.clone(), |median| median).median;
     let over = |median: f64| median / reference;
     let new_reference = Row::of("", slow.dnat_new.clone(), |median| median).median;
     let over_new = |median: f64| median / new_reference;
+    let flows = by_flows([
+        ("nftables DNAT", &slow.dnat),
+        ("plain forwarding", &slow.plain),
+        ("xvs VS/NAT on TC", &slow.director),
+        ("xvs VS/NAT on XDP", &fast.director),
+    ]);
     let rows = vec![
-        Row::of("plain forwarding by the kernel", slow.plain, over),
-        Row::of("nftables DNAT, connection tracking", slow.dnat, over),
+        Row::of("plain forwarding by the kernel", slow.plain.usual, over),
+        Row::of("nftables DNAT, connection tracking", slow.dnat.usual, over),
         Row::of("DNAT by constants, tc-BPF", slow.fixed, over),
-        Row::of("xvs VS/NAT on TC", slow.director, over).with_goal(0.95 / 0.68),
+        Row::of("xvs VS/NAT on TC", slow.director.usual, over).with_goal(0.95 / 0.68),
         Row::of("redirection alone, XDP", fast.redirect, over),
-        Row::of("xvs VS/NAT on XDP", fast.director, over).with_goal(3.8 / 0.68),
+        Row::of("xvs VS/NAT on XDP", fast.director.usual, over).with_goal(3.8 / 0.68),
     ];
     let new = vec![
         Row::of("nftables DNAT", slow.dnat_new, over_new),
         Row::of("xvs VS/NAT on XDP", fast.director_new, over_new).with_goal(2.3 / 0.227),
     ];
     let (unit, by) = ("million a second", "by that of nftables");
-    let title = "Packets through the director, veth, one processor";
+    let title = format!("{THROUGH}, one processor");
     Ok(vec![
         Group::new(format!("{title}, {FLOWS} flows"), unit, by, rows),
         Group::new(format!("{title}, each a new connection"), unit, by, new),
+        Group::new(format!("{title}, by number of flows"), unit, by, flows),
         many,
     ])
 }
 
 /// Millions of packets a second, for every run.
-#[derive(Default)]
-struct OnTc {
-    plain: Vec<f64>,
-    dnat: Vec<f64>,
-    dnat_new: Vec<f64>,
-    fixed: Vec<f64>,
-    director: Vec<f64>,
+type Rates = Vec<f64>;
+
+/// The same by the number of flows.
+struct ByFlows {
+    /// With [`FLOWS`].
+    usual: Rates,
+    /// With [`FEWER_AND_MORE`].
+    others: [Rates; 2],
 }
 
-/// The same.
-#[derive(Default)]
+struct OnTc {
+    plain: ByFlows,
+    dnat: ByFlows,
+    dnat_new: Rates,
+    fixed: Rates,
+    director: ByFlows,
+}
+
 struct OnXdp {
-    redirect: Vec<f64>,
-    director: Vec<f64>,
-    director_new: Vec<f64>,
+    redirect: Rates,
+    director: ByFlows,
+    director_new: Rates,
+}
+
+/// A row for everybody and number of flows, beside the first one's with as many.
+fn by_flows<const N: usize>(all: [(&str, &ByFlows); N]) -> Vec<Row> {
+    let [fewer, more] = FEWER_AND_MORE;
+    let in_order = |found: &ByFlows| {
+        let [few, many] = found.others.clone();
+        [(fewer, few), (FLOWS, found.usual.clone()), (more, many)]
+    };
+    let references = in_order(all[0].1);
+    let rows = all.into_iter().flat_map(|(name, found)| {
+        let found = in_order(found).into_iter().zip(&references);
+        found.map(move |((flows, rates), (_, reference))| {
+            let case = format!("{name}: known connection, {flows} flows");
+            Row::beside(case, rates, reference)
+        })
+    });
+    rows.collect()
 }
 
 /// What the director knows of these hosts.
@@ -188,10 +223,15 @@ struct Load {
 impl Load {
     /// Packets of a few known connections.
     const fn known(to: (std::net::Ipv4Addr, u16)) -> Self {
+        Self::of_flows(to, FLOWS)
+    }
+
+    /// Packets of known connections.
+    const fn of_flows(to: (std::net::Ipv4Addr, u16), flows: u32) -> Self {
         Self {
             opens: false,
             to,
-            flows: FLOWS,
+            flows,
             frames: FRAMES,
         }
     }
@@ -223,9 +263,9 @@ impl Line {
     /// What is counted on TC.
     fn on_tc(&mut self, hosts: &Hosts, bench: &Bench) -> Result<OnTc, Error> {
         let sink = attach_tc(&mut self.objects[0], Host::Server, "xvs_sink_tc", "s0")?;
-        let plain = self.rates("plain forwarding", Load::known(REAL), || ())?;
+        let plain = self.by_flows("plain forwarding", REAL)?;
         hosts.dnat()?;
-        let dnat = self.rates("nftables DNAT", Load::known(VIRTUAL), || ())?;
+        let dnat = self.by_flows("nftables DNAT", VIRTUAL)?;
         let dnat_new = self.rates("nftables DNAT, new connections", Load::NEW, || ())?;
         hosts.no_dnat()?;
 
@@ -234,8 +274,8 @@ impl Line {
         detach_tc(&mut self.objects[0], "xvs_static_tc", fixed)?;
 
         attach(bench, Mode::Tc)?;
-        self.open(Clients::Usual)?;
-        let director = self.rates("xvs on TC", Load::known(VIRTUAL), || ())?;
+        self.open(Clients::Usual, FEWER_AND_MORE[1])?;
+        let director = self.by_flows("xvs on TC", VIRTUAL)?;
         detach(bench)?;
         detach_tc(&mut self.objects[0], "xvs_sink_tc", sink)?;
         Ok(OnTc {
@@ -262,23 +302,22 @@ impl Line {
         program.detach(link).map_err(refused("xvs_redirect_xdp"))?;
 
         attach(&bench, Mode::XdpNative)?;
-        self.open(Clients::Usual)?;
-        self.open(Clients::Strangers)?;
-        let director = self.rates("xvs on XDP", Load::known(VIRTUAL), || ())?;
+        self.open(Clients::Usual, FEWER_AND_MORE[1])?;
+        self.open(Clients::Strangers, FLOWS)?;
+        let director = self.by_flows("xvs on XDP", VIRTUAL)?;
         let director_twice = self.rates_of_two("xvs on XDP")?;
         let forget = || bench.forget_connections();
         let director_new = self.rates("xvs on XDP, new connections", Load::NEW, forget)?;
 
         let median = |values: &[f64]| Row::of("", values.to_vec(), |median| median).median;
-        let of_one = [median(&redirect), median(&director)];
+        let of_one = [median(&redirect), median(&director.usual)];
         let rows = vec![
             Row::of("redirection alone", redirect_twice, |two| two / of_one[0]),
             Row::of("xvs VS/NAT", director_twice, |two| two / of_one[1]),
         ];
         let goal = rows[0].compared * 0.95;
         let [redirection, nat]: [Row; 2] = rows.try_into().expect("two rows were listed");
-        let title =
-            format!("Packets through the director, veth, XDP, two processors, {FLOWS} flows each");
+        let title = format!("{THROUGH}, XDP, two processors, {FLOWS} flows each");
         let rows = vec![redirection, nat.with_goal(Some(goal))];
         let many = Group::new(title, "million a second", "by that of one processor", rows);
         let found = OnXdp {
@@ -289,12 +328,12 @@ impl Line {
         Ok((found, many))
     }
 
-    /// Opens the connections.
-    fn open(&mut self, clients: Clients) -> Result<(), Error> {
+    /// Opens connections.
+    fn open(&mut self, clients: Clients, flows: u32) -> Result<(), Error> {
         let load = Load {
             opens: true,
-            frames: FLOWS,
-            ..Load::known(VIRTUAL)
+            frames: flows,
+            ..Load::of_flows(VIRTUAL, flows)
         };
         send(
             &mut self.objects[0],
@@ -303,6 +342,16 @@ impl Line {
             load.frames,
         )
         .map(drop)
+    }
+
+    /// What arrives of few flows' packets, and of more.
+    fn by_flows(&mut self, case: &str, to: (std::net::Ipv4Addr, u16)) -> Result<ByFlows, Error> {
+        let mut rates = |flows| self.rates(case, Load::of_flows(to, flows), || ());
+        let [fewer, more] = FEWER_AND_MORE;
+        Ok(ByFlows {
+            others: [rates(fewer)?, rates(more)?],
+            usual: rates(FLOWS)?,
+        })
     }
 
     /// Millions of packets a second that arrived, for every run, each after a preparation.
