@@ -5,17 +5,17 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::advert::{Advert, Credential};
 use crate::announce::Schedule;
-use crate::datagram::{Datagram, PROTOCOL_VRRP};
+use crate::datagram::Datagram;
 use crate::exchange::Output;
 use crate::machine::{Action, Cause, Heard, Machine, State};
+use crate::outgoing::{Outgoing, Way};
 use crate::reception::{self, Memory, Refusal};
-use crate::settings::{Authentication, Peers, Settings};
+use crate::settings::{Peers, Settings};
 use crate::status::{Peer, Status, Transition};
 use crate::time::Now;
+use crate::track;
 use crate::track::{Reading, Verdict};
-use crate::{ah, track};
 
 /// How many senders the status tells of.
 const PEERS: usize = 16;
@@ -43,8 +43,7 @@ pub(crate) struct Instance {
     running: bool,
     memory: Memory,
     announcements: Schedule,
-    identification: u16,
-    sequence: u32,
+    outgoing: Outgoing,
     peers: BTreeMap<IpAddr, (Heard, Duration)>,
     refused: u64,
     last_refusal: Option<String>,
@@ -66,8 +65,7 @@ impl Instance {
             running: false,
             memory: Memory::default(),
             announcements: Schedule::default(),
-            identification: 0,
-            sequence: 0,
+            outgoing: Outgoing::default(),
             peers: BTreeMap::new(),
             refused: 0,
             last_refusal: None,
@@ -398,49 +396,17 @@ impl Instance {
             Peers::Multicast(_) => HOP_LIMIT,
             Peers::Unicast { hop_limit, .. } => *hop_limit,
         };
-        for destination in self.settings.peers.addresses().to_vec() {
-            let datagram = self.packet(priority, (source, destination), hop_limit, now);
-            let instance = self.settings.name.clone();
-            self.outputs.push_back(Output::Send { instance, datagram });
-        }
-    }
-
-    fn packet(
-        &mut self,
-        priority: u8,
-        ends: (IpAddr, IpAddr),
-        hop_limit: u8,
-        now: Now,
-    ) -> Datagram {
         let settings = &self.settings;
-        let advert = Advert {
-            version: settings.version,
-            virtual_router: settings.virtual_router,
-            priority,
-            interval: settings.interval,
-            addresses: settings.addresses.clone(),
-            credential: match settings.authentication {
-                Authentication::None => Credential::None,
-                Authentication::Password(password) => Credential::Password(password),
-                Authentication::AuthenticationHeader(_) => Credential::AuthenticationHeader,
-            },
-        };
-        let mut message = advert.encode(ends.0, ends.1);
-        if let Some(hmacs) = &settings.hmacs {
-            let context = reception::context(settings, ends.0);
-            self.memory.stamps.sign(hmacs, context, &mut message, now);
-        }
-        self.identification = self.identification.checked_add(1).unwrap_or(1);
-        match settings.authentication {
-            Authentication::AuthenticationHeader(key) => {
-                self.sequence = self.sequence.max(self.memory.sequence).wrapping_add(1);
-                let header = (hop_limit, self.identification);
-                ah::seal(&key, self.sequence, ends, header, &message)
-            }
-            _ => {
-                let kind = (PROTOCOL_VRRP, self.identification);
-                Datagram::to_send(ends, hop_limit, kind, &message)
-            }
+        for destination in settings.peers.addresses() {
+            let way = Way {
+                source,
+                destination: *destination,
+                hop_limit,
+            };
+            let memory = &mut self.memory;
+            let datagram = self.outgoing.advert(settings, memory, way, priority, now);
+            let instance = settings.name.clone();
+            self.outputs.push_back(Output::Send { instance, datagram });
         }
     }
 }

@@ -43,6 +43,7 @@ mod exchange;
 mod instance;
 mod machine;
 pub mod neighbours;
+mod outgoing;
 mod reception;
 mod router;
 mod settings;
