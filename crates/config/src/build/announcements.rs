@@ -30,7 +30,10 @@ pub(super) fn of_all(given: Fields<'_>) -> Announcements {
         lower_prio_delay: seconds(&["vrrp_garp_lower_prio_delay"], delay),
         ..defaults
     };
-    with_extra(all, &given.words(&["vrrp_garp_extra_if"]))
+    with_extra(
+        all,
+        &given.words(&["vrrp_garp_extra_if", "vrrp_vmac_garp_intvl"]),
+    )
 }
 
 /// What an instance says, where it does.
@@ -46,7 +49,7 @@ pub(super) fn of_instance(given: Fields<'_>, all: &Announcements) -> Announcemen
         lower_prio_delay: seconds(&["garp_lower_prio_delay"], all.lower_prio_delay),
         ..*all
     };
-    with_extra(own, &given.words(&["garp_extra_if"]))
+    with_extra(own, &given.words(&["garp_extra_if", "vmac_garp_intvl"]))
 }
 
 /// `garp_extra_if [all] SECONDS`.

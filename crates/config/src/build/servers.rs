@@ -1,11 +1,14 @@
 //! `virtual_server` and `real_server`.
 
+mod methods;
+mod names;
+
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use model::{
     Destination, DestinationKey, Family, Forwarding, Netmask, Persistence, Protocol, Scheduler,
-    SchedulerFlags, ServiceKey, Tunnel, TunnelChecksum, TunnelKind,
+    SchedulerFlags, ServiceKey, Tunnel,
 };
 
 use super::checks::{self, Defaults};
@@ -16,7 +19,6 @@ use crate::model::{
     BfdInstance, Globals, RealServer, SorryServer, TrackFile, VirtualServer, VirtualServerGroup,
     VirtualServerName,
 };
-use crate::nearest::nearest;
 use crate::source::Span;
 use crate::tree::{Statement, Word};
 
@@ -115,47 +117,6 @@ impl Servers<'_> {
         })
     }
 
-    fn name(&mut self, statement: &Statement, given: Fields<'_>) -> Option<VirtualServerName> {
-        let first = statement.arguments.first()?;
-        let second = statement.arguments.get(1);
-        match (first.text.as_str(), second) {
-            ("group", Some(name)) => self.group_name(name),
-            ("fwmark", Some(word)) => match word.text.parse() {
-                Ok(mark) if mark != 0 => Some(VirtualServerName::Mark {
-                    mark,
-                    family: self.mark_family(given),
-                }),
-                _ => {
-                    self.wrong(
-                        word,
-                        "is no firewall mark",
-                        "write a number from 1 to 4294967295",
-                    );
-                    None
-                }
-            },
-            (address, port) => {
-                let Ok(address) = address.parse() else {
-                    self.wrong(
-                        first,
-                        "is no IP address",
-                        "write `virtual_server ADDRESS PORT', `fwmark NUMBER' or `group NAME'",
-                    );
-                    return None;
-                };
-                let port = match port.map(groups::port) {
-                    None => 0,
-                    Some(Ok(port)) => port,
-                    Some(Err(diagnostic)) => {
-                        self.diagnostics.push(*diagnostic);
-                        return None;
-                    }
-                };
-                Some(VirtualServerName::Address { address, port })
-            }
-        }
-    }
-
     fn wrong(&mut self, word: &Word, what: &str, help: &str) {
         self.diagnostics.push(Diagnostic::error(
             word.span,
@@ -163,39 +124,6 @@ impl Servers<'_> {
             "this cannot be",
             help,
         ));
-    }
-
-    fn group_name(&mut self, name: &Word) -> Option<VirtualServerName> {
-        if self.groups.iter().any(|group| group.name == name.text) {
-            return Some(VirtualServerName::Group(name.text.clone()));
-        }
-        let known = self.groups.iter().map(|group| group.name.as_str());
-        let help = match nearest(&name.text, known) {
-            Some(near) => format!("a group of a similar name is `{near}'"),
-            None => format!("add `virtual_server_group {} {{ ... }}'", name.text),
-        };
-        self.diagnostics.push(Diagnostic::error(
-            name.span,
-            format!("there is no virtual_server_group `{}'", name.text),
-            "no group of this name is in the file",
-            help,
-        ));
-        None
-    }
-
-    /// The family of a mark's packets: as said, else that of the first real server that is not
-    /// behind a tunnel.
-    fn mark_family(&self, given: Fields<'_>) -> Family {
-        match given.text(&["ip_family"]).as_deref() {
-            Some("inet6") => return Family::Ipv6,
-            Some("inet") => return Family::Ipv4,
-            _ => {}
-        }
-        given
-            .all(&["real_server"])
-            .filter_map(|server| server.arguments.first()?.text.parse().ok())
-            .next()
-            .map_or(Family::Ipv4, Family::of)
     }
 
     fn protocol(
@@ -214,45 +142,6 @@ impl Servers<'_> {
             ));
         }
         given.number(&["protocol"]).unwrap_or(Protocol::Udp)
-    }
-
-    fn keys(
-        &mut self,
-        name: &VirtualServerName,
-        protocol: Protocol,
-        statement: &Statement,
-    ) -> Vec<ServiceKey> {
-        let at = |address, port| ServiceKey::Address {
-            protocol,
-            address,
-            port,
-        };
-        match name {
-            VirtualServerName::Address { address, port } => vec![at(*address, *port)],
-            VirtualServerName::Mark { mark, family } => vec![ServiceKey::Mark {
-                mark: *mark,
-                family: *family,
-            }],
-            VirtualServerName::Group(name) => {
-                let group = self.groups.iter().find(|group| group.name == *name);
-                let Some(group) = group else {
-                    return Vec::new();
-                };
-                let family = group.addresses.first().map_or_else(
-                    || self.mark_family(Fields(statement.inner())),
-                    |(address, _)| Family::of(*address),
-                );
-                let addresses = group
-                    .addresses
-                    .iter()
-                    .map(|&(address, port)| at(address, port));
-                let marks = group.marks.iter().map(|&(mark, said)| ServiceKey::Mark {
-                    mark,
-                    family: said.unwrap_or(family),
-                });
-                addresses.chain(marks).collect()
-            }
-        }
     }
 
     fn persistence(
@@ -323,69 +212,6 @@ impl Servers<'_> {
             ));
         }
         quorum - 1
-    }
-
-    /// `NAT`, `DR`, or `TUN [type {ipip|gue port NUM|gre} [nocsum|csum|remcsum]]`.
-    fn method(&mut self, given: Fields<'_>, names: &'static [&'static str]) -> Option<Method> {
-        let statement = given.get(names)?;
-        let first = statement.arguments.first()?;
-        let forwarding = match first.text.as_str() {
-            "NAT" => Forwarding::Masq,
-            "DR" => Forwarding::Route,
-            "TUN" => Forwarding::Tunnel,
-            "FNAT" | "FULLNAT" => {
-                self.diagnostics.push(Diagnostic::error(
-                    first.span,
-                    "a configuration file cannot choose FULLNAT",
-                    "its services need local addresses, for which the file has no keyword",
-                    "use NAT, DR or TUN, or make the service by `xvs adm ... --fullnat' and `xvs laddr'",
-                ));
-                return None;
-            }
-            _ => {
-                self.wrong(
-                    first,
-                    "is no forwarding method",
-                    "choose one of NAT, DR, TUN",
-                );
-                return None;
-            }
-        };
-        let tunnel = self.tunnel(&statement.arguments[1..])?;
-        Some((forwarding, tunnel))
-    }
-
-    fn tunnel(&mut self, words: &[Word]) -> Option<Tunnel> {
-        let mut tunnel = Tunnel::default();
-        let mut rest = words.iter();
-        while let Some(word) = rest.next() {
-            match word.text.as_str() {
-                "type" => match rest.next().map(|kind| kind.text.parse::<TunnelKind>()) {
-                    Some(Ok(kind)) => tunnel.kind = kind,
-                    _ => {
-                        self.wrong(word, "without a kind of tunnel", "choose ipip, gue or gre");
-                        return None;
-                    }
-                },
-                "port" => tunnel.port = rest.next().and_then(|port| port.text.parse().ok())?,
-                "nocsum" => tunnel.checksum = TunnelChecksum::None,
-                "csum" => tunnel.checksum = TunnelChecksum::Full,
-                "remcsum" => tunnel.checksum = TunnelChecksum::Remote,
-                _ => self.wrong(
-                    word,
-                    "belongs to no tunnel",
-                    "write `TUN type {ipip | gue port NUMBER | gre} [nocsum | csum | remcsum]'",
-                ),
-            }
-        }
-        if tunnel.kind == TunnelKind::Gue
-            && tunnel.port == 0
-            && let Some(word) = words.first()
-        {
-            self.wrong(word, "gue has no port", "write `TUN type gue port NUMBER'");
-            return None;
-        }
-        Some(tunnel)
     }
 
     fn real_servers(&mut self, given: Fields<'_>, context: &Context<'_>) -> Vec<RealServer> {

@@ -10,13 +10,7 @@ macro_rules! checker {
             name: $name,
             takes_names: false,
             keywords: &[
-                keyword("connect_ip", Address),
-                keyword("connect_port", Integer(1, 65_535)),
-                keyword("bindto", Address).also(&["bind_to"]),
-                keyword("bind_if", Word),
-                keyword("bind_port", Integer(1, 65_535)),
-                keyword("fwmark", Integer(0, u32::MAX as i64)),
-                keyword("connect_timeout", Seconds(0.000_001, LONGEST)),
+                CONNECT_IP, CONNECT_PORT, BINDTO, BIND_IF, BIND_PORT, FWMARK, CONNECT_TIMEOUT,
                 ALPHA, RETRY, DELAY_BEFORE_RETRY, WARMUP, DELAY_LOOP, LOG_ALL,
                 $($own),*
             ],
@@ -24,6 +18,13 @@ macro_rules! checker {
     };
 }
 
+const CONNECT_IP: Keyword = keyword("connect_ip", Address);
+const CONNECT_PORT: Keyword = keyword("connect_port", Integer(1, 65_535));
+const BINDTO: Keyword = keyword("bindto", Address).also(&["bind_to"]);
+const BIND_IF: Keyword = keyword("bind_if", Word);
+const BIND_PORT: Keyword = keyword("bind_port", Integer(1, 65_535));
+const FWMARK: Keyword = keyword("fwmark", Integer(0, u32::MAX as i64));
+const CONNECT_TIMEOUT: Keyword = keyword("connect_timeout", Seconds(0.000_001, LONGEST));
 const ALPHA: Keyword = keyword("alpha", Switch);
 const RETRY: Keyword = keyword("retry", Integer(0, MOST)).also(&["nb_get_retry"]);
 const DELAY_BEFORE_RETRY: Keyword = keyword("delay_before_retry", Seconds(0.0, LONGEST));
@@ -39,7 +40,14 @@ pub(super) static TCP: Block = checker!("TCP_CHECK", []);
 
 pub(super) static HTTP: Block = checker!(
     "HTTP_GET",
-    [URL_KEYWORD, HTTP_PROTOCOL, VIRTUALHOST, FAST_RECOVERY]
+    [
+        URL_KEYWORD,
+        HTTP_PROTOCOL,
+        VIRTUALHOST,
+        FAST_RECOVERY,
+        keyword("enable_sni", Switch).without(reasons::NO_TLS),
+        keyword("sni_name", Word).without(reasons::NO_TLS),
+    ]
 );
 
 pub(super) static SSL_GET: Block = checker!(
@@ -68,7 +76,7 @@ static URL: Block = Block {
         keyword("regex_stack", Words(2, 2)).without(reasons::REGEX_STACK),
         keyword("regex_min_offset", Integer(0, MOST)),
         keyword("regex_max_offset", Integer(1, MOST)),
-        keyword("tls_compliant", Switch),
+        keyword("tls_compliant", Switch).without(reasons::TLS_END),
     ],
 };
 
@@ -80,7 +88,25 @@ pub(super) static SMTP: Block = checker!(
     ]
 );
 
-static HOST: Block = checker!("host", []);
+static HOST: Block = Block {
+    name: "host",
+    takes_names: false,
+    keywords: &[
+        CONNECT_IP,
+        CONNECT_PORT,
+        BINDTO,
+        BIND_IF,
+        BIND_PORT,
+        FWMARK,
+        CONNECT_TIMEOUT.without(reasons::HOST),
+        ALPHA.without(reasons::HOST),
+        RETRY.without(reasons::HOST),
+        DELAY_BEFORE_RETRY.without(reasons::HOST),
+        WARMUP.without(reasons::HOST),
+        DELAY_LOOP.without(reasons::HOST),
+        LOG_ALL.without(reasons::HOST),
+    ],
+};
 
 pub(super) static DNS: Block = checker!(
     "DNS_CHECK",

@@ -25,7 +25,9 @@ pub(super) static GLOBAL_DEFS: Block = Block {
         keyword("lvs_sync_daemon", Words(1, ANY)).without(reasons::SYNC_DAEMON),
         keyword("lvs_timeouts", Words(2, 6)),
         keyword("lvs_flush", Flag),
-        keyword("lvs_flush_on_stop", Words(0, 1)).without(reasons::STATE_KEPT),
+        keyword("lvs_flush_on_stop", Words(0, 1))
+            .also(&["lvs_flush_onstop"])
+            .without(reasons::STATE_KEPT),
         keyword("lvs_notify_fifo", Command),
         keyword("lvs_notify_fifo_script", Command),
         keyword("notify_fifo", Command),
@@ -51,7 +53,7 @@ pub(super) static GLOBAL_DEFS: Block = Block {
         keyword("vrrp_garp_interval", Seconds(0.0, LONGEST)),
         keyword("vrrp_gna_interval", Seconds(0.0, LONGEST)),
         keyword("vrrp_min_garp", Switch),
-        keyword("vrrp_garp_extra_if", Words(1, 2)),
+        keyword("vrrp_garp_extra_if", Words(1, 2)).also(&["vrrp_vmac_garp_intvl"]),
         keyword("vrrp_lower_prio_no_advert", Switch),
         keyword("vrrp_higher_prio_send_advert", Switch),
         keyword("vrrp_down_timer_adverts", Integer(1, 100)),

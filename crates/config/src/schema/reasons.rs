@@ -104,8 +104,8 @@ pub(super) const OLD_KERNEL: Reason = reason(
     "remove it",
 );
 pub(super) const DUMP_NAMES: Reason = reason(
-    "no .data files are written",
-    "use `xvs config show' and `xvs health --json'",
+    "what SIGUSR1 and SIGUSR2 write is always keepalived.data and keepalived.stats, beside the daemon's state",
+    "look into the log for where they are; `xvs health --json' and `xvs vrrp --json' print JSON",
 );
 pub(super) const SNMP_NAME: Reason =
     reason("only SNMP shows it", "remove it, or keep it as a comment");
@@ -129,3 +129,13 @@ pub(super) const USERS: Reason = reason(
     "checked when a command is run, not when it is configured",
     "nothing: commands run as the user named with them, or as script_user",
 );
+pub(super) const TLS_END: Reason = reason(
+    "a page counts once it is whole, however the server ends TLS",
+    "remove it",
+);
+pub(super) const HOST: Reason = reason(
+    "all hosts of a checker are judged as one",
+    "move it from `host' into SMTP_CHECK",
+);
+pub(super) const NO_TLS: Reason =
+    reason("HTTP_GET does not use TLS", "remove it, or write SSL_GET");

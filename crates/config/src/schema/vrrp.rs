@@ -63,7 +63,7 @@ pub(super) static INSTANCE: Block = Block {
         keyword("garp_master_refresh_repeat", Integer(0, MOST)),
         keyword("garp_lower_prio_delay", Integer(0, 86_400)),
         keyword("garp_lower_prio_repeat", Integer(0, MOST)),
-        keyword("garp_extra_if", Words(1, 2)),
+        keyword("garp_extra_if", Words(1, 2)).also(&["vmac_garp_intvl"]),
         keyword("down_timer_adverts", Integer(1, 100)),
         keyword("lower_prio_no_advert", Switch),
         keyword("higher_prio_send_advert", Switch),
