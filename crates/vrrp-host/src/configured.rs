@@ -164,6 +164,7 @@ impl Reader<'_> {
             answers_lower: !instance.lower_prio_no_advert && !instance.strict,
             answers_higher: instance.higher_prio_send_advert,
             checks_addresses: !instance.skip_check_adv_addr,
+            owner_ignores_adverts: instance.owner_ignores_adverts,
             tracked: self.tracked(instance)?,
             ..settings
         })

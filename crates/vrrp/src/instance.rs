@@ -11,7 +11,7 @@ use crate::exchange::Output;
 use crate::machine::{Action, Cause, Heard, Machine, State};
 use crate::outgoing::{Outgoing, Way};
 use crate::reception::{self, Memory, Refusal};
-use crate::settings::{Peers, Settings};
+use crate::settings::{OWNER, Peers, Settings};
 use crate::status::{Peer, Status, Transition};
 use crate::time::Now;
 use crate::track;
@@ -237,6 +237,9 @@ impl Instance {
     pub fn receive(&mut self, datagram: &Datagram, now: Now) {
         if matches!(self.link, Link::Ready(own) if own == datagram.source()) {
             // Our own, which a macvlan or a switch turned back.
+            return;
+        }
+        if self.settings.owner_ignores_adverts && self.settings.priority == OWNER {
             return;
         }
         match reception::accept(&self.settings, &mut self.memory, datagram, now) {

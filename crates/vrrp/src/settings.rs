@@ -54,6 +54,8 @@ pub struct Settings {
     pub answers_higher: bool,
     /// Whether adverts with other addresses than ours are refused.
     pub checks_addresses: bool,
+    /// Whether it listens to nobody as the [`OWNER`] of its addresses.
+    pub owner_ignores_adverts: bool,
     /// What raises or lowers the priority, or stops it.
     pub tracked: Vec<Tracked>,
 }
@@ -207,6 +209,7 @@ impl Settings {
             answers_lower: true,
             answers_higher: false,
             checks_addresses: true,
+            owner_ignores_adverts: false,
             tracked: Vec::new(),
         }
     }

@@ -58,6 +58,7 @@ pub(super) fn globals(file: Fields<'_>) -> Globals {
         skip_check_adv_addr: on(&["vrrp_skip_check_adv_addr"]),
         strict: on(&["vrrp_strict"]),
         notify_priority_changes: on(&["vrrp_notify_priority_changes"]),
+        owner_ignores_adverts: on(&["vrrp_owner_ignore_adverts"]),
         delay_after_boot: given
             .seconds(&["vrrp_delay_after_boot"])
             .unwrap_or_default(),

@@ -159,6 +159,7 @@ impl Builder<'_, '_> {
                 globals.higher_prio_send_advert,
             ),
             skip_check_adv_addr: on(&["skip_check_adv_addr"], globals.skip_check_adv_addr),
+            owner_ignores_adverts: on(&["owner_ignore_adverts"], globals.owner_ignores_adverts),
             strict: on(&["strict_mode"], globals.strict),
             track_interfaces: tracked.interfaces,
             track_scripts: tracked.scripts,

@@ -54,6 +54,8 @@ pub struct Globals {
     pub check_unicast_src: bool,
     /// Addresses in a known master's adverts are not checked again.
     pub skip_check_adv_addr: bool,
+    /// Owners of their addresses listen to nobody.
+    pub owner_ignores_adverts: bool,
     /// Nothing beyond the RFCs is allowed.
     pub strict: bool,
     /// Changed priorities are written into the pipes.
@@ -95,6 +97,7 @@ impl Default for Globals {
             higher_prio_send_advert: false,
             check_unicast_src: false,
             skip_check_adv_addr: false,
+            owner_ignores_adverts: false,
             strict: false,
             notify_priority_changes: false,
             startup_delay: Duration::ZERO,

@@ -72,6 +72,8 @@ pub struct VrrpInstance {
     pub higher_prio_send_advert: bool,
     /// Addresses in a known master's adverts are not checked again.
     pub skip_check_adv_addr: bool,
+    /// As the owner of its addresses it listens to nobody.
+    pub owner_ignores_adverts: bool,
     /// Nothing beyond the RFCs is allowed.
     pub strict: bool,
     /// Interfaces that it depends on.

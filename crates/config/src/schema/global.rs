@@ -141,7 +141,7 @@ pub(super) static GLOBAL_DEFS: Block = Block {
         keyword("process_monitor_rcv_bufs_force", Switch).without(reasons::SOCKET_BUFFERS),
         keyword("vrrp_rx_bufs_policy", Word).without(reasons::SOCKET_BUFFERS),
         keyword("vrrp_rx_bufs_multiplier", Integer(1, MOST)).without(reasons::SOCKET_BUFFERS),
-        keyword("vrrp_owner_ignore_adverts", Switch).without(reasons::OLD_KERNEL),
+        keyword("vrrp_owner_ignore_adverts", Switch),
         keyword("tmp_config_directory", Word).without(reasons::SAVED_FILES),
         keyword("config_save_dir", Word).without(reasons::SAVED_FILES),
         keyword("config_copy_directory", Word).without(reasons::SAVED_FILES),

@@ -89,7 +89,7 @@ pub(super) static INSTANCE: Block = Block {
         // Of keepalived 1.x, where the instance began the sync daemon.
         keyword("lvs_sync_daemon_interface", Word).without(reasons::SYNC_DAEMON),
         keyword("lvs_sync_daemon_inteface", Word).without(reasons::SYNC_DAEMON),
-        keyword("owner_ignore_adverts", Flag).without(reasons::OLD_KERNEL),
+        keyword("owner_ignore_adverts", Switch),
     ],
 };
 

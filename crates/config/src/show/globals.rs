@@ -79,6 +79,7 @@ fn virtual_routers(out: &mut Out, globals: &Globals) {
     );
     out.flag("vrrp_check_unicast_src", globals.check_unicast_src);
     out.switch("vrrp_skip_check_adv_addr", globals.skip_check_adv_addr);
+    out.switch("vrrp_owner_ignore_adverts", globals.owner_ignores_adverts);
     out.switch("vrrp_strict", globals.strict);
     out.switch(
         "vrrp_notify_priority_changes",

@@ -70,6 +70,7 @@ fn behaviour(out: &mut Out, instance: &VrrpInstance) {
     out.switch("lower_prio_no_advert", instance.lower_prio_no_advert);
     out.switch("higher_prio_send_advert", instance.higher_prio_send_advert);
     out.switch("skip_check_adv_addr", instance.skip_check_adv_addr);
+    out.switch("owner_ignore_adverts", instance.owner_ignores_adverts);
     out.switch("strict_mode", instance.strict);
 }
 

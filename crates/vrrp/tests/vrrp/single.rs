@@ -309,6 +309,23 @@ fn what_is_meant_for_others_is_not_heard() {
 }
 
 #[test]
+fn an_owner_hears_nobody_where_it_is_told_so() {
+    for ignores in [true, false] {
+        let mut bench = Bench::alone(Settings {
+            owner_ignores_adverts: ignores,
+            ..settings(OWNER)
+        });
+        bench.hear(&advert(settings(OWNER), "192.0.2.2"));
+        let expected = if ignores {
+            State::Master
+        } else {
+            State::Backup
+        };
+        assert_eq!(bench.state(), expected);
+    }
+}
+
+#[test]
 fn its_own_adverts_are_not_heard() {
     let mut bench = Bench::alone(settings(100));
     bench.pass(ms(4000));
