@@ -18,9 +18,9 @@ pub use checks::{
 pub use globals::{Fifo, Globals, LvsTimeouts, Mail};
 pub use servers::{RealServer, SorryServer, VirtualServer, VirtualServerGroup, VirtualServerName};
 pub use vrrp::{
-    ArgumentMatch, Authentication, FOREVER, HmacKey, Hmacs, Notify, RuleAction, SyncGroup,
-    TrackFile, TrackProcess, TrackedBy, UnicastPeer, VirtualAddress, VirtualRoute, VirtualRule,
-    Vmac, VrrpInstance, VrrpScript, Weight,
+    ArgumentMatch, Authentication, FOREVER, HmacKey, Hmacs, Notify, RouteKind, RuleAction,
+    SyncGroup, TrackFile, TrackProcess, TrackedBy, UnicastPeer, VirtualAddress, VirtualRoute,
+    VirtualRule, Vmac, VrrpInstance, VrrpScript, Weight,
 };
 
 /// A whole configuration.

@@ -106,7 +106,7 @@ impl Reader<'_> {
             source: instance.source,
             tracks_source: instance.track_source,
             addresses: held.map(values::virtual_address).collect(),
-            routes: instance.routes.iter().map(values::virtual_route).collect(),
+            routes: instance.routes.clone(),
             rules: instance.rules.clone(),
             vmac: match &instance.vmac {
                 Some(vmac) => Some(self.vmac(vmac, &settings)?),

@@ -40,7 +40,7 @@ pub use daemon::Daemon;
 pub use error::Error;
 pub use forwarding::Forwarding;
 pub use plan::{
-    Command, Fifo, Instance, Mail, Notify, Paces, Plan, RouteKind, SyncGroup, TrackFile,
-    TrackInterface, TrackProcess, TrackScript, VirtualAddress, VirtualRoute, Vmac,
+    Command, Fifo, Instance, Mail, Notify, Paces, Plan, SyncGroup, TrackFile, TrackInterface,
+    TrackProcess, TrackScript, VirtualAddress, Vmac,
 };
 pub use users::NoSuchUser;

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use config::model::{ArgumentMatch, FOREVER, GarpGroup, Pace, VirtualRule};
+use config::model::{ArgumentMatch, FOREVER, GarpGroup, Pace, VirtualRoute, VirtualRule};
 use netlink_packet_route::address::AddressFlags;
 use vrrp::{Group, Settings};
 
@@ -155,42 +155,6 @@ impl VirtualAddress {
             no_track: false,
         }
     }
-}
-
-/// A route to hold as master.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VirtualRoute {
-    /// Where it leads.
-    pub destination: (IpAddr, u8),
-    /// What becomes of packets.
-    pub kind: RouteKind,
-    /// The router.
-    pub gateway: Option<IpAddr>,
-    /// The interface.
-    pub interface: Option<String>,
-    /// The source address it suggests.
-    pub source: Option<IpAddr>,
-    /// Its table; None: main.
-    pub table: Option<u32>,
-    /// Its metric.
-    pub metric: Option<u32>,
-    /// Who removes it has his way until the next take-over (`no_track`).
-    pub no_track: bool,
-}
-
-/// What becomes of packets to a route's destination.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RouteKind {
-    /// They are forwarded.
-    Unicast,
-    /// They are dropped in silence.
-    Blackhole,
-    /// They are refused: host unreachable.
-    Unreachable,
-    /// They are refused: administratively prohibited.
-    Prohibit,
-    /// Another table decides.
-    Throw,
 }
 
 /// A pipe, and what reads it.

@@ -2,14 +2,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use config::model::{RouteKind, VirtualRoute};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteType,
+    RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteMetric, RouteProtocol, RouteType,
 };
 use rtnetlink::{Handle, RouteMessageBuilder};
 
 use crate::error::{Error, refused_with};
-use crate::plan::{RouteKind, VirtualRoute};
 
 const MAIN: u32 = 254;
 /// The metric of an IPv6 route of which none is said.
@@ -151,10 +151,21 @@ fn finish<T>(
     if let Some(metric) = route.metric {
         builder = builder.priority(metric);
     }
-    builder
+    let mut message = builder
         .kind(kind(route.kind))
         .protocol(RouteProtocol::KeepAlived)
-        .build()
+        .build();
+    if let Some(scope) = route.scope {
+        message.header.scope = scope.into();
+    }
+    if route.onlink {
+        message.header.flags |= RouteFlags::Onlink;
+    }
+    if let Some(mtu) = route.mtu {
+        let metrics = vec![RouteMetric::Mtu(mtu)];
+        message.attributes.push(RouteAttribute::Metrics(metrics));
+    }
+    message
 }
 
 fn kind(kind: RouteKind) -> RouteType {

@@ -121,8 +121,8 @@ pub struct VirtualAddress {
 pub struct VirtualRoute {
     /// Where it leads.
     pub destination: (IpAddr, u8),
-    /// `blackhole`, `unreachable`, `prohibit` or `throw`; None: `unicast`.
-    pub kind: Option<String>,
+    /// What becomes of packets.
+    pub kind: RouteKind,
     /// The router.
     pub gateway: Option<IpAddr>,
     /// The interface.
@@ -133,8 +133,62 @@ pub struct VirtualRoute {
     pub table: Option<u32>,
     /// Its metric.
     pub metric: Option<u32>,
+    /// Its scope, as rtnetlink(7) counts: 0 global, 253 link.
+    pub scope: Option<u8>,
+    /// The largest packet that takes it, in bytes.
+    pub mtu: Option<u32>,
+    /// The router is on the link, though no address there says so.
+    pub onlink: bool,
     /// Its loss does not matter.
     pub no_track: bool,
+}
+
+impl VirtualRoute {
+    /// A route of which nothing else is said.
+    pub fn new(destination: (IpAddr, u8)) -> Self {
+        Self {
+            destination,
+            kind: RouteKind::Unicast,
+            gateway: None,
+            interface: None,
+            source: None,
+            table: None,
+            metric: None,
+            scope: None,
+            mtu: None,
+            onlink: false,
+            no_track: false,
+        }
+    }
+}
+
+/// What becomes of packets to a route's destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RouteKind {
+    /// They are forwarded.
+    Unicast,
+    /// They are dropped in silence.
+    Blackhole,
+    /// They are refused: host unreachable.
+    Unreachable,
+    /// They are refused: administratively prohibited.
+    Prohibit,
+    /// Another table decides.
+    Throw,
+}
+
+impl RouteKind {
+    /// The word for it; none for the usual one.
+    pub const fn word(self) -> Option<&'static str> {
+        match self {
+            Self::Unicast => None,
+            Self::Blackhole => Some("blackhole"),
+            Self::Unreachable => Some("unreachable"),
+            Self::Prohibit => Some("prohibit"),
+            Self::Throw => Some("throw"),
+        }
+    }
 }
 
 /// `virtual_rules`' lines, in the words of `ip rule add`.

@@ -139,7 +139,7 @@ fn address(address: &VirtualAddress) -> String {
 fn route(route: &VirtualRoute) -> String {
     let (destination, length) = route.destination;
     let mut line = format!("{destination}/{length}");
-    if let Some(kind) = &route.kind {
+    if let Some(kind) = route.kind.word() {
         line = format!("{kind} {line}");
     }
     option(&mut line, "via", route.gateway.as_ref());
@@ -147,6 +147,11 @@ fn route(route: &VirtualRoute) -> String {
     option(&mut line, "src", route.source.as_ref());
     option(&mut line, "table", route.table.as_ref());
     option(&mut line, "metric", route.metric.as_ref());
+    option(&mut line, "scope", route.scope.as_ref());
+    option(&mut line, "mtu", route.mtu.as_ref());
+    if route.onlink {
+        line.push_str(" onlink");
+    }
     if route.no_track {
         line.push_str(" no_track");
     }

@@ -8,7 +8,7 @@ use netlink_packet_route::address::AddressFlags;
 use vrrp::neighbours::Mac;
 use vrrp::{Announcements, Authentication, Burst, Hmacs, Key};
 
-use crate::plan::{RouteKind, VirtualAddress, VirtualRoute};
+use crate::plan::VirtualAddress;
 
 /// keepalived's least window for stamps of `auth_hmac`, which else is three intervals.
 const LEAST_WINDOW: Duration = Duration::from_secs(5);
@@ -56,25 +56,6 @@ fn broadcast(word: &str, address: &VirtualAddress) -> Option<Ipv4Addr> {
             Some(Ipv4Addr::from_bits(own.to_bits() | host_bits))
         }
         (word, _) => word.parse().ok(),
-    }
-}
-
-pub(super) fn virtual_route(route: &file::VirtualRoute) -> VirtualRoute {
-    VirtualRoute {
-        destination: route.destination,
-        kind: match route.kind.as_deref() {
-            Some("blackhole") => RouteKind::Blackhole,
-            Some("unreachable") => RouteKind::Unreachable,
-            Some("prohibit") => RouteKind::Prohibit,
-            Some("throw") => RouteKind::Throw,
-            _ => RouteKind::Unicast,
-        },
-        gateway: route.gateway,
-        interface: route.interface.clone(),
-        source: route.source,
-        table: route.table,
-        metric: route.metric,
-        no_track: route.no_track,
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use config::model::VirtualRoute;
 use vrrp::{Settings, State, Version};
-use vrrp_host::{Instance, Plan, RouteKind, VirtualAddress, VirtualRoute, Vmac};
+use vrrp_host::{Instance, Plan, VirtualAddress, Vmac};
 
 use crate::support::{Ours, Segment, address, instance, until};
 
@@ -168,14 +169,11 @@ fn addresses_of_both_families_and_routes_come_and_go_together() {
         Some(64),
     ));
     both.routes.push(VirtualRoute {
-        destination: (address("203.0.113.0"), 24),
-        kind: RouteKind::Unicast,
         gateway: Some(address("10.9.0.7")),
         interface: Some("eth0".to_owned()),
         source: Some(address(VIP)),
-        table: None,
         metric: Some(5),
-        no_track: false,
+        ..VirtualRoute::new((address("203.0.113.0"), 24))
     });
     let ours = Ours::start(host, vec![both]);
     until("all is there", || {

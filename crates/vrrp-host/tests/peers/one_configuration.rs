@@ -111,6 +111,10 @@ vrrp_instance OUTER {
     203.0.113.0/24 via 10.9.0.7 dev eth0
     198.51.100.0/24 dev eth0 metric 7
     blackhole 192.0.2.0/24
+    198.51.101.0/24 via 10.9.0.7 dev eth0 mtu 1400
+    198.51.102.0/24 dev eth0 scope link
+    198.51.103.0/24 via 192.0.2.77 dev eth0 onlink
+    default via 2001:db8::7 table 100
   }
   virtual_rules {
     from 10.9.0.0/24 table 100

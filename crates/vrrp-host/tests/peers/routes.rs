@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use config::model::{RuleAction, VirtualRule};
+use config::model::{RouteKind, RuleAction, VirtualRoute, VirtualRule};
 use vrrp::State;
-use vrrp_host::{Instance, RouteKind, VirtualAddress, VirtualRoute};
+use vrrp_host::{Instance, VirtualAddress};
 
 use crate::addresses::quick;
 use crate::support::{Host, Ours, Segment, address, until};
@@ -14,17 +14,12 @@ const VIP: &str = "10.9.0.100";
 
 fn route(destination: &str, length: u8, gateway: Option<&str>) -> VirtualRoute {
     VirtualRoute {
-        destination: (address(destination), length),
         kind: match gateway {
             Some(_) => RouteKind::Unicast,
             None => RouteKind::Blackhole,
         },
         gateway: gateway.map(address),
-        interface: None,
-        source: None,
-        table: None,
-        metric: None,
-        no_track: false,
+        ..VirtualRoute::new((address(destination), length))
     }
 }
 

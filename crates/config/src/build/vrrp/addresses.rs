@@ -1,10 +1,10 @@
 //! `virtual_ipaddress` and `virtual_routes`.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::super::fields::Fields;
 use crate::diagnostic::Diagnostic;
-use crate::model::{FOREVER, VirtualAddress, VirtualRoute};
+use crate::model::{FOREVER, RouteKind, VirtualAddress, VirtualRoute};
 use crate::source::Span;
 use crate::tree::{Statement, Word};
 use crate::value;
@@ -111,16 +111,7 @@ pub(super) fn routes(given: Fields<'_>, diagnostics: &mut Vec<Diagnostic>) -> Ve
 }
 
 fn route(line: &Statement, diagnostics: &mut Vec<Diagnostic>) -> Option<VirtualRoute> {
-    let mut route = VirtualRoute {
-        destination: (Ipv4Addr::UNSPECIFIED.into(), 0),
-        kind: None,
-        gateway: None,
-        interface: None,
-        source: None,
-        table: None,
-        metric: None,
-        no_track: false,
-    };
+    let mut route = VirtualRoute::new((Ipv4Addr::UNSPECIFIED.into(), 0));
     let mut has_destination = false;
     let mut words = line.words();
     while let Some(word) = words.next() {
@@ -139,6 +130,11 @@ fn route(line: &Statement, diagnostics: &mut Vec<Diagnostic>) -> Option<VirtualR
             "write `ADDRESS/LENGTH via ROUTER dev INTERFACE'",
         ));
         return None;
+    }
+    // A default route is of its router's family.
+    let is_v6 = route.gateway.is_some_and(|gateway| gateway.is_ipv6());
+    if is_v6 && route.destination == (Ipv4Addr::UNSPECIFIED.into(), 0) {
+        route.destination = (Ipv6Addr::UNSPECIFIED.into(), 0);
     }
     Some(route)
 }
@@ -174,10 +170,14 @@ fn route_option<'a>(
         }
         "metric" | "priority" | "preference" => route.metric = Some(value()?.parse().ok()?),
         "no_track" => route.no_track = true,
-        "unicast" => route.kind = None,
-        "blackhole" | "unreachable" | "prohibit" | "throw" => {
-            route.kind = Some(word.text.clone());
-        }
+        "scope" => route.scope = Some(scope(value()?)?),
+        "mtu" => route.mtu = Some(value()?.parse().ok()?),
+        "onlink" => route.onlink = true,
+        "unicast" => route.kind = RouteKind::Unicast,
+        "blackhole" => route.kind = RouteKind::Blackhole,
+        "unreachable" => route.kind = RouteKind::Unreachable,
+        "prohibit" => route.kind = RouteKind::Prohibit,
+        "throw" => route.kind = RouteKind::Throw,
         _ => return None,
     }
     Some(())
