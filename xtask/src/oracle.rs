@@ -5,6 +5,7 @@ mod accelerator;
 mod checks;
 mod image;
 mod machine;
+mod measure;
 mod options;
 
 use std::process::ExitCode;
@@ -17,7 +18,7 @@ use crate::oracle::image::Image;
 use crate::oracle::machine::Output;
 use crate::oracle::options::Options;
 
-/// Builds the machine, runs a script in it, runs the checks, or plays random cases to both directors.
+/// Builds the machine, runs a script in it, runs the checks, measures, or plays random cases to both directors.
 pub fn main(words: &[String]) -> Result<ExitCode> {
     let (verb, words) = words
         .split_first()
@@ -50,8 +51,9 @@ pub fn main(words: &[String]) -> Result<ExitCode> {
             let image = Image::build(&options.kernel, false)?;
             checks::run(&image, accelerator::choose(&image)?, &options.operands)
         }
+        "measure" => measure::run(&Image::build(&options.kernel, false)?),
         _ => bail!(
-            "./x oracle build, ./x oracle run SCRIPT, ./x oracle check, or ./x oracle diff\nhint: oracle/README.md explains them"
+            "./x oracle build, ./x oracle run SCRIPT, ./x oracle check, ./x oracle measure, or ./x oracle diff\nhint: oracle/README.md explains them"
         ),
     }
 }

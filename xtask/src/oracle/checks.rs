@@ -126,7 +126,7 @@ fn selected(checks: Vec<Check>, names: &[String]) -> Result<Vec<Check>> {
 
 /// xvs as it would be released, but without need of a C library in the machine, which may have an older one than
 /// this host.
-fn static_program() -> Result<PathBuf> {
+pub fn static_program() -> Result<PathBuf> {
     let target = root().join("target/oracle");
     eprintln!("x: oracle: building xvs, optimized and static (minutes when it is the first time)");
     cargo("build --quiet --release --package xvs --config profile.release.strip=true --target")
