@@ -12,7 +12,8 @@ use crate::socket::Key;
 use crate::vmac;
 
 impl Host {
-    /// Removes addresses that an earlier run left behind: whoever is master now would not be alone.
+    /// Removes what an earlier run left behind: whoever is master now would not be alone. Of routes and
+    /// rules, only those go that say they are ours.
     pub(crate) fn clear_leftovers(&self) {
         let instances = self.plan.instances.iter();
         for instance in instances.filter(|instance| instance.settings.priority != vrrp::OWNER) {
@@ -20,7 +21,7 @@ impl Host {
             addresses.retain(|target| self.is_there(target.link.ifindex, target.address.address));
             self.job(Job::Release {
                 addresses,
-                routes: Vec::new(),
+                routes: instance.route_targets(&self.snapshot),
                 rules: instance.rules.clone(),
             });
         }

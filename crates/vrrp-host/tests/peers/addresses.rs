@@ -47,8 +47,21 @@ fn what_an_earlier_run_left_behind_is_removed_from_a_backup() {
     let _master = Ours::start(other, vec![better]);
     until("the other one is master", || other.holds(VIP));
     host.ip("address add 10.9.0.100/24 dev eth0");
-    let _backup = Ours::start(host, vec![quick(&[VIP])]);
-    until("the leftover is gone", || !host.holds(VIP));
+    host.ip("route add 203.0.113.0/24 via 10.9.0.7 proto keepalived");
+    host.ip("route add 198.51.100.0/24 via 10.9.0.7");
+    let mut backup = quick(&[VIP]);
+    for destination in ["203.0.113.0", "198.51.100.0"] {
+        backup.routes.push(VirtualRoute {
+            gateway: Some(address("10.9.0.7")),
+            ..VirtualRoute::new((address(destination), 24))
+        });
+    }
+    let _backup = Ours::start(host, vec![backup]);
+    until("the leftovers are gone", || {
+        !host.holds(VIP) && host.ip("route show 203.0.113.0/24").is_empty()
+    });
+    let of_others = host.ip("route show 198.51.100.0/24");
+    assert!(of_others.contains("via 10.9.0.7"), "{of_others}");
 }
 
 #[test]

@@ -15,3 +15,5 @@ mod process;
 mod routes;
 mod support;
 mod takeover;
+mod tracking;
+mod virtual_mac;

@@ -25,7 +25,7 @@ impl Files for Disk {
 }
 
 /// What ours makes of a configuration.
-fn plan(text: &str) -> Plan {
+pub fn plan(text: &str) -> Plan {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("keepalived.conf");
     fs::write(&path, text).unwrap();
@@ -257,100 +257,6 @@ vrrp_instance VI_1 {
     );
 }
 
-/// Two links, two instances, one group, and a number in a file that lowers the priority.
-const GROUP: &str = "
-global_defs {
-    script_user root
-}
-track_file weight {
-    file \"FILE\"
-    weight 1
-}
-vrrp_sync_group VG_1 {
-    group {
-        OUTER
-        INNER
-    }
-    track_file {
-        weight
-    }
-}
-vrrp_instance OUTER {
-    interface eth0
-    virtual_router_id 51
-    priority PRIORITY
-    advert_int 0.1
-    version 3
-    virtual_ipaddress {
-        10.9.0.100
-    }
-}
-vrrp_instance INNER {
-    interface in0
-    virtual_router_id 52
-    priority PRIORITY
-    advert_int 0.1
-    version 3
-    virtual_ipaddress {
-        10.8.0.100
-    }
-}
-";
-
-#[test]
-fn sync_groups_of_ours_and_keepalived_change_as_one() {
-    for ours_is_better in [true, false] {
-        let segment = Segment::new(2);
-        for (number, host) in segment.hosts.iter().enumerate() {
-            let bridge = &segment.bridge;
-            host.ip(&format!(
-                "link add in0 type veth peer name in{number} netns {}",
-                bridge.name
-            ));
-            bridge.ip(&format!("link set in{number} up"));
-            host.ip(&format!("address add 10.8.0.{}/24 dev in0", number + 1));
-            host.ip("link set in0 up");
-        }
-        segment.bridge.ip("link add br1 type bridge");
-        segment.bridge.ip("link set br1 up");
-        segment.bridge.ip("link set in0 master br1");
-        segment.bridge.ip("link set in1 master br1");
-
-        let folder = TempDir::new().unwrap();
-        let file = folder.path().join("weight");
-        fs::write(&file, "0").unwrap();
-        let text = |number: usize| {
-            let file = [file.clone(), folder.path().join("none")][number].clone();
-            let priority = ["200", "100"][number];
-            GROUP
-                .replace("PRIORITY", priority)
-                .replace("FILE", &file.display().to_string())
-        };
-        let [better, other] = &segment.hosts[..] else {
-            panic!("two hosts")
-        };
-        let (here, there) = if ours_is_better { (0, 1) } else { (1, 0) };
-        let ours = Ours::start_plan(&segment.hosts[here], plan(&text(here)));
-        let theirs = Keepalived::start(&segment.hosts[there], &text(there));
-        let has_all = |host: &Host| host.holds("10.9.0.100") && host.holds("10.8.0.100");
-        let has_none = |host: &Host| !host.holds("10.9.0.100") && !host.holds("10.8.0.100");
-        let is_master = |one: &Host, another: &Host| has_all(one) && has_none(another);
-        until("the better one has all", || is_master(better, other));
-
-        better.ip("link set in0 down");
-        until("one link takes all along", || is_master(other, better));
-        better.ip("link set in0 up");
-        until("all comes back", || is_master(better, other));
-
-        fs::write(&file, "-150").unwrap();
-        until("the file's number counts", || is_master(other, better));
-        fs::write(&file, "0").unwrap();
-        until("and counts no more", || is_master(better, other));
-        ours.stop();
-        theirs.stop();
-    }
-}
-
 #[test]
 fn after_a_reload_the_pipe_says_where_everyone_stands() {
     const TOLD: &str = "
@@ -406,73 +312,4 @@ vrrp_instance VI_2 {
         lines == expected
     });
     ours.stop();
-}
-
-/// Adverts, addresses and answers go through a macvlan with the virtual router's own MAC address.
-const VIRTUAL_MAC: &str = "
-vrrp_instance V4 {
-    interface eth0
-    use_vmac
-    virtual_router_id 51
-    priority PRIORITY
-    advert_int 0.1
-    version 3
-    virtual_ipaddress {
-        10.9.0.100/24
-    }
-}
-vrrp_instance V6 {
-    interface eth0
-    use_vmac
-    virtual_router_id 51
-    priority PRIORITY
-    advert_int 0.1
-    version 3
-    virtual_ipaddress {
-        fe80::100/64
-        2001:db8::100/64
-    }
-}
-";
-
-#[test]
-fn ours_and_keepalived_share_virtual_mac_addresses() {
-    const VIPS: [(&str, &str); 2] = [
-        ("10.9.0.100", "00:00:5e:00:01:33"),
-        ("2001:db8::100", "00:00:5e:00:02:33"),
-    ];
-    for ours_is_better in [true, false] {
-        let segment = Segment::new(3);
-        let [here, there, client] = &segment.hosts[..] else {
-            panic!("three hosts")
-        };
-        let text =
-            |better: bool| VIRTUAL_MAC.replace("PRIORITY", if better { "200" } else { "100" });
-        let has_all = |host: &Host| VIPS.iter().all(|(vip, _)| host.holds(vip));
-        let has_none = |host: &Host| VIPS.iter().all(|(vip, _)| !host.holds(vip));
-        let ours = Ours::start_plan(here, plan(&text(ours_is_better)));
-        let theirs = Keepalived::start(there, &text(!ours_is_better));
-        let (better, other) = match ours_is_better {
-            true => (here, there),
-            false => (there, here),
-        };
-        until("the better one has all", || {
-            has_all(better) && has_none(other)
-        });
-        let reached = || {
-            VIPS.iter().all(|(vip, mac)| {
-                client.send_to(vip);
-                let known = client.ip(&format!("neighbour show {vip} dev eth0"));
-                known.contains(mac)
-            })
-        };
-        until("the client knows the virtual MAC addresses", reached);
-        if ours_is_better {
-            ours.stop();
-        } else {
-            theirs.stop();
-        }
-        until("the other one has all", || has_all(other));
-        until("the client knows them still", reached);
-    }
 }
