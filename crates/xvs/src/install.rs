@@ -1,5 +1,5 @@
-//! `xvs install`: the program, its manual, completions and unit into the system, and ipvsadm beside
-//! the distribution's.
+//! `xvs install`: the program, its manual, completions and units into the system, and ipvsadm and
+//! keepalived beside the distribution's.
 
 mod alternatives;
 
@@ -18,11 +18,16 @@ use crate::output;
 
 /// The names that the program goes by beside its own.
 const PROGRAMS: [&str; 3] = ["ipvsadm", "ipvsadm-save", "ipvsadm-restore"];
+/// One more, which is no tool but a daemon.
+const KEEPALIVED: &str = "keepalived";
 /// Where they are, for whoever chooses between these and the distribution's.
 const LIBRARY: &str = "usr/lib/xvs";
 const BINARY: &str = "usr/bin/xvs";
 const MANUAL: &str = "usr/share/man";
+const UNITS: &str = "usr/lib/systemd/system";
+/// The director by its rules, and the one by keepalived's configuration file.
 const UNIT: &str = include_str!("../../../packaging/xvs.service");
+const UNIT_OF_FILE: &str = include_str!("../../../packaging/xvs-keepalived.service");
 
 /// Where to, or whether to take it away.
 #[derive(Debug, Args)]
@@ -55,11 +60,13 @@ pub fn main(options: &InstallOptions) -> Result<ExitCode> {
     if chosen {
         alternatives::offer(root)?;
         output::text(
-            "`ipvsadm' is that of xvs; `update-alternatives --config ipvsadm' chooses another\n",
+            "`ipvsadm' is that of xvs; `update-alternatives --config ipvsadm' chooses another\n\
+             `keepalived' is Debian's where that is installed; `update-alternatives --config keepalived' chooses\n",
         )?;
     } else {
         output::text(format_args!(
-            "`ipvsadm' is what it was: this system has no update-alternatives and dpkg-divert\n\
+            "`ipvsadm' and `keepalived' are what they were: this system has no update-alternatives \
+             and dpkg-divert\n\
              hint: link /usr/sbin/ipvsadm to /{LIBRARY}/ipvsadm, or put /{LIBRARY} first in PATH\n"
         ))?;
     }
@@ -86,14 +93,12 @@ enum Content {
 /// Everything that is installed.
 fn files() -> Result<Vec<Installed>> {
     let file = |path: PathBuf, content| Installed { path, content };
-    let mut files = vec![
-        file(BINARY.into(), Content::Itself),
-        file(
-            "usr/lib/systemd/system/xvs.service".into(),
-            Content::Text(UNIT.into()),
-        ),
-    ];
-    for name in PROGRAMS {
+    let mut files = vec![file(BINARY.into(), Content::Itself)];
+    for (name, text) in [("xvs", UNIT), ("xvs-keepalived", UNIT_OF_FILE)] {
+        let path = Path::new(UNITS).join(format!("{name}.service"));
+        files.push(file(path, Content::Text(text.into())));
+    }
+    for name in PROGRAMS.into_iter().chain([KEEPALIVED]) {
         files.push(file(Path::new(LIBRARY).join(name), Content::Link));
     }
     for page in manual::pages()? {

@@ -1,4 +1,5 @@
-//! The program in a system of its own, beside Debian's ipvsadm. Needs root, dpkg's tools and gzip.
+//! The program in a system of its own, beside Debian's ipvsadm and keepalived. Needs root, dpkg's tools
+//! and gzip.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -37,6 +38,11 @@ impl System {
 
     /// Installs a package of ipvsadm, which has its programs in `folder`.
     fn package(&self, version: u32, folder: &str) {
+        self.package_of("ipvsadm", &PROGRAMS, version, folder);
+    }
+
+    /// Installs a package with these programs in `folder`, and their pages.
+    fn package_of(&self, package: &str, programs: &[&str], version: u32, folder: &str) {
         let content = tempfile::tempdir().unwrap();
         let path = |below: &str| content.path().join(below);
         let pages = "usr/share/man/man8";
@@ -44,10 +50,10 @@ impl System {
             fs::create_dir_all(path(folder)).unwrap();
         }
         let control = format!(
-            "Package: ipvsadm\nVersion: {version}\nArchitecture: all\nMaintainer: x <x@x>\nDescription: x\n"
+            "Package: {package}\nVersion: {version}\nArchitecture: all\nMaintainer: x <x@x>\nDescription: x\n"
         );
         fs::write(path("DEBIAN/control"), control).unwrap();
-        for name in PROGRAMS {
+        for name in programs {
             fs::write(
                 path(folder).join(name),
                 format!("Debian's {name} {version}"),
@@ -55,11 +61,11 @@ impl System {
             .unwrap();
             fs::write(path(pages).join(format!("{name}.8.gz")), "Debian's page").unwrap();
         }
-        let package = path("package.deb");
+        let file = path("package.deb");
         let mut build = Command::new("dpkg-deb");
-        build.arg("--build").arg(content.path()).arg(&package);
+        build.arg("--build").arg(content.path()).arg(&file);
         assert!(build.output().unwrap().status.success());
-        self.run("dpkg", &["--install", package.to_str().unwrap()]);
+        self.run("dpkg", &["--install", file.to_str().unwrap()]);
     }
 
     /// What is run as each program: a package's version, or this program.
@@ -144,6 +150,7 @@ fn debians_ipvsadm_and_ours_are_chosen_between_and_debians_is_back_afterwards() 
     for path in [
         "usr/bin/xvs",
         "usr/lib/systemd/system/xvs.service",
+        "usr/lib/systemd/system/xvs-keepalived.service",
         "usr/share/man/man1/xvs-serve.1.gz",
         "usr/share/man/man5/xvs.conf.5.gz",
         "usr/share/bash-completion/completions/ipvsadm",
@@ -184,6 +191,38 @@ fn debians_package_comes_goes_and_is_upgraded_without_touching_ours() {
     system.package(4, "usr/sbin");
     system.install(&["--remove"]);
     assert!(system.chosen(4));
+}
+
+#[test]
+fn debians_keepalived_stays_until_ours_is_chosen_and_is_back_afterwards() {
+    let system = System::new();
+    system.package_of("keepalived", &["keepalived"], 1, "usr/sbin");
+    let before = system.files();
+    let is = || system.resolved("/usr/sbin/keepalived");
+    let choose = |path: &str| system.run("update-alternatives", &["--set", "keepalived", path]);
+    system.install(&[]);
+    assert_eq!(
+        is(),
+        "/usr/sbin/keepalived.debian",
+        "a service goes on with it"
+    );
+    choose("/usr/lib/xvs/keepalived");
+    assert_eq!(is(), OURS);
+    system.install(&[]);
+    system.package_of("keepalived", &["keepalived"], 2, "usr/sbin");
+    assert_eq!(is(), OURS, "what was chosen stays");
+    system.package_of("keepalived", &["keepalived"], 1, "usr/sbin");
+    system.install(&["--remove"]);
+    assert_eq!(system.files(), before);
+}
+
+#[test]
+fn where_debians_keepalived_is_not_there_the_name_is_ours() {
+    let system = System::new();
+    system.install(&[]);
+    assert_eq!(system.resolved("/usr/sbin/keepalived"), OURS);
+    system.install(&["--remove"]);
+    assert!(!system.0.path().join("usr/sbin/keepalived").is_symlink());
 }
 
 #[test]

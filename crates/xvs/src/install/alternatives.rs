@@ -1,4 +1,4 @@
-//! Debian's ipvsadm and ours side by side.
+//! Debian's programs and ours of the same names side by side.
 //!
 //! Debian's files are diverted, so that dpkg puts them beside their names, now and whenever the
 //! package is upgraded. The names are links then that update-alternatives leads to either program,
@@ -9,12 +9,11 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use super::{LIBRARY, PROGRAMS};
+use super::{KEEPALIVED, LIBRARY, PROGRAMS};
 
 /// What Debian's files are called while they are diverted.
 const DIVERTED: &str = "debian";
 /// The higher one is chosen where nobody chose.
-const PRIORITY: &str = "60";
 const PRIORITY_OF_DEBIANS: &str = "40";
 /// Where the names are that people call.
 const FOLDER: &str = "usr/sbin";
@@ -22,6 +21,30 @@ const FOLDER: &str = "usr/sbin";
 /// version of the package has elsewhere by name must not be in the way of this one.
 const OLD_FOLDER: (&str, &str) = ("sbin", "debian-sbin");
 const PAGES: &str = "usr/share/man/man8";
+
+/// What is chosen by one choice.
+struct Choice {
+    /// The program that names the choice, then its companions.
+    programs: &'static [&'static str],
+    /// Whether we have pages of their manual, too.
+    has_pages: bool,
+    /// The priority of ours.
+    priority: &'static str,
+}
+
+const CHOICES: [Choice; 2] = [
+    Choice {
+        programs: &PROGRAMS,
+        has_pages: true,
+        priority: "60",
+    },
+    // A service that runs by Debian's program goes on with it until somebody chooses.
+    Choice {
+        programs: &[KEEPALIVED],
+        has_pages: false,
+        priority: "20",
+    },
+];
 
 /// Whether this system has the tools.
 pub fn are_there() -> bool {
@@ -43,61 +66,102 @@ pub fn offer(root: &Path) -> Result<()> {
         std::fs::create_dir_all(&path)
             .with_context(|| format!("cannot make {}", path.display()))?;
     }
-    for diversion in diversions() {
-        diversion.add(root)?;
-    }
-    let ours = |name: &str| format!("/{LIBRARY}/{name}");
-    alternative(root, &ours, PRIORITY)?;
-    for suffix in [DIVERTED, OLD_FOLDER.1] {
-        let debians = |name: &str| match name.strip_suffix(".8.gz") {
-            Some(page) => format!("/{PAGES}/{page}.{DIVERTED}.8.gz"),
-            None => format!("/{FOLDER}/{name}.{suffix}"),
-        };
-        if root.join(&debians("ipvsadm")[1..]).exists() {
-            alternative(root, &debians, PRIORITY_OF_DEBIANS)?;
-        }
-    }
-    Ok(())
+    CHOICES.iter().try_for_each(|choice| choice.offer(root))
 }
 
 /// Takes back the offer, and moves Debian's files to where they were.
 pub fn withdraw(root: &Path) -> Result<()> {
-    let debians = [DIVERTED, OLD_FOLDER.1].map(|suffix| format!("/{FOLDER}/ipvsadm.{suffix}"));
-    for path in [format!("/{LIBRARY}/ipvsadm")].into_iter().chain(debians) {
-        // One that was never offered is no failure.
+    CHOICES.iter().try_for_each(|choice| choice.withdraw(root))
+}
+
+impl Choice {
+    fn name(&self) -> &'static str {
+        self.programs[0]
+    }
+
+    fn offer(&self, root: &Path) -> Result<()> {
+        for diversion in self.diversions() {
+            diversion.add(root)?;
+        }
+        self.alternative(root, &|name| format!("/{LIBRARY}/{name}"), self.priority)?;
+        for suffix in [DIVERTED, OLD_FOLDER.1] {
+            let debians = |name: &str| match name.strip_suffix(".8.gz") {
+                Some(page) => format!("/{PAGES}/{page}.{DIVERTED}.8.gz"),
+                None => format!("/{FOLDER}/{name}.{suffix}"),
+            };
+            if root.join(&debians(self.name())[1..]).exists() {
+                self.alternative(root, &debians, PRIORITY_OF_DEBIANS)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn withdraw(&self, root: &Path) -> Result<()> {
+        let name = self.name();
+        let debians = [DIVERTED, OLD_FOLDER.1].map(|suffix| format!("/{FOLDER}/{name}.{suffix}"));
+        for path in [format!("/{LIBRARY}/{name}")].into_iter().chain(debians) {
+            // One that was never offered is no failure.
+            run(
+                root,
+                "update-alternatives",
+                &["--quiet", "--remove", name, &path],
+            )?;
+        }
+        for diversion in self.diversions() {
+            diversion.remove(root)?;
+        }
+        Ok(())
+    }
+
+    /// Offers a program with its companions and pages; `path_of` says where those of a name are.
+    fn alternative(
+        &self,
+        root: &Path,
+        path_of: &dyn Fn(&str) -> String,
+        priority: &str,
+    ) -> Result<()> {
+        let mut links = Vec::new();
+        for &name in self.programs {
+            links.push([format!("/{FOLDER}/{name}"), name.to_owned(), path_of(name)]);
+            if self.has_pages {
+                let page = format!("{name}.8.gz");
+                links.push([format!("/{PAGES}/{page}"), page.clone(), path_of(&page)]);
+            }
+        }
+        let mut words = Vec::new();
+        for (number, [link, name, path]) in links.iter().enumerate() {
+            words.push(if number == 0 { "--install" } else { "--slave" });
+            words.extend([link.as_str(), name, path]);
+            if number == 0 {
+                words.push(priority);
+            }
+        }
         run(
             root,
             "update-alternatives",
-            &["--quiet", "--remove", "ipvsadm", &path],
-        )?;
+            &[&["--quiet"], words.as_slice()].concat(),
+        )
     }
-    for diversion in diversions() {
-        diversion.remove(root)?;
-    }
-    Ok(())
-}
 
-/// Offers a program with its companions and pages; `path_of` says where those of a name are.
-fn alternative(root: &Path, path_of: &dyn Fn(&str) -> String, priority: &str) -> Result<()> {
-    let mut links = Vec::new();
-    for name in PROGRAMS {
-        links.push([format!("/{FOLDER}/{name}"), name.to_owned(), path_of(name)]);
-        let page = format!("{name}.8.gz");
-        links.push([format!("/{PAGES}/{page}"), page.clone(), path_of(&page)]);
-    }
-    let mut words = Vec::new();
-    for (number, [link, name, path]) in links.iter().enumerate() {
-        words.push(if number == 0 { "--install" } else { "--slave" });
-        words.extend([link.as_str(), name, path]);
-        if number == 0 {
-            words.push(priority);
+    fn diversions(&self) -> Vec<Diversion> {
+        let mut diversions = Vec::new();
+        let mut divert = |from: String, to: String| diversions.push(Diversion { from, to });
+        let (old, suffix) = OLD_FOLDER;
+        for name in self.programs {
+            divert(
+                format!("/{FOLDER}/{name}"),
+                format!("/{FOLDER}/{name}.{DIVERTED}"),
+            );
+            divert(format!("/{old}/{name}"), format!("/{old}/{name}.{suffix}"));
+            if self.has_pages {
+                divert(
+                    format!("/{PAGES}/{name}.8.gz"),
+                    format!("/{PAGES}/{name}.{DIVERTED}.8.gz"),
+                );
+            }
         }
+        diversions
     }
-    run(
-        root,
-        "update-alternatives",
-        &[&["--quiet"], words.as_slice()].concat(),
-    )
 }
 
 /// A name that dpkg is to put its file beside.
@@ -145,24 +209,6 @@ fn is_owned(root: &Path, name: &str) -> bool {
     let mut query = Command::new("dpkg-query");
     query.arg("--root").arg(root).args(["--search", name]);
     query.output().is_ok_and(|output| output.status.success())
-}
-
-fn diversions() -> Vec<Diversion> {
-    let mut diversions = Vec::new();
-    let mut divert = |from: String, to: String| diversions.push(Diversion { from, to });
-    let (old, suffix) = OLD_FOLDER;
-    for name in PROGRAMS {
-        divert(
-            format!("/{FOLDER}/{name}"),
-            format!("/{FOLDER}/{name}.{DIVERTED}"),
-        );
-        divert(format!("/{old}/{name}"), format!("/{old}/{name}.{suffix}"));
-        divert(
-            format!("/{PAGES}/{name}.8.gz"),
-            format!("/{PAGES}/{name}.{DIVERTED}.8.gz"),
-        );
-    }
-    diversions
 }
 
 fn run(root: &Path, tool: &str, words: &[&str]) -> Result<()> {
