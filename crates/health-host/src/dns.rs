@@ -26,7 +26,7 @@ pub(crate) async fn check(to: &Connect, record: &str, name: &str) -> Done {
         }
         return match code & 0xf {
             0 => Ok(None),
-            code => Err(Failure(format!("response code {code}"))),
+            code => Err(Failure::Server(format!("response code {code}"))),
         };
     }
 }
@@ -48,7 +48,7 @@ fn question(id: u16, record: &str, name: &str) -> Result<Vec<u8>, Failure> {
     }
     for label in name.split('.').filter(|label| !label.is_empty()) {
         let length = u8::try_from(label.len()).ok().filter(|&length| length < 64);
-        let length = length.ok_or_else(|| Failure(format!("`{name}' is no name")))?;
+        let length = length.ok_or_else(|| Failure::Server(format!("`{name}' is no name")))?;
         message.push(length);
         message.extend(label.bytes());
     }

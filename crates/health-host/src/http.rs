@@ -36,7 +36,7 @@ async fn get<S>(stream: S, check: &HttpCheck, url: &Url) -> Result<(u16, Bytes),
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let told = |error: hyper::Error| Failure(format!("{}: {error}", url.path));
+    let told = |error: hyper::Error| Failure::Server(format!("{}: {error}", url.path));
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(told)?;
     let exchange = async {
         let response = sender
@@ -47,7 +47,7 @@ where
         let body = Limited::new(response.into_body(), LARGEST)
             .collect()
             .await
-            .map_err(|error| Failure(format!("{}: {error}", url.path)))?;
+            .map_err(|error| Failure::Server(format!("{}: {error}", url.path)))?;
         Ok((status, body.to_bytes()))
     };
     // The connection does its work while the exchange waits; it ends with it.
@@ -57,7 +57,7 @@ where
     };
     tokio::select! {
         answer = exchange => answer,
-        () = connection => Err(Failure("the connection ended".to_owned())),
+        () = connection => Err(Failure::Server("the connection ended".to_owned())),
     }
 }
 
@@ -86,7 +86,7 @@ fn request(check: &HttpCheck, url: &Url) -> Result<Request<Empty<Bytes>>, Failur
     };
     request
         .body(Empty::new())
-        .map_err(|error| Failure(format!("{}: {error}", url.path)))
+        .map_err(|error| Failure::Server(format!("{}: {error}", url.path)))
 }
 
 fn judge(url: &Url, status: u16, body: &[u8]) -> Result<(), Failure> {
@@ -94,17 +94,21 @@ fn judge(url: &Url, status: u16, body: &[u8]) -> Result<(), Failure> {
     let is_wanted =
         |range: &config::model::StatusRange| (range.first..=range.last).contains(&status);
     if !url.status.iter().any(is_wanted) {
-        return Err(Failure(format!("{path}: status code {status}")));
+        return Err(Failure::Server(format!("{path}: status code {status}")));
     }
     if let Some(wanted) = url.digest {
         let digest = Md5::digest(body);
         if digest[..] != wanted.0 {
             let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-            return Err(Failure(format!("{path}: the page's digest is {hex}")));
+            return Err(Failure::Server(format!(
+                "{path}: the page's digest is {hex}"
+            )));
         }
     }
     match &url.regex {
-        Some(regex) => matches(regex, body).map_err(|why| Failure(format!("{path}: {why}"))),
+        Some(regex) => {
+            matches(regex, body).map_err(|why| Failure::Server(format!("{path}: {why}")))
+        }
         None => Ok(()),
     }
 }

@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use config::model::{Check, CheckKind, TlsFiles};
 use health::Outcome;
+use nix::errno::Errno;
 use thiserror::Error;
 use tokio::time::timeout;
 
@@ -30,12 +31,33 @@ pub use via::{NoWay, Way, Ways};
 
 /// Why a check failed, in a few words.
 #[derive(Debug, Error)]
-#[error("{0}")]
-struct Failure(String);
+enum Failure {
+    /// The server does not do what it should.
+    #[error("{0}")]
+    Server(String),
+    /// This host is out of something that asking takes: the server may be well.
+    #[error("{0}")]
+    Host(String),
+}
+
+impl Failure {
+    /// The same, with where it was.
+    fn at(self, place: impl std::fmt::Display) -> Self {
+        match self {
+            Self::Server(why) => Self::Server(format!("{place}: {why}")),
+            Self::Host(why) => Self::Host(format!("{place}: {why}")),
+        }
+    }
+}
 
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
-        Self(error.to_string())
+        match error.raw_os_error().map(Errno::from_raw) {
+            Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::ENOBUFS) => {
+                Self::Host(error.to_string())
+            }
+            _ => Self::Server(error.to_string()),
+        }
     }
 }
 
@@ -81,14 +103,15 @@ impl Checker {
         let done = match timeout(check.timing.timeout, self.attempt(&check.kind)).await {
             Ok(done) => done,
             Err(_) if silence_is_well(&check.kind) => Ok(None),
-            Err(_) => Err(Failure(format!(
+            Err(_) => Err(Failure::Server(format!(
                 "no answer within {} s",
                 check.timing.timeout.as_secs_f64()
             ))),
         };
         match done {
             Ok(weight) => Outcome::Success { weight },
-            Err(failure) => Outcome::Failure(failure.to_string()),
+            Err(Failure::Server(why)) => Outcome::Failure(why),
+            Err(Failure::Host(why)) => Outcome::NotAsked(why),
         }
     }
 

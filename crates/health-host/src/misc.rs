@@ -66,11 +66,14 @@ pub fn command(script: &Script, default: Option<&Owner>) -> Result<Command, Stri
 }
 
 pub(crate) async fn check(script: &Script, dynamic: bool, default: Option<&Owner>) -> Done {
-    let status = command(script, default).map_err(Failure)?.status().await?;
+    let status = command(script, default)
+        .map_err(Failure::Server)?
+        .status()
+        .await?;
     match status.code() {
         Some(0) => Ok(None),
         Some(code @ 2..=255) if dynamic => Ok(Some(code - 2)),
-        Some(code) => Err(Failure(format!("exit code {code}"))),
-        None => Err(Failure("ended by a signal".to_owned())),
+        Some(code) => Err(Failure::Server(format!("exit code {code}"))),
+        None => Err(Failure::Server("ended by a signal".to_owned())),
     }
 }

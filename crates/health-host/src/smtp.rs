@@ -13,8 +13,9 @@ const LONGEST: u64 = 64 << 10;
 
 pub(crate) async fn check(hosts: &[Connect], helo: Option<&str>) -> Done {
     for host in hosts {
-        let told = |Failure(why): Failure| Failure(format!("{}: {why}", connect::target(host)));
-        talk(host, helo.unwrap_or(HELO)).await.map_err(told)?;
+        talk(host, helo.unwrap_or(HELO))
+            .await
+            .map_err(|failure| failure.at(connect::target(host)))?;
     }
     Ok(None)
 }
@@ -36,10 +37,15 @@ async fn expect(stream: &mut BufReader<TcpStream>, code: &str) -> Result<(), Fai
     loop {
         let mut line = String::new();
         if limited.read_line(&mut line).await? == 0 {
-            return Err(Failure(format!("the connection ended before {code}")));
+            return Err(Failure::Server(format!(
+                "the connection ended before {code}"
+            )));
         }
         if !line.starts_with(code) {
-            return Err(Failure(format!("`{}' instead of {code}", line.trim_end())));
+            return Err(Failure::Server(format!(
+                "`{}' instead of {code}",
+                line.trim_end()
+            )));
         }
         if line.as_bytes().get(3) != Some(&b'-') {
             return Ok(());

@@ -1,14 +1,17 @@
-//! SSL_GET's handshake. As in keepalived a server's certificate is checked only where `SSL` names
-//! an authority.
+//! SSL_GET's handshake. A server's certificate is checked only where `SSL` names an authority, and
+//! its name only where the check asks for one.
 
 use std::sync::Arc;
 
 use config::model::{Connect, TlsFiles};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{VerifierBuilderError, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+};
 use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -34,7 +37,10 @@ pub enum TlsError {
     Password,
     /// The files do not fit together.
     #[error("SSL: {0}")]
-    Tls(#[from] rustls::Error),
+    Tls(#[from] Error),
+    /// The authority cannot be used.
+    #[error("SSL: ca: {0}")]
+    Authority(#[from] VerifierBuilderError),
 }
 
 pub(crate) fn connector(files: &TlsFiles) -> Result<TlsConnector, TlsError> {
@@ -44,18 +50,16 @@ pub(crate) fn connector(files: &TlsFiles) -> Result<TlsConnector, TlsError> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()?;
-    let builder = match &files.authority {
-        Some(file) => {
-            let mut roots = RootCertStore::empty();
-            for certificate in certificates(file)? {
-                roots.add(certificate)?;
-            }
-            builder.with_root_certificates(roots)
-        }
-        None => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Unchecked(provider))),
+    let authority = files.authority.as_deref();
+    let verifier = Verifier {
+        authority: authority
+            .map(|file| authority_of(file, &provider))
+            .transpose()?,
+        provider,
     };
+    let builder = builder
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier));
     let config = match (&files.certificate, &files.key) {
         (Some(certificate), Some(key)) => {
             let file = key.clone();
@@ -68,6 +72,19 @@ pub(crate) fn connector(files: &TlsFiles) -> Result<TlsConnector, TlsError> {
         _ => builder.with_no_client_auth(),
     };
     Ok(Arc::new(config).into())
+}
+
+/// What the certificates of a file's authorities are checked by.
+fn authority_of(
+    file: &str,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<WebPkiServerVerifier>, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(file)? {
+        roots.add(certificate)?;
+    }
+    let roots = Arc::new(roots);
+    Ok(WebPkiServerVerifier::builder_with_provider(roots, provider.clone()).build()?)
 }
 
 fn certificates(file: &str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
@@ -90,30 +107,43 @@ pub(crate) async fn handshake(
 ) -> Result<TlsStream<TcpStream>, Failure> {
     let name = match name {
         Some(name) => ServerName::try_from(name.to_owned())
-            .map_err(|_| Failure(format!("`{name}' is no server's name")))?,
+            .map_err(|_| Failure::Server(format!("`{name}' is no server's name")))?,
         // An address is never sent as a name (RFC 6066, section 3).
         None => ServerName::IpAddress(connect.address.into()),
     };
     connector
         .connect(name, stream)
         .await
-        .map_err(|error| Failure(format!("TLS: {error}")))
+        .map_err(|error| Failure::Server(format!("TLS: {error}")))
 }
 
-/// Takes every certificate.
+/// Takes every certificate, or those of an authority's.
 #[derive(Debug)]
-struct Unchecked(Arc<CryptoProvider>);
+struct Verifier {
+    authority: Option<Arc<WebPkiServerVerifier>>,
+    provider: Arc<CryptoProvider>,
+}
 
-impl ServerCertVerifier for Unchecked {
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let Some(authority) = &self.authority else {
+            return Ok(ServerCertVerified::assertion());
+        };
+        let is_asked_for_by_name = matches!(name, ServerName::DnsName(_));
+        match authority.verify_server_cert(end_entity, intermediates, name, ocsp_response, now) {
+            // The name comes last, after the chain up to the authority.
+            Err(Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) if !is_asked_for_by_name => Ok(ServerCertVerified::assertion()),
+            judged => judged,
+        }
     }
 
     fn verify_tls12_signature(
@@ -121,8 +151,8 @@ impl ServerCertVerifier for Unchecked {
         message: &[u8],
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls12_signature(message, certificate, signed, algorithms)
     }
 
@@ -131,12 +161,14 @@ impl ServerCertVerifier for Unchecked {
         message: &[u8],
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls13_signature(message, certificate, signed, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

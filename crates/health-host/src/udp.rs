@@ -31,14 +31,19 @@ pub(crate) async fn check(
 fn compare(answer: &[u8], pattern: &HexPattern) -> Done {
     let allowed = usize::from(pattern.min_length)..=usize::from(pattern.max_length);
     if !allowed.contains(&answer.len()) {
-        return Err(Failure(format!("an answer of {} bytes", answer.len())));
+        return Err(Failure::Server(format!(
+            "an answer of {} bytes",
+            answer.len()
+        )));
     }
     let differs = answer
         .iter()
         .zip(&pattern.bytes)
         .position(|(byte, (wanted, mask))| (byte ^ wanted) & mask != 0);
     match differs {
-        Some(index) => Err(Failure(format!("the answer differs in byte {index}"))),
+        Some(index) => Err(Failure::Server(format!(
+            "the answer differs in byte {index}"
+        ))),
         None => Ok(None),
     }
 }

@@ -64,15 +64,16 @@ pub enum NoWay {
 }
 
 pub(crate) async fn check(via: &Via, ways: Option<&dyn Ways>) -> Done {
-    let ways = ways.ok_or_else(|| Failure("the ways to real servers are not known".to_owned()))?;
+    let ways =
+        ways.ok_or_else(|| Failure::Server("the ways to real servers are not known".to_owned()))?;
     let way = resolved(via.real_server, ways).await?;
     if way.address == via.address {
         let why = "this host has no address but the virtual one towards it";
-        return Err(Failure(why.to_owned()));
+        return Err(Failure::Server(why.to_owned()));
     }
     if way.address.is_ipv4() != via.address.is_ipv4() {
         let why = "a tunnel between the families: answers would come to no address of this host's";
-        return Err(Failure(why.to_owned()));
+        return Err(Failure::Server(why.to_owned()));
     }
     let probe = Probe::new(via, &way)?;
     let listener = Listener::open(via.address, way.address)?;
@@ -95,7 +96,7 @@ async fn resolved(real_server: IpAddr, ways: &dyn Ways) -> Result<Way, Failure> 
     loop {
         match ways.towards(real_server) {
             Ok(way) => return Ok(way),
-            Err(NoWay::None(why)) => return Err(Failure(why)),
+            Err(NoWay::None(why)) => return Err(Failure::Server(why)),
             Err(NoWay::Unresolved) => {
                 let datagrams = Socket::new(domain(real_server), Type::DGRAM, Some(Protocol::UDP))?;
                 datagrams.send_to(&[], &SocketAddr::new(real_server, DISCARD).into())?;
@@ -205,7 +206,9 @@ impl Probe {
                 let is_ours = (segment.source_port(), segment.destination_port()) == (*port, own)
                     && segment.acknowledgment_number() == SEQUENCE + 1;
                 match (is_ours, segment.rst(), segment.syn()) {
-                    (true, true, _) => Some(Err(Failure(format!("{source} refuses connections")))),
+                    (true, true, _) => Some(Err(Failure::Server(format!(
+                        "{source} refuses connections"
+                    )))),
                     (true, false, true) => Some(Ok(None)),
                     _ => None,
                 }

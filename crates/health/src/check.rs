@@ -28,6 +28,8 @@ pub enum Outcome {
     },
     /// It is not, for this reason.
     Failure(String),
+    /// It could not be asked, for this reason, which is this host's: it counts as it was.
+    NotAsked(String),
 }
 
 /// A run, as it is remembered.
@@ -37,7 +39,7 @@ pub struct Run {
     pub at: Duration,
     /// How long it took.
     pub took: Duration,
-    /// Why it failed, if it did.
+    /// Why it failed, if it did, or was not asked.
     pub failure: Option<String>,
 }
 
@@ -102,6 +104,7 @@ impl Checking {
                 // same time; one that takes long is followed by a pause all the same.
                 (due + timing.delay_loop).max(now + timing.delay_loop / 2)
             }
+            Outcome::NotAsked(_) => now + timing.delay_loop,
             Outcome::Failure(_) => {
                 self.failures = self.failures.saturating_add(1);
                 if self.is_up && self.failures <= timing.retry {
@@ -124,6 +127,7 @@ impl Checking {
             failure: match outcome {
                 Outcome::Success { .. } => None,
                 Outcome::Failure(why) => Some(why.clone()),
+                Outcome::NotAsked(why) => Some(format!("not asked: {why}")),
             },
         });
     }

@@ -67,8 +67,8 @@ pub struct Monitor {
     /// When checks run next, those that do not run now.
     queue: BTreeSet<(Duration, CheckId)>,
     events: VecDeque<Event>,
-    /// Destinations are others than when somebody last asked.
-    has_changed: bool,
+    /// Virtual servers whose destinations are others than when somebody last asked.
+    changed: BTreeSet<usize>,
     /// How many checks there ever were.
     numbered: u64,
 }
@@ -118,6 +118,7 @@ impl Monitor {
         self.keep_quorum(&mut serving);
         self.servers = serving;
         self.events.clear();
+        self.changed.clear();
         self.queue = self
             .checks
             .iter()
@@ -215,8 +216,10 @@ impl Monitor {
         }
         let mut events = Vec::new();
         for &user in self.users.get(&id).into_iter().flatten() {
-            if let Some(serving) = self.servers.get_mut(user.virtual_server) {
-                self.has_changed |= serving.follow(user, &self.checks, &mut events);
+            if let Some(serving) = self.servers.get_mut(user.virtual_server)
+                && serving.follow(user, &self.checks, &mut events)
+            {
+                self.changed.insert(user.virtual_server);
             }
         }
         self.events.extend(events);
@@ -244,22 +247,22 @@ impl Monitor {
         self.events.pop_front()
     }
 
-    /// Whether destinations are others than when this was last asked.
-    pub fn take_changed(&mut self) -> bool {
-        std::mem::take(&mut self.has_changed)
+    /// Whether there is anything that [`Self::take_changed`] would tell.
+    pub fn has_changed(&self) -> bool {
+        !self.changed.is_empty()
+    }
+
+    /// The services whose destinations are others than when this was last asked, as they should be
+    /// now.
+    pub fn take_changed(&mut self) -> Vec<Service> {
+        let changed = std::mem::take(&mut self.changed);
+        let servers = changed.iter().filter_map(|&index| self.servers.get(index));
+        servers.flat_map(services_of).collect()
     }
 
     /// All services as they should be now.
     pub fn services(&self) -> Vec<Service> {
-        let mut services = Vec::new();
-        for serving in &self.servers {
-            let destinations = serving.destinations();
-            services.extend(serving.services().map(|settings| Service {
-                settings,
-                destinations: destinations.clone(),
-            }));
-        }
-        services
+        self.servers.iter().flat_map(services_of).collect()
     }
 
     /// A virtual server of the configuration, by its place.
@@ -279,4 +282,13 @@ impl Monitor {
     pub(crate) fn servers(&self) -> &[Serving] {
         &self.servers
     }
+}
+
+/// A virtual server's services with its destinations.
+fn services_of(serving: &Serving) -> impl Iterator<Item = Service> {
+    let destinations = serving.destinations();
+    serving.services().map(move |settings| Service {
+        settings,
+        destinations: destinations.clone(),
+    })
 }

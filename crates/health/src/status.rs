@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::check::{Checking, Run};
 use crate::monitor::Monitor;
+use crate::server::Member;
 
 /// How a virtual server is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,14 +68,24 @@ impl Monitor {
                         destination: member.server.destination.key.to_string(),
                         is_alive: member.is_alive,
                         weight: member.weight,
-                        checks: member
-                            .checks
-                            .iter()
-                            .filter_map(|id| Some(status(id.0, self.checks().get(id)?)))
-                            .collect(),
+                        checks: self.checks_of_member(member),
                     })
                     .collect(),
             })
+            .collect()
+    }
+
+    /// How the checks of a real server are; the servers are named by their places.
+    pub fn checks_of(&self, virtual_server: usize, real_server: usize) -> Vec<CheckStatus> {
+        let serving = self.servers().get(virtual_server);
+        let member = serving.and_then(|serving| serving.real_servers.get(real_server));
+        member.map_or_else(Vec::new, |member| self.checks_of_member(member))
+    }
+
+    fn checks_of_member(&self, member: &Member) -> Vec<CheckStatus> {
+        let checks = member.checks.iter();
+        checks
+            .filter_map(|id| Some(status(id.0, self.checks().get(id)?)))
             .collect()
     }
 }

@@ -278,12 +278,11 @@ fn a_server_goes_and_comes_with_its_bfd_session_at_once_and_history_tells_why() 
     };
     let up = || Outcome::Success { weight: None };
     let lost = || Outcome::Failure("detection time expired".to_owned());
-    world.monitor.take_changed();
     assert_eq!(tell(&mut world, up()), (0, 2), "it was taken for up");
-    assert!(!world.monitor.take_changed());
+    assert!(!world.monitor.has_changed());
     // Two servers and the quorum.
     assert_eq!(tell(&mut world, lost()), (3, 0));
-    assert!(world.monitor.take_changed());
+    assert!(world.monitor.has_changed());
     let status = world.monitor.status();
     let check = &status[0].real_servers[0].checks[0];
     let history: Vec<Option<&str>> = check
@@ -345,4 +344,39 @@ fn a_check_keeps_its_schedule_though_it_begins_late_and_pauses_after_it_took_lon
     assert_eq!(run(0.0, 0.2), 10.0);
     assert_eq!(run(10.3, 10.9), 20.0);
     assert_eq!(run(20.0, 29.0), 34.0);
+}
+
+#[test]
+fn a_server_that_could_not_be_asked_is_what_it_was() {
+    let mut world = World::new(&servers("retry 0", &["10.0.0.2", "10.0.0.3"], ""));
+    world.pass(0, &["10.0.0.2"]);
+    assert_eq!(world.destinations(), ["10.0.0.3 1"]);
+    let not_asked = Outcome::NotAsked("Too many open files".to_owned());
+    for due in [10, 20] {
+        let now = Duration::from_secs(due);
+        while let Some((id, _)) = world.monitor.poll_start(now) {
+            world.monitor.finished(id, &not_asked, now);
+        }
+        assert_eq!(world.monitor.poll_event(), None);
+        assert_eq!(world.destinations(), ["10.0.0.3 1"]);
+    }
+    let status = world.monitor.status();
+    let last = status[0].real_servers[1].checks[0].history.back();
+    let why = last.expect("it is remembered").failure.as_deref();
+    assert_eq!(why, Some("not asked: Too many open files"));
+}
+
+#[test]
+fn what_checks_change_is_told_service_by_service() {
+    let other = servers("retry 0", &["10.0.0.4"], "").replace("10.0.0.1 ", "10.0.0.9 ");
+    let text = servers("retry 0", &["10.0.0.2", "10.0.0.3"], "") + &other;
+    let mut world = World::new(&text);
+    world.pass(0, &["10.0.0.4"]);
+    let changed = world.monitor.take_changed();
+    let [service] = &changed[..] else {
+        panic!("one service has changed: {changed:?}");
+    };
+    assert_eq!(service.settings.key.to_string(), "TCP 10.0.0.9:80");
+    assert_eq!(service.destinations, []);
+    assert_eq!(world.monitor.take_changed(), []);
 }

@@ -34,6 +34,7 @@ use anyhow::{Context, Result};
 use axum::Router;
 use axum::routing::get;
 use control::Plane as _;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch::{Receiver, channel};
@@ -72,11 +73,22 @@ pub fn run(options: ServeOptions) -> Result<ExitCode> {
         stop::stop_forwarding(&place)?;
         return Ok(ExitCode::SUCCESS);
     }
+    raise_limit_of_files();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(serve(options, place))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Lets the process open as many files as it may: each check that runs has a socket, and service
+/// managers set 1024 for the sake of programs that use select(2).
+fn raise_limit_of_files() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
+    if let Err(error) = raised {
+        warn!(%error, "the number of open files stays limited");
+    }
 }
 
 async fn serve(options: ServeOptions, place: Place) -> Result<()> {
@@ -191,7 +203,9 @@ async fn estimate(shared: Arc<Shared>) {
     let mut clock = interval(Duration::from_secs(control::ESTIMATE_SECONDS.into()));
     loop {
         clock.tick().await;
-        shared.lock().director.estimate();
+        let mut state = shared.lock();
+        state.director.estimate();
+        shared.save_what_was_found(&state);
     }
 }
 

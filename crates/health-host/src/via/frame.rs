@@ -16,7 +16,7 @@ pub(super) const IPV4: u16 = 0x0800;
 pub(super) const IPV6: u16 = 0x86dd;
 
 pub(super) fn unmade(error: impl std::fmt::Display) -> Failure {
-    Failure(format!("the packet cannot be made: {error}"))
+    Failure::Server(format!("the packet cannot be made: {error}"))
 }
 
 pub(super) fn ip(from: IpAddr, to: IpAddr) -> etherparse::PacketBuilderStep<etherparse::IpHeaders> {

@@ -3,6 +3,7 @@
 mod dns;
 mod smtp;
 mod support;
+mod tls;
 
 use std::path::Path;
 
@@ -21,34 +22,16 @@ http {
     location /gone { return 404; }
     location /away { return 302 /; } }
   server { listen 127.0.0.1:8080; server_name named; location / { return 200 'by name'; } }
-  server { listen 127.0.0.1:8443 ssl; server_name other; ssl_certificate FOLDER/a.crt;
-    ssl_certificate_key FOLDER/a.key; location / { return 403; } }
-  server { listen 127.0.0.1:8443 ssl; server_name named; ssl_certificate FOLDER/a.crt;
-    ssl_certificate_key FOLDER/a.key; location / { return 200 'by name'; } }
+  SERVERS
 }
 ";
 
-fn nginx(folder: &Path) -> Peer {
+/// nginx with more servers.
+fn nginx(folder: &Path, servers: &str) -> Peer {
     let at = |name: &str| folder.join(name).display().to_string();
-    run(
-        "openssl",
-        &[
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-subj",
-            "/CN=named",
-            "-days",
-            "2",
-            "-keyout",
-            &at("a.key"),
-            "-out",
-            &at("a.crt"),
-        ],
-    );
-    let text = NGINX.replace("FOLDER", &folder.display().to_string());
+    let text = NGINX
+        .replace("SERVERS", servers)
+        .replace("FOLDER", &folder.display().to_string());
     std::fs::write(folder.join("conf"), text).expect("the folder is writable");
     start(
         "nginx",
@@ -60,7 +43,7 @@ fn nginx(folder: &Path) -> Peer {
 fn nginx_is_judged_by_status_digest_regex_and_name() {
     own_network();
     let folder = tempfile::tempdir().expect("a folder");
-    let _nginx = nginx(folder.path());
+    let _nginx = nginx(folder.path(), "");
     let url = |inside: &str| format!("HTTP_GET {{\nurl {{\n{inside}\n}}\n}}");
     succeeds(8080, "TCP_CHECK {\n}");
     succeeds(8080, &url("path /"));
@@ -91,25 +74,6 @@ fn nginx_is_judged_by_status_digest_regex_and_name() {
         "matches the regex",
     );
     fails(8081, &url("path /"), "refused");
-}
-
-#[test]
-fn nginx_with_tls_is_asked_by_the_name_in_the_handshake() {
-    own_network();
-    let folder = tempfile::tempdir().expect("a folder");
-    let _nginx = nginx(folder.path());
-    let get = |sni: &str| {
-        format!("SSL_GET {{\n{sni}\nurl {{\npath /\nvirtualhost named\nregex \"by name\"\n}}\n}}")
-    };
-    succeeds(8443, &get("enable_sni"));
-    succeeds(8443, &get("sni_name named"));
-    fails(
-        8443,
-        "SSL_GET {\nurl {\npath /\nvirtualhost other\n}\n}",
-        "status code 403",
-    );
-    fails(8080, &get(""), "TLS:");
-    fails(8444, &get(""), "refused");
 }
 
 #[test]

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use config::model::TlsFiles;
 use config::{Environment, Files};
 use health::Outcome;
 use health_host::Checker;
@@ -83,27 +82,37 @@ pub fn check_beside(others: &str, port: u16, lines: &str) -> Outcome {
         .enable_all()
         .build()
         .expect("a runtime");
-    let checker = Checker::new(&TlsFiles::default(), None).expect("no files are named");
+    let checker = Checker::new(&reading.config.tls, None).expect("the files can be used");
     runtime.block_on(checker.run(check))
 }
 
 /// The checker finds the server well, within a moment.
 pub fn succeeds(port: u16, lines: &str) {
+    succeeds_beside("", port, lines);
+}
+
+/// The same, with other blocks in the file.
+pub fn succeeds_beside(others: &str, port: u16, lines: &str) {
     // A peer takes a moment to listen.
-    let mut outcome = check(port, lines);
+    let mut outcome = check_beside(others, port, lines);
     for _ in 0..100 {
         if matches!(outcome, Outcome::Success { .. }) {
             break;
         }
         std::thread::sleep(Duration::from_millis(50));
-        outcome = check(port, lines);
+        outcome = check_beside(others, port, lines);
     }
     assert_eq!(outcome, Outcome::Success { weight: None }, "{lines}");
 }
 
 /// The checker finds it failed, for this reason.
 pub fn fails(port: u16, lines: &str, why: &str) {
-    match check(port, lines) {
+    fails_beside("", port, lines, why);
+}
+
+/// The same, with other blocks in the file.
+pub fn fails_beside(others: &str, port: u16, lines: &str, why: &str) {
+    match check_beside(others, port, lines) {
         Outcome::Failure(told) if told.contains(why) => {}
         other => panic!("{lines}: {other:?} instead of `{why}'"),
     }

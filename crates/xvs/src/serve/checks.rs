@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Result, bail};
 use bfd::Settings;
 use config::{CheckChanges, Config, Diagnostic, Reading, Severity};
+use control::Outcomes;
 use health::{CheckId, Monitor, Outcome};
 use health_host::{Checker, Owner, Ways};
 use model::{Destination, Service, ServiceKey, TimeoutChange};
@@ -25,6 +26,8 @@ use crate::serve::shared::Shared;
 const SCRIPT_USER: &str = "keepalived_script";
 /// How long a monitor without checks waits.
 const IDLE: Duration = Duration::from_secs(3600);
+/// Between two warnings that this host cannot run checks.
+const BETWEEN_WARNINGS: Duration = Duration::from_secs(60);
 /// How often it is looked whether virtual addresses are here, for servers with `ha_suspend`.
 const LOOK_FOR_ADDRESSES: Duration = Duration::from_millis(200);
 
@@ -136,6 +139,8 @@ pub struct Checks {
     changed: Notify,
     /// Told when there are other checks.
     configured: Notify,
+    /// When it was last told that checks cannot be run.
+    told_of_want: Mutex<Option<Instant>>,
 }
 
 /// Makes the file's virtual servers and begins its checks.
@@ -169,6 +174,7 @@ pub async fn start(configured: Configured, shared: &Arc<Shared>) -> Result<()> {
         applying: tokio::sync::Mutex::new(()),
         changed: Notify::new(),
         configured: Notify::new(),
+        told_of_want: Mutex::default(),
     });
     let config = checks.config();
     checks.configure(&config, shared);
@@ -254,7 +260,7 @@ impl Checks {
             (
                 config::difference(&before, after),
                 CheckChanges::between(&before, after),
-                wanted_services(&monitor),
+                paired(monitor.services()),
             )
         });
         let (changes, checks, services) = compared
@@ -294,7 +300,7 @@ impl Checks {
     /// took.
     async fn apply(&self, shared: &Shared) -> usize {
         let _one_at_a_time = self.applying.lock().await;
-        let services = wanted_services(&lock(&self.monitor));
+        let services = paired(lock(&self.monitor).services());
         let keys = services.iter().map(|(service, _)| service.key).collect();
         let before = std::mem::replace(&mut *lock(&self.keys), keys);
         let commands = {
@@ -304,18 +310,25 @@ impl Checks {
         if commands.is_empty() {
             return 0;
         }
-        let outcomes = shared.carry_out(&commands).await;
-        for refused in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
-            error!(%refused, "a part of the configuration file is not carried out");
+        accepted(&shared.carry_out(&commands).await)
+    }
+
+    /// Brings the services that checks have changed up to what the monitor wants, in one
+    /// transaction.
+    async fn apply_changed(&self, shared: &Shared) {
+        let _one_at_a_time = self.applying.lock().await;
+        let services = paired(lock(&self.monitor).take_changed());
+        let commands = control::difference(shared.lock().director.wanted(), &services, []);
+        if !commands.is_empty() {
+            accepted(&shared.carry_out_found(&commands));
         }
-        outcomes.iter().filter(|outcome| outcome.is_ok()).count()
     }
 
     /// Carries out what checks change. Changes that come while one is carried out are one.
     async fn follow(self: Arc<Self>, shared: Arc<Shared>) {
         loop {
             self.changed.notified().await;
-            self.apply(&shared).await;
+            self.apply_changed(&shared).await;
         }
     }
 
@@ -399,8 +412,23 @@ impl Checks {
                 debug!(check = id.0, kind, why, "a check failed");
             }
         }
+        if let Outcome::NotAsked(why) = outcome {
+            self.warn_of_want(why);
+        }
         monitor.finished(id, outcome, self.started.elapsed());
         self.tell(&mut monitor);
+    }
+
+    /// Tells now and then that checks cannot be run here, whatever their servers do.
+    fn warn_of_want(&self, why: &str) {
+        let mut told = lock(&self.told_of_want);
+        if told.is_none_or(|at| at.elapsed() > BETWEEN_WARNINGS) {
+            warn!(
+                why,
+                "checks could not be run: their servers count as they were"
+            );
+            *told = Some(Instant::now());
+        }
     }
 
     /// Tells what has happened, and has it carried out.
@@ -409,7 +437,7 @@ impl Checks {
         while let Some(event) = monitor.poll_event() {
             teller.tell(&event, monitor);
         }
-        if monitor.take_changed() {
+        if monitor.has_changed() {
             self.changed.notify_one();
         }
     }
@@ -426,8 +454,16 @@ impl Checks {
     }
 }
 
-fn wanted_services(monitor: &Monitor) -> Vec<(Service, Vec<Destination>)> {
-    let services = monitor.services().into_iter();
+/// How many commands were carried out; the others are told.
+fn accepted(outcomes: &Outcomes) -> usize {
+    for refused in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
+        error!(%refused, "a part of the configuration file is not carried out");
+    }
+    outcomes.iter().filter(|outcome| outcome.is_ok()).count()
+}
+
+fn paired(services: Vec<health::Service>) -> Vec<(Service, Vec<Destination>)> {
+    let services = services.into_iter();
     services
         .map(|service| (service.settings, service.destinations))
         .collect()

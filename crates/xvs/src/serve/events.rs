@@ -2,7 +2,7 @@
 
 use config::Config;
 use config::model::{Script, VirtualServer, VirtualServerName};
-use health::{Event, Monitor};
+use health::{CheckStatus, Event, Monitor};
 use health_host::{Owner, misc};
 use model::DestinationKey;
 use tokio::task::JoinHandle;
@@ -83,11 +83,10 @@ impl Teller {
                     (false, false) => ("Removing service", &real.notify_down),
                     (false, true) => ("Disabling service", &real.notify_down),
                 };
-                let direction = if verb == "Adding service" {
-                    "to"
-                } else {
-                    "from"
-                };
+                for check in monitor.checks_of(virtual_server, real_server) {
+                    log_check(&check, is_up, &name);
+                }
+                let direction = if is_up { "to" } else { "from" };
                 info!("{verb} {name} {direction} VS {of}");
                 self.run(script.as_ref());
                 self.write(&format!("RS {name} {of} {}", state(is_up)));
@@ -156,6 +155,32 @@ impl Teller {
 
 fn state(is_up: bool) -> &'static str {
     if is_up { "UP" } else { "DOWN" }
+}
+
+/// A check that took a server out, or let it back, in the words that keepalived has for it.
+fn log_check(check: &CheckStatus, is_up: bool, name: &str) {
+    let kind = match check.kind.as_str() {
+        "HTTP_GET" | "SSL_GET" => "HTTP_CHECK",
+        kind => kind,
+    };
+    let why = check.history.back().and_then(|run| run.failure.as_deref());
+    match (is_up, check.is_up, check.failures) {
+        (false, false, 0 | 1) => info!(why, "{kind} on service {name} failed."),
+        (false, false, failures) => {
+            let retries = failures - 1;
+            info!(
+                why,
+                "{kind} on service {name} failed after {retries} retries."
+            );
+        }
+        (true, true, _) => match kind {
+            "TCP_CHECK" => info!("TCP connection to {name} success."),
+            "HTTP_CHECK" => info!("Remote Web server {name} succeed on service."),
+            "SMTP_CHECK" => info!("Remote SMTP server {name} succeed on service."),
+            _ => {}
+        },
+        _ => {}
+    }
 }
 
 /// As keepalived names virtual servers: `[192.0.2.1]:tcp:80`, `FWM 1`, `[GROUP]`.

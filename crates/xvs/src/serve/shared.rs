@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -48,6 +49,8 @@ pub struct Shared {
     pub virtual_routers: VirtualRouters,
     /// The configuration file's checks, if there is a file.
     checks: OnceLock<Arc<Checks>>,
+    /// Whether there is something to be saved soon.
+    is_unsaved: AtomicBool,
 }
 
 /// What a lock protects.
@@ -150,6 +153,7 @@ impl Shared {
             traces: Traces::default(),
             neighbours: Neighbours::new(),
             checks: OnceLock::new(),
+            is_unsaved: AtomicBool::new(false),
         };
         (shared, changes)
     }
@@ -182,8 +186,16 @@ impl Shared {
 
     /// Saves the state for the next daemon.
     pub fn save(&self, state: &State) {
+        self.is_unsaved.store(false, Ordering::Relaxed);
         if let Err(error) = state::write(&self.place, &state.director.saved()) {
             error!(error = format!("{error:#}"), "the state is not saved");
+        }
+    }
+
+    /// Saves the state, if what checks found is not saved yet.
+    pub fn save_what_was_found(&self, state: &State) {
+        if self.is_unsaved.load(Ordering::Relaxed) {
+            self.save(state);
         }
     }
 
@@ -196,6 +208,7 @@ impl Shared {
     pub async fn carry_out(&self, commands: &[Command]) -> Outcomes {
         let outcomes = self.apply(commands);
         if outcomes.iter().any(Result::is_ok) {
+            self.save(&self.lock());
             let added = added(&outcomes);
             let settled = async {
                 self.settle_network().await;
@@ -203,6 +216,17 @@ impl Shared {
             };
             // Whoever waits longer than this is better served by an answer.
             let _in_time = tokio::time::timeout(PATIENCE, settled).await;
+        }
+        outcomes
+    }
+
+    /// Carries out what checks found, without waiting for anything. It is saved soon: the next daemon
+    /// asks the servers itself, and writing a large configuration takes longer than its change.
+    pub fn carry_out_found(&self, commands: &[Command]) -> Outcomes {
+        let outcomes = self.apply(commands);
+        if outcomes.iter().any(Result::is_ok) {
+            self.is_unsaved.store(true, Ordering::Relaxed);
+            self.tell_changed();
         }
         outcomes
     }
@@ -236,9 +260,6 @@ impl Shared {
             accepted,
             refused,
         });
-        if accepted > 0 {
-            self.save(&state);
-        }
         outcomes
     }
 

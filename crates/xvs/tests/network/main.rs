@@ -23,3 +23,4 @@ mod support;
 mod telling;
 mod transcript;
 mod transfers;
+mod via_vip;
