@@ -11,7 +11,7 @@ network
 python3 "$here/configuration.py" "$servers" "$real_servers" 1 1 >"$work/conf"
 director "$director" "$work/conf"
 # Every check has run, and servers that were there from the start are known.
-sleep 8
+sleep 10
 before=$(ticks)
 timeout "$seconds" ip netns exec "$rs" tcpdump -i eth0 -n -tt -s 80 -B 65536 -w "$work/pcap" \
     'dst net 10.0.0.0/8 and tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn' 2>"$work/tcpdump" || true

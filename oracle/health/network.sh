@@ -31,8 +31,11 @@ network() {
 director() {
     if [ "$1" = keepalived ]; then
         modprobe -a ip_vs ip_vs_wrr
-        keepalived -n -G -g /tmp/log -C -f "$2" >/dev/null 2>&1 &
-        until pgrep -P $! >/dev/null; do sleep 0.1; done
+        keepalived -n -G -C -f "$2" >/tmp/log 2>&1 &
+        until pgrep -P $! >/dev/null; do
+            kill -0 $! || { cat /tmp/log; exit 1; }
+            sleep 0.1
+        done
         processes="$! $(pgrep -P $!)"
     else
         mkdir -p /sys/fs/bpf

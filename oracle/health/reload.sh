@@ -1,10 +1,10 @@
 #!/bin/bash
 # How long a reload of one changed weight takes, under load: DIRECTOR (keepalived or the path of xvs)
-# VIRTUAL_SERVERS REAL_SERVERS. Time is from the signal until the last real server has its new weight.
+# VIRTUAL_SERVERS REAL_SERVERS [ROUNDS]. Time is from the signal until the last real server has its new weight.
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
 . "$here/network.sh"
-director=$1 servers=$2 real_servers=$3
+director=$1 servers=$2 real_servers=$3 rounds=${4:-3}
 [ "$director" = keepalived ] || [ -x "$director" ] || director=$here/$director
 work=$(mktemp -d)
 network
@@ -31,7 +31,7 @@ echo "started within $(awk "BEGIN {print $(date +%s.%N) - $began}") s, memory $(
 ip netns exec "$client" python3 "$here/requests.py" &
 requests=$!
 sleep 3
-for round in 2 3 4; do
+for round in $(seq 2 $((rounds + 1))); do
     configuration "$round"
     before=$(ticks)
     began=$(date +%s.%N)
