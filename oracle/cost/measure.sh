@@ -135,13 +135,24 @@ xvs_on tc
 for end in client:eth0 director:eth0 director:eth1 server:eth0; do
     at ${end%:*} ethtool -K ${end#*:} tx off gro on >/dev/null
 done
-droppers=()
-for interface in eth0 eth1; do
-    ip netns exec director python3 /in/drop.py $interface >/w/dropping-$interface &
-    droppers+=($!)
-    wait_for 'dropping by XDP' test -s /w/dropping-$interface
-done
+# begin_xdp INTERFACE [OTHER]: XDP drops what comes, or sends it out of another interface.
+programs=()
+begin_xdp() {
+    rm -f /w/begun
+    ip netns exec director python3 /in/drop.py "$@" >/w/begun &
+    programs+=($!)
+    wait_for 'XDP' test -s /w/begun
+}
+end_xdp() {
+    kill "${programs[@]}"
+    programs=()
+    wait_for 'the end of XDP' eval '! ip -n director link | grep -q xdp'
+}
+begin_xdp eth0
+begin_xdp eth1
 enter
-kill "${droppers[@]}"
-wait_for 'the end of dropping' eval '! ip -n director link | grep -q xdp'
+end_xdp
+begin_xdp eth0 eth1
+row 'redirection alone' XDP $(($(cost 3 server $COUNT send $DATA 1000 10.4.0.1:5000 $SERVER $COUNT) - entering))
+end_xdp
 xvs_on xdp
