@@ -35,6 +35,9 @@ const DESTINATION: (usize, usize) = (32, 36);
 const SOURCE_V6: (usize, usize) = (36, 54);
 const DESTINATION_V6: (usize, usize) = (52, 56);
 
+/// Cache lines of the table of which one is read: 2 to this power.
+const TOUCHED_BITS: u32 = 21;
+
 /// What the front programs write.
 #[repr(C)]
 pub struct Pattern {
@@ -60,6 +63,8 @@ static PATTERN: Array<Pattern> = Array::with_max_entries(1, 0);
 static SEEN: PerCpuArray<Cell64> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 static WAYS: Array<Way> = Array::with_max_entries(2, 0);
+#[map]
+static TOUCHED: Array<[Cell64; 8]> = Array::with_max_entries(1, 0);
 #[map]
 static XDP_UNDER_TEST: ProgramArray = ProgramArray::with_max_entries(1, 0);
 #[map]
@@ -193,6 +198,25 @@ pub fn xvs_grow_xdp(context: XdpContext) -> u32 {
     // SAFETY: the context is this program's, which has no pointers into the frame.
     match unsafe { bpf_xdp_adjust_head(context.ctx, -20) } {
         0 => xdp_action::XDP_DROP,
+        _ => xdp_action::XDP_ABORTED,
+    }
+}
+
+/// Reads one place of a table, by the client's address and port: the least that a director does whose
+/// table is as large.
+#[xdp]
+pub fn xvs_touch_xdp(context: XdpContext) -> u32 {
+    let (start, end) = xdp_bounds(&context);
+    if start + DESTINATION.1 > end {
+        return xdp_action::XDP_ABORTED;
+    }
+    // SAFETY: the frame was checked to hold these bytes.
+    let client = unsafe { ((start + SOURCE.0) as *const u16).read() };
+    // SAFETY: as above.
+    let port = unsafe { ((start + SOURCE.1) as *const u16).read() };
+    let index = (client as u32 | (port as u32) << 16).wrapping_mul(0x9e37_79b1);
+    match TOUCHED.get(index >> (32 - TOUCHED_BITS)) {
+        Some(line) if line[0].load() == 0 => xdp_action::XDP_DROP,
         _ => xdp_action::XDP_ABORTED,
     }
 }

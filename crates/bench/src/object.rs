@@ -9,6 +9,7 @@ use aya::{Ebpf, EbpfLoader, TestRunAttrs};
 use aya_obj::programs::XdpAttachType;
 use plane_bpf::Hook;
 
+use crate::director::CONNECTIONS;
 use crate::error::{Error, refused};
 use crate::pattern::{Pattern, Words};
 
@@ -80,6 +81,8 @@ pub enum Tested<'a> {
     Empty,
     /// One that only puts 20 bytes in front of the frame, on XDP.
     Grow,
+    /// One that only reads a place of a table as large as the director's, on XDP.
+    Touch,
     /// The director's, by the folder of its pins.
     Director(&'a Path),
 }
@@ -92,7 +95,10 @@ impl Object {
     pub fn load() -> Result<Self, Error> {
         let bytes = aya::include_bytes_aligned!(env!("XVS_BENCH_OBJECT"));
         let what = "the benchmark's programs cannot be loaded";
-        let mut ebpf = EbpfLoader::new().load(bytes).map_err(refused(what))?;
+        let mut ebpf = EbpfLoader::new()
+            .map_max_entries("TOUCHED", CONNECTIONS)
+            .load(bytes)
+            .map_err(refused(what))?;
         for (_, program) in ebpf.programs_mut() {
             match program {
                 aya::programs::Program::Xdp(program) => program.load().map_err(refused(what))?,
@@ -190,6 +196,7 @@ impl Object {
                 clone(self.xdp("xvs_empty_xdp").fd().map_err(refused(what))?)
             }
             (_, Tested::Grow) => clone(self.xdp("xvs_grow_xdp").fd().map_err(refused(what))?),
+            (_, Tested::Touch) => clone(self.xdp("xvs_touch_xdp").fd().map_err(refused(what))?),
             (Hook::Ingress, Tested::Empty) => clone(
                 self.classifier("xvs_empty_tc")
                     .fd()
