@@ -11,6 +11,7 @@ mod connect;
 mod direct;
 mod frame;
 mod maps;
+mod stages;
 mod tc;
 mod trace;
 mod xdp;

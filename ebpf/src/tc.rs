@@ -24,6 +24,7 @@ use wire::{Delta, ethernet};
 use crate::clock;
 use crate::frame;
 use crate::maps::Maps;
+use crate::stages;
 use crate::trace;
 
 /// Headers reach at most this far: Ethernet with a tag, IP with options, ICMP, again IP with
@@ -214,7 +215,7 @@ fn run(context: TcContext, stage: Stage) -> i32 {
         trace::pass(stage);
     }
     let verdict = forward::run(&mut packet, stage);
-    let code = packet.carry_out(verdict);
+    let code = packet.carry_out(stage, verdict);
     if trace::is_on() {
         trace::leave(verdict, packet.way_out(), code as u32);
         // SAFETY: as above.
@@ -232,7 +233,7 @@ struct Packet {
 impl Packet {
     /// Does with the packet what the verdict says. The hook's return code.
     #[inline(always)]
-    fn carry_out(&self, verdict: Verdict) -> i32 {
+    fn carry_out(&self, stage: Stage, verdict: Verdict) -> i32 {
         match verdict.action() {
             Action::Pass => TC_ACT_OK,
             Action::Drop => TC_ACT_SHOT,
@@ -242,7 +243,7 @@ impl Packet {
             Action::Send => unsafe { bpf_redirect(self.exit, 0) as i32 },
             Action::GoOn => {
                 // SAFETY: the array holds programs of this kind only, as the kernel sees to.
-                unsafe { TC_STAGES.tail_call(&self.context, verdict.next()) };
+                unsafe { stages::go_on(&TC_STAGES, &self.context, stage, verdict.next()) };
                 let reason = verdict.unmet();
                 self.count(reason);
                 match reason {

@@ -15,6 +15,7 @@ use wire::{Delta, ethernet};
 use crate::clock;
 use crate::frame;
 use crate::maps::Maps;
+use crate::stages;
 use crate::trace;
 
 /// The stages behind the entry point, by [`Stage`]'s number.
@@ -109,7 +110,7 @@ fn run(context: XdpContext, stage: Stage) -> u32 {
         trace::pass(stage);
     }
     let verdict = forward::run(&mut frame, stage);
-    let code = frame.carry_out(verdict);
+    let code = frame.carry_out(stage, verdict);
     if trace::is_on() {
         trace::leave(verdict, frame.exit, code);
         // SAFETY: as above.
@@ -127,7 +128,7 @@ struct Frame {
 impl Frame {
     /// Does with the frame what the verdict says. The hook's return code.
     #[inline(always)]
-    fn carry_out(&self, verdict: Verdict) -> u32 {
+    fn carry_out(&self, stage: Stage, verdict: Verdict) -> u32 {
         match verdict.action() {
             Action::Pass => xdp_action::XDP_PASS,
             // Only the complete path sends copies.
@@ -136,7 +137,7 @@ impl Frame {
             Action::Send => unsafe { bpf_redirect(self.exit, 0) as u32 },
             Action::GoOn => {
                 // SAFETY: the array holds programs of this kind only, as the kernel sees to.
-                unsafe { XDP_STAGES.tail_call(&self.context, verdict.next()) };
+                unsafe { stages::go_on(&XDP_STAGES, &self.context, stage, verdict.next()) };
                 match verdict.unmet() {
                     // The complete path, which sees it next, counts it.
                     Reason::NotOurs => xdp_action::XDP_PASS,
@@ -302,16 +303,19 @@ impl Host<'static> for Frame {
     }
     #[inline(always)]
     fn encapsulate(&mut self, offset: u32, outer: Outer) -> Option<()> {
-        let macs: [u8; 12] = self.bytes(0)?;
-        let tag: [u8; 4] = self.bytes(ethernet::TYPE_OFFSET)?;
+        let is_tagged = offset > ethernet::HEADER;
+        let tag: [u8; 4] = if is_tagged {
+            self.bytes(ethernet::TYPE_OFFSET)?
+        } else {
+            [0; 4]
+        };
         let room = outer.room as i32;
         // SAFETY: the context is the one that the kernel gave; every pointer into the frame is made
         // anew after this.
         if unsafe { bpf_xdp_adjust_head(self.context.as_ptr().cast(), -room) } != 0 {
             return None;
         }
-        self.set_bytes(0, &macs)?;
-        if offset > ethernet::HEADER {
+        if is_tagged {
             self.set_bytes(ethernet::TYPE_OFFSET, &tag)?;
         }
         Some(())

@@ -32,4 +32,4 @@ pub use view::View;
 /// Version of every layout in this crate. A daemon adopts pinned maps of the same version only.
 ///
 /// It must change whenever a layout changes; the test `layouts` holds the sizes and offsets.
-pub const ABI_VERSION: u32 = 10;
+pub const ABI_VERSION: u32 = 11;

@@ -44,8 +44,8 @@ pub struct Globals {
     pub clock_offset: Cell32,
     /// Ticks in a second (the kernel's HZ).
     pub ticks_per_second: Cell32,
-    /// Number of buckets of the connection table, less one.
-    pub bucket_mask: Cell32,
+    /// Number of buckets of the connection table.
+    pub buckets: Cell32,
     /// Number of address cells of a side, less one.
     pub address_mask: Cell32,
     /// Number of service cells of a side, less one.
@@ -64,8 +64,8 @@ pub struct Globals {
     pub icmp_burst: Cell32,
     /// 0 the normal TCP state table, 1 the one for `secure_tcp`.
     pub tcp_table: Cell32,
-    /// Number of buckets of the connection table for IPv6, less one.
-    pub bucket_mask_v6: Cell32,
+    /// Number of buckets of the connection table for IPv6.
+    pub buckets_v6: Cell32,
     /// Number of IPv6 address cells of a side, less one.
     pub address_mask_v6: Cell32,
     /// IPVS's pmtu_disc: 0 fragments what is too large for a tunnel, whatever the sender wants.
@@ -152,8 +152,6 @@ pub struct Runtime {
     pub sweep_cursor: Cell32,
     /// Tick of the last sweep by packets.
     pub sweep_tick: Cell32,
-    /// Identification of the packets that the director makes: ICMP errors, tunnels' outer ones.
-    pub identification: Cell32,
     /// Packets that would open a connection, counted while [`Globals::drop_packet`] is not 0.
     pub drop_counter: Cell32,
 }
@@ -767,7 +765,10 @@ pub struct Carry {
     pub refused: [Cell32; 2],
     /// By family: when that was last.
     pub refused_at: [Cell32; 2],
-    reserved: [Cell32; 10],
+    /// How many packets that the director made here, ICMP errors and tunnels' outer ones, have an
+    /// identification.
+    pub identified: Cell32,
+    reserved: [Cell32; 9],
 }
 
 /// Bits of [`Carry::told`], and of the state of an alias in the connection table.
@@ -855,6 +856,6 @@ mod tests {
         assert_eq!(size_of::<Carry>(), 256);
         assert_eq!(size_of::<LookupLine>(), 64);
         assert_eq!(size_of::<LocalityKey>(), 20);
-        assert_eq!(crate::ABI_VERSION, 10);
+        assert_eq!(crate::ABI_VERSION, 11);
     }
 }

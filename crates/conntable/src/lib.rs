@@ -70,6 +70,8 @@ pub use word::{Life, Word};
 
 /// Slots in a bucket.
 pub const BUCKET_SLOTS: usize = 8;
+/// Neighbours that a connection may be in beside its home: a table has a multiple of so many buckets.
+pub const TOGETHER: u32 = 4;
 
 /// A group of slots that one hash points to.
 #[repr(C, align(64))]

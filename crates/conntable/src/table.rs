@@ -5,7 +5,7 @@ use cell::element;
 use crate::position::{LAST_SLOT, Position};
 use crate::search::Found;
 use crate::word::{Life, Word};
-use crate::{BUCKET_SLOTS, Buckets, Entry, Kind};
+use crate::{BUCKET_SLOTS, Buckets, Entry, Kind, TOGETHER};
 
 /// How often a compare-and-swap is tried again after another processor changed the word.
 pub(crate) const TRIES: u32 = 4;
@@ -29,17 +29,17 @@ pub struct Died {
 #[derive(Clone, Copy)]
 pub struct Table<B> {
     pub(crate) buckets: B,
-    mask: u32,
+    count: u32,
 }
 
 impl<'t, B: Buckets<'t>> Table<B> {
     /// How many buckets a connection may be in: its home, and neighbours of one other.
-    pub(crate) const BUCKETS: u32 = 5;
+    pub(crate) const BUCKETS: u32 = 1 + TOGETHER;
 
-    /// A table of `mask + 1` buckets, a power of two.
+    /// A table of so many buckets, a multiple of [`TOGETHER`](crate::TOGETHER).
     #[inline(always)]
-    pub const fn new(buckets: B, mask: u32) -> Self {
-        Self { buckets, mask }
+    pub const fn new(buckets: B, count: u32) -> Self {
+        Self { buckets, count }
     }
 
     /// The buckets.
@@ -48,10 +48,11 @@ impl<'t, B: Buckets<'t>> Table<B> {
         &self.buckets
     }
 
-    /// The home bucket of a hash.
+    /// The home bucket of a hash: as far into the table as the hash is into all numbers, so that the
+    /// table may be of any size.
     #[inline(always)]
     pub const fn home(&self, hash: u32) -> u32 {
-        hash & self.mask
+        ((hash as u64 * self.count as u64) >> 32) as u32
     }
 
     /// One of the [`Self::BUCKETS`] of a hash, in the order of the search. All but the home are in
@@ -68,14 +69,14 @@ impl<'t, B: Buckets<'t>> Table<B> {
     /// that follow.
     #[inline(always)]
     pub(crate) const fn far(&self, hash: u32) -> u32 {
-        let far = hash.rotate_left(15).wrapping_mul(0x9e37_79b1) >> 5;
-        far ^ ((far ^ hash) & self.mask == 0) as u32
+        let far = self.home(hash.rotate_left(15).wrapping_mul(0x9e37_79b1));
+        far ^ (far == self.home(hash)) as u32
     }
 
     /// Bucket `number`, from 1 on, of a hash whose first one is `far`.
     #[inline(always)]
     pub(crate) const fn far_bucket(&self, far: u32, number: u32) -> u32 {
-        (far ^ (number - 1)) & self.mask
+        far ^ (number - 1) & (TOGETHER - 1)
     }
 
     /// How many places a search looks at, at most.
@@ -93,10 +94,11 @@ impl<'t, B: Buckets<'t>> Table<B> {
         (Self::start(hash) + turn) & LAST_SLOT
     }
 
-    /// Where in its buckets a connection would like to be.
+    /// Where in its buckets a connection would like to be: by the bits that say least of which
+    /// buckets they are.
     #[inline(always)]
     pub(crate) const fn start(hash: u32) -> u32 {
-        hash >> 29
+        hash & LAST_SLOT
     }
 
     /// How many slots a search for a connection of this hash looks at, at most, until it comes to

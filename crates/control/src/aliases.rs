@@ -12,10 +12,10 @@ pub(crate) fn holds<S: Listed>(plane: &impl Plane, main: u64) -> bool {
     let is_v6 = S::IS_V6 != (main & OTHER_FAMILY != 0);
     if is_v6 {
         let buckets = plane.connections_v6();
-        Table::new(buckets, buckets.len() as u32 - 1).holds(handle, now)
+        Table::new(buckets, buckets.len() as u32).holds(handle, now)
     } else {
         let buckets = plane.connections();
-        Table::new(buckets, buckets.len() as u32 - 1).holds(handle, now)
+        Table::new(buckets, buckets.len() as u32).holds(handle, now)
     }
 }
 

@@ -194,7 +194,7 @@ fn settle_death<S: Slot>(view: &View<'_>, table: &Table<&[Bucket<S>]>, died: Die
 }
 
 fn table<S: Slot>(buckets: &[Bucket<S>]) -> Table<&[Bucket<S>]> {
-    Table::new(buckets, buckets.len() as u32 - 1)
+    Table::new(buckets, buckets.len() as u32)
 }
 
 /// Frees everything that has died, so that all counts are exact.

@@ -18,10 +18,10 @@ pub trait Plane {
     /// All tables but the connections, as slices.
     fn view(&self) -> abi::View<'_>;
 
-    /// The connection table: a power of two buckets.
+    /// The connection table: a multiple of four buckets.
     fn connections(&self) -> &[Bucket<SlotV4>];
 
-    /// The connection table for IPv6: a power of two buckets.
+    /// The connection table for IPv6, likewise.
     fn connections_v6(&self) -> &[Bucket<SlotV6>];
 
     /// Sees to it that the forwarding code can do what a configuration needs, before packets meet that
@@ -145,8 +145,8 @@ pub fn initialise(view: &abi::View<'_>, sizes: &Sizes, ticks_per_second: u32, se
     globals.side.store(0);
     globals.routing_generation.store(1);
     globals.ticks_per_second.store(ticks_per_second);
-    globals.bucket_mask.store(sizes.buckets() - 1);
-    globals.bucket_mask_v6.store(sizes.buckets_v6() - 1);
+    globals.buckets.store(sizes.buckets());
+    globals.buckets_v6.store(sizes.buckets_v6());
     globals.address_mask.store(sizes.address_cells() - 1);
     globals.address_mask_v6.store(sizes.address_cells() - 1);
     globals.service_mask.store(sizes.service_cells() - 1);

@@ -1,12 +1,15 @@
 //! How large the tables are made.
 
-use conntable::BUCKET_SLOTS;
+use conntable::{BUCKET_SLOTS, TOGETHER as BUCKETS};
 use thiserror::Error;
+
+/// Connections of the buckets that a table has a multiple of.
+const TOGETHER: u32 = BUCKETS * BUCKET_SLOTS as u32;
 
 /// How many of each thing fit. Chosen when the tables are made, and kept with them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sizes {
-    /// Connections: a power of two from [`Self::MIN_CONNECTIONS`] to [`Self::MAX_CONNECTIONS`].
+    /// Connections: a multiple of 32 from [`Self::MIN_CONNECTIONS`] to [`Self::MAX_CONNECTIONS`].
     pub connections: u32,
     /// Connections over IPv6, which have a table of their own; likewise.
     pub connections_v6: u32,
@@ -65,7 +68,7 @@ impl Sizes {
     }
 
     /// The sizes that follow from the three that a person chooses. `connections` is rounded up to
-    /// a power of two.
+    /// a multiple of 32.
     ///
     /// # Errors
     /// When one of them is out of its range.
@@ -89,8 +92,10 @@ impl Sizes {
             Self::MAX_CONFIGURED,
         )?;
         Ok(Self {
-            connections: connections.next_power_of_two(),
-            connections_v6: (connections.next_power_of_two() / 4).max(Self::MIN_CONNECTIONS),
+            connections: connections.next_multiple_of(TOGETHER),
+            connections_v6: (connections / 4)
+                .max(Self::MIN_CONNECTIONS)
+                .next_multiple_of(TOGETHER),
             services,
             destinations,
             // A list, its schedule, and both again while a change is published.
@@ -104,12 +109,12 @@ impl Sizes {
         })
     }
 
-    /// Buckets of the connection table, a power of two.
+    /// Buckets of the connection table.
     pub const fn buckets(&self) -> u32 {
         self.connections / BUCKET_SLOTS as u32
     }
 
-    /// Buckets of the connection table for IPv6, a power of two.
+    /// Buckets of the connection table for IPv6.
     pub const fn buckets_v6(&self) -> u32 {
         self.connections_v6 / BUCKET_SLOTS as u32
     }
@@ -158,10 +163,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn connections_are_rounded_up_to_a_power_of_two() {
-        let sizes = Sizes::chosen(100_000, 10, 100, 2).unwrap();
-        assert_eq!(sizes.connections, 1 << 17);
-        assert_eq!(sizes.buckets(), 1 << 14);
+    fn connections_are_rounded_up_to_whole_groups_of_buckets() {
+        let sizes = Sizes::chosen(100_001, 10, 100, 2).unwrap();
+        assert_eq!((sizes.connections, sizes.buckets()), (100_032, 12_504));
+        assert_eq!((sizes.connections_v6, sizes.buckets_v6()), (25_024, 3128));
     }
 
     #[test]

@@ -152,7 +152,7 @@ pub(crate) trait Family: Copy + 'static {
     /// A bucket of the family's connection table.
     fn bucket<'t, T: Tables<'t>>(tables: T, index: u32) -> Option<&'t Bucket<Self::Slot>>;
     /// Number of its buckets, less one.
-    fn bucket_mask(globals: &Globals) -> u32;
+    fn buckets(globals: &Globals) -> u32;
     /// [`crate::settle`].
     fn settle<'t, T: Tables<'t>>(tables: T, own: Handle, now: Tick, processor: u32) -> u64;
     /// [`crate::find_far`].

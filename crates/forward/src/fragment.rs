@@ -99,6 +99,7 @@ fn first<'t, F: Family, H: Host<'t>>(
         ports,
         role,
         now,
+        is_first: false,
     };
     onward::<F, H, false>(host, globals, &passage, &found)
 }
@@ -165,7 +166,7 @@ fn follow<'t, F: Family, H: Host<'t>>(
         return cut::hand_over(host, Handle(first.connection), direction);
     }
     if is_tunnelled {
-        return tunnel::towards(host, packet, &NO_PORTS, &chosen);
+        return tunnel::hand_over(host, packet, &NO_PORTS, &chosen);
     }
     if method == method::FULLNAT {
         fullnat::rewrite_header(host, packet, (globals, now), slot, direction)?;

@@ -145,6 +145,7 @@ pub(crate) fn to_server<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdic
         ports: &ports,
         role,
         now,
+        is_first: false,
     };
     let obstacle = note(host, globals, &passage, &main, &chosen, (&way, 0))?;
     if obstacle != CLEAR {
@@ -188,6 +189,7 @@ pub(crate) fn to_client<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdic
         ports: &ports,
         role,
         now,
+        is_first: false,
     };
     let obstacle = note(host, globals, &passage, &main, &chosen, (&way, 0))?;
     if obstacle != CLEAR {

@@ -221,7 +221,7 @@ pub(crate) fn connections<'t, F: Family, T: Tables<'t>>(
     tables: T,
     globals: &Globals,
 ) -> Table<Connections<F, T>> {
-    Table::new(Connections(tables, PhantomData), F::bucket_mask(globals))
+    Table::new(Connections(tables, PhantomData), F::buckets(globals))
 }
 
 /// A packet at a hook, and the tables.
@@ -293,7 +293,7 @@ pub trait Host<'t> {
     /// other family; the frame's type follows.
     fn change_family(&mut self, offset: u32, to_v6: bool) -> Option<()>;
     /// Opens room for outer headers before the IP header at `offset`, and marks the frame as
-    /// encapsulated where a device may cut it.
+    /// encapsulated where a device may cut it. The Ethernet addresses are to be written anew.
     fn encapsulate(&mut self, offset: u32, outer: Outer) -> Option<()>;
 
     /// The time: the kernel's tick, moved by what tests ask for.
@@ -312,6 +312,17 @@ pub trait Host<'t> {
     #[inline(always)]
     fn carry(&self) -> Option<&'t Carry> {
         self.tables().carry(self.processor())
+    }
+
+    /// The identification of the next IPv4 packet that the director makes. Processors count for
+    /// themselves, so that they share no cache line, and begin far from each other.
+    #[inline(always)]
+    fn identification(&self) -> Option<u16> {
+        const APART: u32 = 0x9e37;
+        let processor = self.processor();
+        let counted = &self.tables().carry(processor)?.identified;
+        counted.bump(1);
+        Some(counted.load().wrapping_add(processor.wrapping_mul(APART)) as u16)
     }
 
     /// Counts a reason.

@@ -25,6 +25,8 @@ pub(crate) struct Passage<'p, F: Family> {
     pub ports: &'p Ports,
     pub role: Role,
     pub now: Tick,
+    /// Whether its connection was just made for it, in the state that follows from it.
+    pub is_first: bool,
 }
 
 /// Marks the handle of a connection that was just made, which other processors may have made too:
@@ -78,11 +80,24 @@ pub(crate) fn found<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
         ports: &ports,
         role: Role::carried(carry),
         now,
+        is_first: false,
     };
-    let result = onward::<F, H, true>(host, globals, &passage, &found);
+    through::<F, H>(host, globals, &passage, &found)
+}
+
+/// Sends a packet on, which may be a handshake's, or its connection's only one.
+#[inline(always)]
+pub(crate) fn through<'t, F: Family, H: Host<'t>>(
+    host: &mut H,
+    globals: &Globals,
+    passage: &Passage<'_, F>,
+    found: &Found<'t, F::Slot>,
+) -> Step<Verdict> {
+    let result = onward::<F, H, true>(host, globals, passage, found);
     // Later fragments of a datagram still need it, for as long as it would last otherwise.
-    if found.entry.load().kind == Kind::OnePacket as u8 && packet.fragment == Fragment::NONE {
-        connection::end::<F, H>(host, globals, &found);
+    let is_whole = passage.packet.fragment == Fragment::NONE;
+    if found.entry.load().kind == Kind::OnePacket as u8 && is_whole {
+        connection::end::<F, H>(host, globals, found);
     }
     result
 }
@@ -151,7 +166,11 @@ fn to_server<'t, F: Family, H: Host<'t>, const HANDSHAKES: bool>(
             )?;
         }
         method::DIRECT_ROUTE => nat::count_down(host, packet)?,
-        method::TUNNEL => return tunnel::towards(host, packet, passage.ports, chosen),
+        // At once, where BPF's stack and the verifier's patience allow it.
+        method::TUNNEL if !H::COMPLETE && !F::IS_V6 && !HANDSHAKES => {
+            return tunnel::send(host, globals, (packet, passage.ports), (chosen, &way));
+        }
+        method::TUNNEL => return tunnel::hand_over(host, packet, passage.ports, chosen),
         _ => return Err(Reason::MethodNotBuilt),
     }
     route::leave(host, packet.link, &way).ok_or(Reason::RewriteFailed)?;
@@ -278,7 +297,9 @@ fn count<'t, F: Family, H: Host<'t>>(
 ) {
     let (packet, direction) = (passage.packet, passage.role.direction);
     let event = (direction, passage.ports.flags);
-    connection::advance::<F, H>(host, globals, found, event, passage.now);
+    if !passage.is_first {
+        connection::advance::<F, H>(host, globals, found, event, passage.now);
+    }
     counters::packet(host, globals, chosen, packet, direction);
     if packet.fragment != Fragment::NONE {
         fragment::remember(host, packet, found, direction, passage.now);

@@ -5,11 +5,12 @@ use abi::{
     service_flags, wildcards,
 };
 use conntable::{
-    Direction, End, Entry as _, Found, Handle, Kind, NewConnection, Query, Slot as _, Word,
+    Direction, End, Entry as _, Found, Handle, Kind, NewConnection, Query, Question as _,
+    Slot as _, Word,
 };
 use wire::{ipv4, tcp};
 
-use crate::connection::{self, Chosen, find, query_of};
+use crate::connection::{self, Chosen, query_of};
 use crate::counters;
 use crate::family::{self, Family, Header as _, V4, V6};
 use crate::fragment;
@@ -17,7 +18,7 @@ use crate::fullnat;
 use crate::further;
 use crate::host::{Host, Tables, connections};
 use crate::lookup::{self, TO_SERVICE};
-use crate::onward::{self, UNSETTLED, hand_over};
+use crate::onward::{self, Passage, UNSETTLED, hand_over};
 use crate::packet::{Fragment, Packet, Ports};
 use crate::persist;
 use crate::relay;
@@ -45,43 +46,143 @@ pub(crate) fn open<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
         (Err(reason), true) => return Err(reason),
         (Err(_), false) => return Err(Reason::NotOurs),
     };
-    let query = query_of(&packet, &ports, TO_SERVICE);
-    if let Some(found) = find::<F, _>(host.tables(), globals, &query, now)
+    let opening = Opening::of::<F>(globals, &packet, &ports, now);
+    let (hash, query) = (opening.hash, &opening.query);
+    if let Some(found) = connections::<F, _>(host.tables(), globals).find(hash, query, now)
         && !is_over::<F, H>(host, globals, &found, &ports)
     {
         return hand_over::<F, H>(host, found.handle().0, TO_SERVICE);
     }
-    match enquire::<F, H>(host, globals, &query, (ports.flags, now)) {
-        Err(Reason::NoService) if !is_virtual => Err(Reason::NotOurs),
+    let (service, index) = match enquire::<F, H>(host, globals, query, ports.flags) {
+        Err(Reason::NoService) if !is_virtual => return Err(Reason::NotOurs),
         Err(reason) if packet.fragment == Fragment::FIRST && reason.is_pass() => {
             fragment::remember_pass(host, &packet, now);
-            Err(reason)
+            return Err(reason);
         }
-        Ok(_) if chosen_in_turn(host) => match make::<F, H>(host)? {
-            // At once, where BPF's stack and the verifier's patience allow it.
-            made if !H::COMPLETE && !F::IS_V6 && made == Verdict::go_on(F::ONWARD) => {
-                onward::found::<F, H>(host)
-            }
-            made => Ok(made),
-        },
-        result => result,
+        result => result?,
+    };
+    // The destination whose turn it is, where the service goes by a sequence and that one may take it.
+    let number = host.tables().next_in_turn(index);
+    if number == NONE {
+        return leave_to_scheduler::<F, H>(host, &opening, (service, index));
     }
+    let chosen = Chosen::by_number(host.tables(), number)?;
+    let new = opening.with::<F>(service, &chosen);
+    let carry = host.carry().ok_or(Reason::TableMissing)?;
+    if is_ambiguous::<F, H>(host, globals, &new, &opening) {
+        let next = leave_to_scheduler::<F, H>(host, &opening, (service, index));
+        carry.asked.store(1);
+        return next;
+    }
+    // For who traces, and for FULLNAT's stage.
+    carry.service.store(index);
+    carry.flags.store(opening.flags as u32);
+    let made = entry::<F, H>(host, globals, (&opening, &new, &chosen))?;
+    let next = leave_made::<F, H>(host, &chosen, (new.method, made.number()))?;
+    if H::COMPLETE || F::IS_V6 || new.method == method::FULLNAT || made.is_unsettled {
+        return Ok(next);
+    }
+    // At once, where BPF's stack and the verifier's patience allow it.
+    let passage = Passage {
+        packet: &packet,
+        ports: &ports,
+        role: TO_SERVICE,
+        now,
+        is_first: true,
+    };
+    onward::through::<F, H>(host, globals, &passage, &made.entry)
 }
 
-/// Leaves the destination of a new connection to a service that goes by a sequence, where the one
-/// whose turn it is may take it; else the scheduler's stage is asked. Whether it did.
-#[inline(always)]
-fn chosen_in_turn<'t, H: Host<'t>>(host: &H) -> bool {
-    let Some(carry) = host.carry() else {
-        return false;
-    };
-    let number = host.tables().next_in_turn(carry.service.load());
-    if number == NONE {
-        return false;
+/// A packet that may open a connection.
+pub(crate) struct Opening<A> {
+    query: Query<A>,
+    /// Of its client's side.
+    hash: u32,
+    /// The TCP segment's flags.
+    pub flags: u8,
+    now: Tick,
+    /// Number of the template that the connection is to go by; 0 for none.
+    control: u32,
+    /// Whether it is in an ICMP error, which quotes it.
+    is_quoted: bool,
+}
+
+impl<A: Copy> Opening<A> {
+    #[inline(always)]
+    fn of<F: Family<Address = A>>(
+        globals: &Globals,
+        packet: &Packet<F>,
+        ports: &Ports,
+        now: Tick,
+    ) -> Self {
+        let query = query_of(packet, ports, TO_SERVICE);
+        Self {
+            hash: F::hash(globals, query.client, query.client_port, query.protocol),
+            query,
+            flags: ports.flags,
+            now,
+            control: 0,
+            is_quoted: false,
+        }
     }
-    carry.destination.store(number);
-    carry.asked.store(1);
-    true
+
+    /// A packet of which an ICMP error quotes the ports: as good as one that opens.
+    #[inline(always)]
+    pub fn quoted<F: Family<Address = A>>(globals: &Globals, query: &Query<A>, now: Tick) -> Self {
+        Self {
+            query: *query,
+            hash: F::hash(globals, query.client, query.client_port, query.protocol),
+            flags: tcp::SYN,
+            now,
+            control: 0,
+            is_quoted: true,
+        }
+    }
+
+    /// As [`leave_to_scheduler`] left it.
+    #[inline(always)]
+    fn carried<F: Family<Address = A>>(globals: &Globals, carry: &Carry) -> Self {
+        let query = Query {
+            client: F::of_cells(&carry.client),
+            client_port: carry.client_port.load() as u16,
+            protocol: carry.protocol.load() as u8,
+            kind: Kind::Connection,
+            end: End::Virtual,
+            address: F::of_cells(&carry.virtual_address),
+            port: (carry.ports.load() >> 16) as u16,
+        };
+        Self {
+            hash: F::hash(globals, query.client, query.client_port, query.protocol),
+            query,
+            flags: carry.flags.load() as u8,
+            now: carry.now.load(),
+            control: carry.control.load(),
+            is_quoted: carry.is_quoted.load() != 0,
+        }
+    }
+
+    /// The connection to a destination.
+    #[inline(always)]
+    fn with<F: Family<Address = A>>(
+        &self,
+        service: &ServiceCell,
+        chosen: &Chosen<'_>,
+    ) -> NewConnection<A> {
+        let query = &self.query;
+        NewConnection {
+            client: query.client,
+            client_port: query.client_port,
+            virtual_address: query.address,
+            virtual_port: query.port,
+            destination_address: chosen.address::<F>(),
+            destination_port: port(service, chosen, query.port),
+            protocol: query.protocol,
+            method: fullnat::method_for::<F>(chosen),
+            kind: kind(service, query.protocol),
+            destination: chosen.number,
+            control: self.control,
+        }
+    }
 }
 
 /// Ends a connection where a client's packet opens it anew, or where the destination is gone (for a
@@ -120,16 +221,14 @@ fn is_lost<'t, F: Family, H: Host<'t>>(host: &H, found: &Found<'t, F::Slot>, ope
     !chosen.is_available() || opens && chosen.cell.weight.load() == 0
 }
 
-/// Finds the service of a packet with these TCP flags, and leaves to the scheduler what it may go by.
+/// The service that takes a packet with these TCP flags, and its cell's index.
 #[inline(always)]
 pub(crate) fn enquire<'t, F: Family, H: Host<'t>>(
     host: &H,
     globals: &Globals,
     query: &Query<F::Address>,
-    (flags, now): (u8, Tick),
-) -> Step<Verdict> {
-    let carry = host.carry().ok_or(Reason::TableMissing)?;
-    describe::<F>(carry, query, (flags, now));
+    flags: u8,
+) -> Step<(&'t ServiceCell, u32)> {
     let (cell, index) = service_of::<F, H>(host, globals, query).ok_or(Reason::NoService)?;
     if query.protocol == ipv4::TCP && !opens(globals, flags) {
         return Err(Reason::NotSyn);
@@ -146,48 +245,7 @@ pub(crate) fn enquire<'t, F: Family, H: Host<'t>>(
     if cell.scheduling.load() == Scheduling::NotBuilt as u32 {
         return Err(Reason::SchedulerNotBuilt);
     }
-    carry.service.store(index);
-    Ok(Verdict::go_on(if is_persistent {
-        F::PERSIST
-    } else {
-        Stage::Schedule
-    }))
-}
-
-/// Leaves what the stages up to the connection's making go by.
-#[inline(always)]
-fn describe<F: Family>(carry: &Carry, query: &Query<F::Address>, (flags, now): (u8, Tick)) {
-    let (client, address) = (F::words(query.client), F::words(query.address));
-    for word in 0..4 {
-        carry.client[word].store(client[word]);
-        carry.virtual_address[word].store(address[word]);
-    }
-    carry.client_port.store(query.client_port as u32);
-    carry
-        .ports
-        .store(query.client_port as u32 | (query.port as u32) << 16);
-    carry.protocol.store(query.protocol as u32);
-    carry.is_v6.store(F::IS_V6 as u32);
-    carry.now.store(now);
-    carry.asked.store(0);
-    carry.compared.store(0);
-    carry.control.store(0);
-    carry.flags.store(flags as u32);
-    carry.is_quoted.store(0);
-}
-
-/// The question for the connection that [`describe`] left.
-#[inline(always)]
-fn described<F: Family>(carry: &Carry) -> Query<F::Address> {
-    Query {
-        client: F::of_cells(&carry.client),
-        client_port: carry.client_port.load() as u16,
-        protocol: carry.protocol.load() as u8,
-        kind: Kind::Connection,
-        end: End::Virtual,
-        address: F::of_cells(&carry.virtual_address),
-        port: (carry.ports.load() >> 16) as u16,
-    }
+    Ok((cell, index))
 }
 
 /// The service of a packet that may open a connection: its mark's; else its port's; else FTP's, where the port may be
@@ -200,7 +258,7 @@ fn service_of<'t, F: Family, H: Host<'t>>(
 ) -> Option<(&'t ServiceCell, u32)> {
     let (tables, wildcards) = (host.tables(), globals.wildcards.load());
     if wildcards & wildcards::MARKS != 0 {
-        let marked = mark_s::<F, H>(host, globals);
+        let marked = mark_s::<F, H>(host, globals, query);
         if marked.is_some() {
             return marked;
         }
@@ -233,9 +291,11 @@ fn service_of<'t, F: Family, H: Host<'t>>(
 fn mark_s<'t, F: Family, H: Host<'t>>(
     host: &H,
     globals: &Globals,
+    query: &Query<F::Address>,
 ) -> Option<(&'t ServiceCell, u32)> {
     let (tables, given) = (host.tables(), host.mark());
     let mark = if given == 0 {
+        describe::<F>(host.carry()?, query);
         tables.classify(host.ifindex(), host.processor())
     } else {
         given
@@ -267,50 +327,80 @@ fn is_shed<'t, H: Host<'t>>(host: &H, globals: &Globals) -> bool {
     }
 }
 
+/// Leaves a packet to its service's scheduler, or where its client may have been before.
+#[inline(always)]
+pub(crate) fn leave_to_scheduler<'t, F: Family, H: Host<'t>>(
+    host: &H,
+    opening: &Opening<F::Address>,
+    (service, index): (&ServiceCell, u32),
+) -> Step<Verdict> {
+    let carry = host.carry().ok_or(Reason::TableMissing)?;
+    describe::<F>(carry, &opening.query);
+    carry.service.store(index);
+    carry.now.store(opening.now);
+    carry.asked.store(0);
+    carry.compared.store(0);
+    carry.control.store(opening.control);
+    carry.flags.store(opening.flags as u32);
+    carry.is_quoted.store(opening.is_quoted as u32);
+    Ok(Verdict::go_on(if service.persistence.load() != 0 {
+        F::PERSIST
+    } else {
+        Stage::Schedule
+    }))
+}
+
+/// Leaves whose packet it is, and to whom.
+#[inline(always)]
+fn describe<F: Family>(carry: &Carry, query: &Query<F::Address>) {
+    let (client, address) = (F::words(query.client), F::words(query.address));
+    for word in 0..4 {
+        carry.client[word].store(client[word]);
+        carry.virtual_address[word].store(address[word]);
+    }
+    carry.client_port.store(query.client_port as u32);
+    carry.ports.store(query.ports());
+    carry.protocol.store(query.protocol as u32);
+    carry.is_v6.store(F::IS_V6 as u32);
+}
+
 /// The stage after the scheduler's: makes a connection to the destination that it chose.
-///
-/// The scheduler is asked once more where the reply's way would be ambiguous: another virtual
-/// service already maps this client port to the same real server's port.
 #[inline(always)]
 pub(crate) fn make<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
-    let (globals, now) = family::globals(host)?;
+    let (globals, _) = family::globals(host)?;
     let carry = host.carry().ok_or(Reason::TableMissing)?;
-    let query = described::<F>(carry);
+    let opening = Opening::carried::<F>(globals, carry);
     let chosen = Chosen::by_number(host.tables(), carry.destination.load())?;
     let service = host
         .tables()
         .service(carry.service.load())
         .ok_or(Reason::TableMissing)?;
-    let control = carry.control.load();
-    let new = NewConnection {
-        client: query.client,
-        client_port: query.client_port,
-        virtual_address: query.address,
-        virtual_port: query.port,
-        destination_address: chosen.address::<F>(),
-        destination_port: port(service, &chosen, query.port),
-        protocol: query.protocol,
-        method: fullnat::method_for::<F>(&chosen),
-        kind: kind(service, query.protocol),
-        destination: chosen.number,
-        control,
-    };
-    let may_choose = control == 0 && carry.asked.load() < 2;
-    if may_choose && is_ambiguous::<F, H>(host, globals, &new, now) {
-        host.count(Reason::AmbiguousReply);
+    let new = opening.with::<F>(service, &chosen);
+    let may_choose = opening.control == 0 && carry.asked.load() < 2;
+    if may_choose && is_ambiguous::<F, H>(host, globals, &new, &opening) {
         return Ok(Verdict::go_on(Stage::Schedule));
     }
-    let is_quoted = H::COMPLETE && carry.is_quoted.load() != 0;
+    let is_quoted = H::COMPLETE && opening.is_quoted;
     // Its translation goes by a local address, and there is none yet.
     if is_quoted && new.method == method::FULLNAT {
         return Err(Reason::IcmpOther);
     }
-    let handle = entry::<F, H>(host, globals, (&new, &chosen), (carry, now))?;
+    let made = entry::<F, H>(host, globals, (&opening, &new, &chosen))?;
     if is_quoted {
-        return Ok(relay::hand_over::<F>(carry, handle, TO_SERVICE));
+        return Ok(relay::hand_over::<F>(carry, made.number(), TO_SERVICE));
     }
-    if new.method == method::FULLNAT {
-        return fullnat::borrow::<F, H>(host, &chosen, handle);
+    leave_made::<F, H>(host, &chosen, (new.method, made.number()))
+}
+
+/// Leaves a packet to what goes by its new connection, of which the handle's number is given.
+#[inline(always)]
+fn leave_made<'t, F: Family, H: Host<'t>>(
+    host: &H,
+    chosen: &Chosen<'t>,
+    (method, handle): (u8, u64),
+) -> Step<Verdict> {
+    if method == method::FULLNAT {
+        return fullnat::borrow::<F, H>(host, chosen, handle);
     }
     hand_over::<F, H>(host, handle, TO_SERVICE)
 }
@@ -339,28 +429,44 @@ fn kind(service: &ServiceCell, protocol: u8) -> Kind {
     }
 }
 
-/// Makes the connection's entry and gives its handle's number, [`UNSETTLED`] where others may have
-/// made the same connection.
+/// A connection that was just made.
+struct Made<'t, E> {
+    entry: Found<'t, E>,
+    /// Whether others may have made the same connection.
+    is_unsettled: bool,
+}
+
+impl<E> Made<'_, E> {
+    /// Its handle's number, with [`UNSETTLED`].
+    #[inline(always)]
+    const fn number(&self) -> u64 {
+        self.entry.handle().0 | (self.is_unsettled as u64) << UNSETTLED.trailing_zeros()
+    }
+}
+
+/// Makes the connection's entry.
 #[inline(always)]
 fn entry<'t, F: Family, H: Host<'t>>(
     host: &H,
     globals: &Globals,
-    (new, chosen): (&NewConnection<F::Address>, &Chosen<'t>),
-    (carry, now): (&Carry, Tick),
-) -> Step<u64> {
+    (opening, new, chosen): (
+        &Opening<F::Address>,
+        &NewConnection<F::Address>,
+        &Chosen<'t>,
+    ),
+) -> Step<Made<'t, F::Slot>> {
     let (tables, processor) = (host.tables(), host.processor());
-    let hash = F::hash(globals, new.client, new.client_port, new.protocol);
+    let (hash, now) = (opening.hash, opening.now);
     let table = connections::<F, _>(tables, globals);
     let claimed = further::claim::<F, H>(host, globals, hash, now).ok_or(Reason::TableFull)?;
     claimed.entry.write(new);
     let born = Word::default().moved(0, fullnat::is_one_way(new.method), 0);
     let event = Direction::ToServer;
-    let first = if carry.is_quoted.load() != 0 {
+    let first = if opening.is_quoted {
         let lasts = QUOTED_SECONDS * globals.ticks_per_second.load();
         born.moved(born.state(), born.one_way(), now.wrapping_add(lasts))
     } else {
-        let flags = carry.flags.load() as u8;
-        after_packet(globals, new.protocol, flags, event, born, now)
+        after_packet(globals, new.protocol, opening.flags, event, born, now)
     };
     // First, as the connection may end as soon as others see it.
     if new.control != 0 {
@@ -376,24 +482,36 @@ fn entry<'t, F: Family, H: Host<'t>>(
         tables.assure(new.control, F::IS_V6);
     }
     counters::scheduled(tables, processor, globals, chosen);
-    let own = Handle::new(claimed.position, word.epoch());
+    let entry = Found {
+        entry: claimed.entry,
+        word,
+        position: claimed.position,
+    };
     if new.kind == Kind::OnePacket {
-        return Ok(own.0);
+        return Ok(Made {
+            entry,
+            is_unsettled: false,
+        });
     }
     let active = is_active(new.protocol, first.state());
     if let Some(load) = tables.load(chosen.number) {
         counters::connection_made(chosen.cell, load, active);
     }
-    let settled = table.is_alone(hash, own);
-    Ok(if settled { own.0 } else { own.0 | UNSETTLED })
+    let is_unsettled = !table.is_alone(hash, entry.handle());
+    Ok(Made {
+        entry,
+        is_unsettled,
+    })
 }
 
+/// Whether the reply's way would be ambiguous: another virtual service already maps this client port
+/// to the same real server's port. Then the scheduler is asked once more.
 #[inline(always)]
 fn is_ambiguous<'t, F: Family, H: Host<'t>>(
     host: &H,
     globals: &Globals,
     new: &NewConnection<F::Address>,
-    now: Tick,
+    opening: &Opening<F::Address>,
 ) -> bool {
     let reply = Query {
         client: new.client,
@@ -404,7 +522,13 @@ fn is_ambiguous<'t, F: Family, H: Host<'t>>(
         address: new.destination_address,
         port: new.destination_port,
     };
-    new.method == method::MASQUERADE && find::<F, _>(host.tables(), globals, &reply, now).is_some()
+    let table = connections::<F, _>(host.tables(), globals);
+    let is_ambiguous =
+        new.method == method::MASQUERADE && table.find(opening.hash, &reply, opening.now).is_some();
+    if is_ambiguous {
+        host.count(Reason::AmbiguousReply);
+    }
+    is_ambiguous
 }
 
 /// Leaves one of the entries that several processors made for one connection at once, of which

@@ -203,6 +203,7 @@ fn balance<'t, F: Family, H: Host<'t>>(
                 ports,
                 role,
                 now,
+                is_first: false,
             };
             onward::<F, H, false>(host, globals, &passage, &found)
         }

@@ -2,7 +2,7 @@
 
 use abi::{Carry, Globals, Reason, Tick, method};
 use conntable::{Direction, End, Entry as _, Kind, Query, Slot as _};
-use wire::{Delta, icmp, ipv4, tcp};
+use wire::{Delta, icmp, ipv4};
 
 use crate::connection::{self, Chosen, find};
 use crate::counters;
@@ -11,7 +11,7 @@ use crate::host::Host;
 use crate::lookup::{self, Role};
 use crate::nat;
 use crate::onward;
-use crate::open;
+use crate::open::{self, Opening};
 use crate::outer_error;
 use crate::packet::{Fragment, Packet, Ports};
 use crate::route;
@@ -134,9 +134,7 @@ fn about<'t, F: Family, H: Host<'t>>(
     let carry = host.carry().ok_or(Reason::TableMissing)?;
     match find::<F, _>(host.tables(), globals, &query, now) {
         Some(found) => Ok(hand_over::<F>(carry, found.handle().0, role)),
-        None if role.direction == Direction::ToServer => {
-            adopt::<F, H>(host, globals, carry, &query, now)
-        }
+        None if role.direction == Direction::ToServer => adopt::<F, H>(host, globals, &query, now),
         None => Err(Reason::IcmpOther),
     }
 }
@@ -161,7 +159,6 @@ pub(crate) fn hand_over<F: Family>(carry: &Carry, handle: u64, role: Role) -> Ve
 fn adopt<'t, F: Family, H: Host<'t>>(
     host: &H,
     globals: &Globals,
-    carry: &Carry,
     query: &Query<F::Address>,
     now: Tick,
 ) -> Step<Verdict> {
@@ -169,12 +166,11 @@ fn adopt<'t, F: Family, H: Host<'t>>(
         return Err(Reason::IcmpOther);
     }
     // Whatever the packet was, it is as good as one that opens.
-    let verdict = match open::enquire::<F, H>(host, globals, query, (tcp::SYN, now)) {
-        Err(Reason::NoService) => return Err(Reason::IcmpOther),
-        result => result?,
-    };
-    carry.is_quoted.store(1);
-    Ok(verdict)
+    let opening = Opening::quoted::<F>(globals, query, now);
+    match open::enquire::<F, H>(host, globals, query, opening.flags) {
+        Err(Reason::NoService) => Err(Reason::IcmpOther),
+        service => open::leave_to_scheduler::<F, H>(host, &opening, service?),
+    }
 }
 
 /// The stage after [`relay`]: rewrites an error and the packet in it, and sends it on.
@@ -232,7 +228,7 @@ fn translated<'t, F: Family, H: Host<'t>>(
             destination: inner.source_port,
             flags: 0,
         };
-        return tunnel::towards(host, packet, &ports, &chosen);
+        return tunnel::hand_over(host, packet, &ports, &chosen);
     }
     if method == method::MASQUERADE {
         rewrite(host, packet, inner, (slot, &chosen), direction)?;

@@ -29,14 +29,15 @@ fn sweep_family<'t, F: Family, T: Tables<'t>>(
     (now, processor): (Tick, u32),
 ) {
     let table = connections::<F, T>(tables, globals);
-    let mask = F::bucket_mask(globals);
+    let buckets = F::buckets(globals).max(1);
     let longer = HELD_SECONDS * globals.ticks_per_second.load();
     for index in 0..BUCKETS_A_TICK {
-        table.sweep(first.wrapping_add(index) & mask, (now, longer), |died| {
+        let bucket = first.wrapping_add(index) % buckets;
+        table.sweep(bucket, (now, longer), |died| {
             tables.count(processor, Reason::Expired as u32);
             settle_death::<F, T>(tables, globals, died);
         });
-        table.sweep_aliases(first.wrapping_add(index) & mask, now, |main| {
+        table.sweep_aliases(bucket, now, |main| {
             fullnat::holds::<F, T>(tables, globals, main, now)
         });
     }

@@ -10,8 +10,8 @@ use crate::connection::Chosen;
 use crate::family::{self, Family, Header as _, V4, V6};
 use crate::host::{Host, Tables};
 use crate::nat;
-use crate::packet::{Fragment, Packet, Ports};
-use crate::route;
+use crate::packet::{Fragment, Link, Packet, Ports};
+use crate::route::{self, Way};
 use crate::verdict::{Step, Verdict};
 
 /// What is put before a packet, as far as a host must know it.
@@ -48,9 +48,9 @@ pub(crate) fn overhead(chosen: &Chosen<'_>) -> u32 {
     }
 }
 
-/// Counts the time to live down and hands the packet to the stage that encapsulates.
+/// Counts the time to live down and leaves the packet to the stage that encapsulates.
 #[inline(always)]
-pub(crate) fn towards<'t, F: Family, H: Host<'t>>(
+pub(crate) fn hand_over<'t, F: Family, H: Host<'t>>(
     host: &mut H,
     packet: &Packet<F>,
     ports: &Ports,
@@ -59,13 +59,29 @@ pub(crate) fn towards<'t, F: Family, H: Host<'t>>(
     nat::count_down(host, packet)?;
     let carry = host.carry().ok_or(Reason::TableMissing)?;
     carry.destination.store(chosen.number);
-    carry
-        .ports
-        .store(ports.source as u32 | (ports.destination as u32) << 16);
+    carry.ports.store(ports.word());
     Ok(Verdict::go_on(F::TUNNEL))
 }
 
-/// Encapsulates the packet for the destination that was left, and sends it.
+/// As [`hand_over`], but without the stage where the tunnel has no checksum.
+#[inline(always)]
+pub(crate) fn send<'t, F: Family, H: Host<'t>>(
+    host: &mut H,
+    globals: &Globals,
+    (packet, ports): (&Packet<F>, &Ports),
+    (chosen, way): (&Chosen<'t>, &Way<'t>),
+) -> Step<Verdict> {
+    let word = chosen.cell.tunnel.load();
+    if has_checksum(word) {
+        return hand_over(host, packet, ports, chosen);
+    }
+    nat::count_down(host, packet)?;
+    let ttl = packet.ip.ttl().wrapping_sub(1);
+    let envelope = Envelope::of(globals, (packet, ports.word()), (word, 0), ttl);
+    envelope.send(host, packet.link, (chosen, way))
+}
+
+/// The stage: encapsulates the packet for the destination that was left, and sends it.
 #[inline(always)]
 pub(crate) fn encapsulate<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
     let (globals, _) = family::globals(host)?;
@@ -83,37 +99,19 @@ pub(crate) fn encapsulate<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verd
     } else {
         0
     };
-    let flow = F::flow_hash(globals, &packet, carry.ports.load());
-    let outer = Outer {
-        room: overhead(&chosen),
-        is_v6: chosen.is_v6(),
-        kind: tunnel::kind(word),
-    };
     let way = route::by_index(tables, chosen.cell.next_hop.load());
     // It was there a moment ago; the network may have changed since.
     if !way.is_resolved() {
         return Err(Reason::NextHopUnresolved);
     }
-    let l3 = packet.l3();
-    host.encapsulate(l3, outer).ok_or(Reason::RewriteFailed)?;
-    let envelope = Envelope {
-        length: packet.length,
-        tos: ecn::encapsulated_tos(packet.ip.tos()),
-        ttl: packet.ip.ttl(),
-        dont_fragment: !F::IS_V6 && packet.ip.dont_fragment() && globals.pmtu_disc.load() != 0,
-        is_v6: F::IS_V6,
-        word,
-        inner_sum,
-        source_port: gue::source_port(flow, gue::LOWEST_PORT, gue::END_OF_PORTS),
-    };
-    let written = if outer.is_v6 {
-        envelope.write_v6(host, l3, chosen.cell)
-    } else {
-        envelope.write_v4(host, l3, chosen.cell)
-    };
-    written.ok_or(Reason::RewriteFailed)?;
-    route::leave(host, packet.link, &way).ok_or(Reason::RewriteFailed)?;
-    Ok(Verdict::send(Reason::Tunnelled))
+    let ports = carry.ports.load();
+    let envelope = Envelope::of(
+        globals,
+        (&packet, ports),
+        (word, inner_sum),
+        packet.ip.ttl(),
+    );
+    envelope.send(host, packet.link, (&chosen, &way))
 }
 
 /// Has a packet cut that the device would cut behind its tunnel, so that each piece gets a checksum:
@@ -203,6 +201,59 @@ struct Envelope {
 }
 
 impl Envelope {
+    /// For a packet of these ports, with the time to live that it goes on with. `word`: the
+    /// destination's tunnel.
+    #[inline(always)]
+    fn of<F: Family>(
+        globals: &Globals,
+        (packet, ports): (&Packet<F>, u32),
+        (word, inner_sum): (u32, u16),
+        ttl: u8,
+    ) -> Self {
+        let discovers = globals.pmtu_disc.load() != 0;
+        let source_port = if tunnel::kind(word) == tunnel::GUE {
+            let flow = F::flow_hash(globals, packet, ports);
+            gue::source_port(flow, gue::LOWEST_PORT, gue::END_OF_PORTS)
+        } else {
+            0
+        };
+        Self {
+            length: packet.length,
+            tos: ecn::encapsulated_tos(packet.ip.tos()),
+            ttl,
+            dont_fragment: !F::IS_V6 && packet.ip.dont_fragment() && discovers,
+            is_v6: F::IS_V6,
+            word,
+            inner_sum,
+            source_port,
+        }
+    }
+
+    /// Makes room before the packet, writes the outer headers there, and sends it.
+    #[inline(always)]
+    fn send<'t, H: Host<'t>>(
+        &self,
+        host: &mut H,
+        link: Link,
+        (chosen, way): (&Chosen<'t>, &Way<'t>),
+    ) -> Step<Verdict> {
+        let failed = Reason::RewriteFailed;
+        let outer = Outer {
+            room: overhead(chosen),
+            is_v6: chosen.is_v6(),
+            kind: tunnel::kind(self.word),
+        };
+        host.encapsulate(link.l3, outer).ok_or(failed)?;
+        let written = if outer.is_v6 {
+            self.write_v6(host, link.l3, chosen.cell)
+        } else {
+            self.write_v4(host, link.l3, chosen.cell)
+        };
+        written.ok_or(failed)?;
+        route::leave(host, link, way).ok_or(failed)?;
+        Ok(Verdict::send(Reason::Tunnelled))
+    }
+
     /// Protocol number of what follows the outer IP header.
     #[inline(always)]
     const fn protocol(&self) -> u8 {
@@ -238,26 +289,21 @@ impl Envelope {
         l3: u32,
         destination: &DestinationCell,
     ) -> Option<()> {
-        let from = V4::of_cells(&destination.tunnel_source);
-        let to = V4::of_cells(&destination.address);
         let identification = if self.dont_fragment {
             0
         } else {
-            host.tables().runtime()?.identification.fetch_add(1) as u16
+            host.identification()?
         };
-        let total = (ipv4::HEADER + self.payload()) as u16;
-        let mut header = ipv4::Header::new(
-            self.tos,
-            total,
+        let header = ipv4::Header::new(&ipv4::Fields {
+            tos: self.tos,
+            total_length: (ipv4::HEADER + self.payload()) as u16,
             identification,
-            self.ttl,
-            self.protocol(),
-            from,
-            to,
-        );
-        if self.dont_fragment {
-            header.set_dont_fragment();
-        }
+            dont_fragment: self.dont_fragment,
+            ttl: self.ttl,
+            protocol: self.protocol(),
+            source: V4::of_cells(&destination.tunnel_source),
+            destination: V4::of_cells(&destination.address),
+        });
         let kind = ethernet::IPV4.to_be_bytes();
         host.set_bytes(l3 - 2, &kind)?;
         host.set_bytes(l3, &header.0)?;

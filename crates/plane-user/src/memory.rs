@@ -338,13 +338,14 @@ mod tests {
     fn tables_have_the_sizes_that_the_globals_say() {
         let memory = memory();
         let view = memory.view();
-        let mask = |cell: &cell::Cell32| cell.load() as usize + 1;
+        let count = |cell: &cell::Cell32| cell.load() as usize;
+        let mask = |cell: &cell::Cell32| count(cell) + 1;
         assert_eq!(view.addresses.len(), 2 * mask(&view.globals.address_mask));
         assert_eq!(view.services.len(), 2 * mask(&view.globals.service_mask));
-        assert_eq!(memory.connections().len(), mask(&view.globals.bucket_mask));
-        let masks = &view.globals;
-        assert_eq!(memory.connections_v6().len(), mask(&masks.bucket_mask_v6));
-        assert_eq!(view.addresses_v6.len(), 2 * mask(&masks.address_mask_v6));
+        assert_eq!(memory.connections().len(), count(&view.globals.buckets));
+        let globals = &view.globals;
+        assert_eq!(memory.connections_v6().len(), count(&globals.buckets_v6));
+        assert_eq!(view.addresses_v6.len(), 2 * mask(&globals.address_mask_v6));
         assert_eq!(
             view.stats.len(),
             2 * view.globals.destinations.load() as usize

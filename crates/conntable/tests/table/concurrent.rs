@@ -127,7 +127,7 @@ fn made_less_died_is_what_lives_after_any_turmoil() {
 
 #[test]
 fn a_connection_that_is_found_is_the_one_asked_for_whoever_takes_its_slot() {
-    let buckets = buckets(2);
+    let buckets = buckets(4);
     let table = table(&buckets);
     let (clock, counts) = (AtomicU32::new(0), Counts::default());
     thread::scope(|scope| {

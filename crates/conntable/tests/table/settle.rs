@@ -69,7 +69,7 @@ fn orders(makers: usize) -> Vec<Vec<usize>> {
 /// the makers' slots into another bucket.
 fn every_order(makers: u32, crowd: u32) {
     for order in orders(makers as usize) {
-        let buckets = buckets(2);
+        let buckets = buckets(4);
         let table = table(&buckets);
         for other in 0..crowd {
             let Claim::Slot(claimed, None) = table.claim(HASH, 0, 9) else {
@@ -131,7 +131,7 @@ fn one_stays_where_some_are_in_another_bucket() {
 
 #[test]
 fn settling_leaves_other_connections_alone() {
-    let buckets = buckets(2);
+    let buckets = buckets(4);
     let table = table(&buckets);
     let mut makers = [Maker::claim(&table, 0), Maker::claim(&table, 1)];
     // Another client's connection in a slot between and behind.

@@ -1,13 +1,13 @@
 //! A table on the heap, and connections to put in it.
 
-use conntable::{Bucket, End, Kind, NewConnection, Query, Slot, SlotV4, Table};
+use conntable::{Bucket, End, Kind, NewConnection, Query, Slot, SlotV4, TOGETHER, Table};
 
 /// Ticks that a template lasts longer while connections go by it.
 pub const LONGER: u32 = 60;
 
 /// Buckets on the heap.
 pub fn buckets(count: usize) -> Vec<Bucket<SlotV4>> {
-    assert!(count.is_power_of_two());
+    assert!(count.is_multiple_of(TOGETHER as usize));
     std::iter::repeat_with(Bucket::default)
         .take(count)
         .collect()
@@ -15,7 +15,7 @@ pub fn buckets(count: usize) -> Vec<Bucket<SlotV4>> {
 
 /// The table over them.
 pub fn table(buckets: &[Bucket<SlotV4>]) -> Table<&[Bucket<SlotV4>]> {
-    Table::new(buckets, buckets.len() as u32 - 1)
+    Table::new(buckets, buckets.len() as u32)
 }
 
 /// What a client's packet of connection `key` asks for.

@@ -75,7 +75,7 @@ fn with_connection(key: u32) -> Vec<Bucket<Contested>> {
 #[test]
 fn a_slot_that_was_given_away_during_the_comparison_is_not_found() {
     let buckets = with_connection(7);
-    let table = Table::new(&buckets[..], 1);
+    let table = Table::new(&buckets[..], 4);
     assert!(table.find(0, &asked(7), 0).is_some());
 
     buckets[0].0[0].thief.store(8);
@@ -91,7 +91,7 @@ fn a_slot_that_was_given_away_during_the_comparison_is_not_found() {
 #[test]
 fn a_state_that_changes_during_the_comparison_does_not_hide_the_connection() {
     let buckets = with_connection(7);
-    let table = Table::new(&buckets[..], 1);
+    let table = Table::new(&buckets[..], 4);
     let found = table.find(0, &asked(7), 0).expect("the connection");
     let moved = found.word.moved(4, true, 60);
     found.entry.word.store(moved.0);

@@ -65,7 +65,7 @@ fn make<'t>(table: &Table<&Farm<'t>>, destination: u32) -> Found<'t, SlotV6> {
 fn both_directions_find_the_connection() {
     let buckets: Vec<Bucket<SlotV6>> = (0..4).map(|_| Bucket::default()).collect();
     let farm = Farm(&buckets);
-    let table = Table::new(&farm, 3);
+    let table = Table::new(&farm, 4);
     let made = make(&table, 1).position;
     let find = |query| table.find(HASH, &query, 0).map(|found| found.position);
     assert_eq!(find(query(End::Virtual, VIRTUAL, 80)), Some(made));
@@ -76,7 +76,7 @@ fn both_directions_find_the_connection() {
 fn another_server_port_protocol_kind_or_client_is_another_connection() {
     let buckets: Vec<Bucket<SlotV6>> = (0..4).map(|_| Bucket::default()).collect();
     let farm = Farm(&buckets);
-    let table = Table::new(&farm, 3);
+    let table = Table::new(&farm, 4);
     make(&table, 1);
     let to_server = query(End::Virtual, VIRTUAL, 80);
     let mut others = vec![
@@ -121,7 +121,7 @@ fn another_server_port_protocol_kind_or_client_is_another_connection() {
 fn a_server_that_nobody_knows_answers_to_nothing() {
     let buckets: Vec<Bucket<SlotV6>> = (0..4).map(|_| Bucket::default()).collect();
     let farm = Farm(&buckets);
-    let table = Table::new(&farm, 3);
+    let table = Table::new(&farm, 4);
     let made = make(&table, 7);
     assert!(
         table

@@ -22,7 +22,7 @@ fn put<S: Slot>(
     hash: u32,
     new: &NewConnection<S::Address>,
 ) {
-    let table = Table::new(buckets, buckets.len() as u32 - 1);
+    let table = Table::new(buckets, buckets.len() as u32);
     let now = memory.now();
     let Claim::Slot(claimed, None) = table.claim(hash, now, now + 1000) else {
         panic!("the table is not full");

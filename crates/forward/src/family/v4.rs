@@ -165,8 +165,16 @@ impl Family for V4 {
     ) -> Option<u32> {
         let total = (ipv4::HEADER + length) as u16;
         // Nobody fragments it, so it needs no number of its own (RFC 6864).
-        let mut header = ipv4::Header::new(tos, total, 0, ttl, protocol, from, to);
-        header.set_dont_fragment();
+        let header = ipv4::Header::new(&ipv4::Fields {
+            tos,
+            total_length: total,
+            identification: 0,
+            dont_fragment: true,
+            ttl,
+            protocol,
+            source: from,
+            destination: to,
+        });
         host.set_bytes(l3, &header.0)?;
         Some(Self::pseudo_header(&header, length, protocol))
     }
@@ -220,8 +228,8 @@ impl Family for V4 {
     }
 
     #[inline(always)]
-    fn bucket_mask(globals: &Globals) -> u32 {
-        globals.bucket_mask.load()
+    fn buckets(globals: &Globals) -> u32 {
+        globals.buckets.load()
     }
 
     #[inline(always)]
@@ -305,18 +313,17 @@ impl Family for V4 {
         (length, tos): (u32, u8),
         (from, to): (u32, u32),
     ) -> Option<()> {
-        let identification = host.tables().runtime()?.identification.fetch_add(1) as u16;
-        let total = (ipv4::HEADER + length) as u16;
-        let protocol = ipv4::ICMP;
-        let header = ipv4::Header::new(
-            ICMP_TOS | tos & TOS_MASK,
-            total,
+        let identification = host.identification()?;
+        let header = ipv4::Header::new(&ipv4::Fields {
+            tos: ICMP_TOS | tos & TOS_MASK,
+            total_length: (ipv4::HEADER + length) as u16,
             identification,
-            ICMP_TTL,
-            protocol,
-            from,
-            to,
-        );
+            dont_fragment: false,
+            ttl: ICMP_TTL,
+            protocol: ipv4::ICMP,
+            source: from,
+            destination: to,
+        });
         host.set_bytes(l3, &header.0)
     }
 
@@ -352,7 +359,7 @@ impl Family for V4 {
 
     #[inline(always)]
     fn flow_hash(globals: &Globals, packet: &Packet<Self>, ports: u32) -> u32 {
-        let seed = globals.hash_seed.load() ^ hash_address(packet.ip.destination() ^ ports);
+        let seed = globals.hash_seed.load() ^ packet.ip.destination() ^ ports;
         hash_connection(packet.ip.source(), ports as u16, packet.protocol, seed)
     }
 }

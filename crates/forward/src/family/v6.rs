@@ -248,8 +248,8 @@ impl Family for V6 {
     }
 
     #[inline(always)]
-    fn bucket_mask(globals: &Globals) -> u32 {
-        globals.bucket_mask_v6.load()
+    fn buckets(globals: &Globals) -> u32 {
+        globals.buckets_v6.load()
     }
 
     #[inline(always)]

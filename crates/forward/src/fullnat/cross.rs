@@ -55,6 +55,7 @@ pub(crate) fn to_server<'t, F: Family, A: Family, H: Host<'t>>(host: &mut H) -> 
         ports: &ports,
         role: TO_SERVICE,
         now,
+        is_first: false,
     };
     let size = (&way, growth::<F, A>());
     let obstacle = note(host, globals, &passage, &main, &chosen, size)?;

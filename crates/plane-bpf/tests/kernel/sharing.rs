@@ -40,7 +40,7 @@ fn tables_have_the_sizes_that_were_asked_for() {
     let globals = plane.view().globals;
     assert_eq!(globals.abi_version.load(), abi::ABI_VERSION);
     let buckets = plane.connections().len() as u32;
-    assert_eq!(globals.bucket_mask.load() + 1, buckets);
+    assert_eq!(globals.buckets.load(), buckets);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use model::{Command, SettingRequest, TracedConnection};
 use plane_bpf::{Hook, Plane, Ran};
 use plane_user::{Frame, Memory, Outcome, Overlay};
 
-use crate::frames::without_tag;
+use crate::frames::{unnumbered, without_tag};
 use crate::lan::{IFINDEX, Lan};
 
 const SEED: u32 = 42;
@@ -260,7 +260,11 @@ impl<P: Hooks, S: Site> Side for World<P, S> {
         let bytes = if action == Action::Drop {
             Vec::new()
         } else {
-            bytes
+            unnumbered(&bytes, frame)
+        };
+        let expected = Seen {
+            bytes: unnumbered(&expected.bytes, frame),
+            ..expected
         };
         let is_tag_hidden = bytes == without_tag(&expected.bytes);
         assert_eq!(
@@ -380,7 +384,11 @@ impl Bed {
             self.advance(LONGEST_TIMEOUT + 1);
             self.sweep();
         }
-        self.change(|view| view.runtime.identification.store(0));
+        self.change(|view| {
+            view.carries
+                .iter()
+                .for_each(|carry| carry.identified.store(0))
+        });
         assert_eq!(self.connections(), (0, 0));
     }
 

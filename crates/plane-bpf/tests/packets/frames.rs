@@ -154,6 +154,32 @@ pub fn without_tag(frame: &[u8]) -> Vec<u8> {
     }
 }
 
+/// A frame that `given` became, without the identification that an IPv4 header of the director's own
+/// has: processors count for themselves, so it depends on where the packet was.
+pub fn unnumbered(frame: &[u8], given: &[u8]) -> Vec<u8> {
+    let mut frame = frame.to_vec();
+    let l3 = match frame.get(12..18) {
+        Some([8, 0, ..]) => 14,
+        Some([0x81, 0, _, _, 8, 0]) => 18,
+        _ => return frame,
+    };
+    if frame.len() < l3 + 20 || is_numbered(given, &frame[l3 + 4..l3 + 6]) {
+        return frame;
+    }
+    let (mut header, _) = Ipv4Header::from_slice(&frame[l3..]).unwrap();
+    assert_eq!(header.header_checksum, header.calc_header_checksum());
+    header.identification = 0;
+    header.header_checksum = header.calc_header_checksum();
+    frame[l3..l3 + header.header_len()].copy_from_slice(&header.to_bytes());
+    frame
+}
+
+/// Whether a frame has an IPv4 header with this identification.
+fn is_numbered(frame: &[u8], identification: &[u8]) -> bool {
+    let untagged = without_tag(frame);
+    untagged.get(12..14) == Some(&[8, 0]) && untagged.get(18..20) == Some(identification)
+}
+
 /// Checks every checksum of an untagged frame.
 pub fn assert_checksums(frame: &[u8]) {
     let packet = SlicedPacket::from_ethernet(frame).unwrap();

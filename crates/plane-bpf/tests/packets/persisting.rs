@@ -180,7 +180,11 @@ fn a_template_outlives_its_time_while_connections_go_by_it() {
     }
     bed.advance(130);
     bed.sweep();
-    assert_eq!((templates(&bed), bed.connections()), (0, (0, 0)));
+    assert_eq!(bed.connections(), (0, 0));
+    // A sweep that came to the template first has put its end off, as the kernel does.
+    bed.advance(130);
+    bed.sweep();
+    assert_eq!(templates(&bed), 0);
 }
 
 #[test]

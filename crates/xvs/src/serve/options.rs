@@ -25,7 +25,7 @@ pub struct ServeOptions {
     /// Where to take packets: auto, xdp, xdp-generic or tc; for one interface as NAME=HOOK
     #[arg(long = "hook", value_name = "[NAME=]HOOK", default_value = "auto")]
     pub hooks: Vec<HookOption>,
-    /// How many connections fit, 1024 to 134217728; rounded up to a power of two
+    /// How many connections fit, 1024 to 134217728; rounded up to a multiple of 32
     #[arg(long, value_name = "NUMBER", default_value_t = Sizes::defaults(1).connections)]
     pub connections: u32,
     /// How many virtual services fit
