@@ -7,7 +7,7 @@ use model::TunnelKind;
 use plane_bpf::Hook;
 
 use crate::method::Method;
-use crate::pattern::{Clients, Kind, Pattern};
+use crate::pattern::{ANY_MAC, Clients, Kind, Pattern};
 
 /// As many flows as are called a million.
 pub const MILLION: u32 = 1 << 20;
@@ -110,6 +110,7 @@ impl Case {
             address,
             port,
             destination_mac: [0; 6],
+            source_mac: ANY_MAC,
             first: 0,
             flows,
             code: 0,

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::hosts::{DIRECTOR_MAC, Host, Hosts};
 use crate::method::{Method, VIRTUAL};
 use crate::object::Object;
-use crate::pattern::{Clients, Kind, Pattern};
+use crate::pattern::{ANY_MAC, Clients, Kind, Pattern};
 use crate::report::{Group, Row};
 
 /// Services that are restored.
@@ -154,6 +154,7 @@ fn open_connections() -> Result<(), Error> {
             address: address.into(),
             port,
             destination_mac: DIRECTOR_MAC,
+            source_mac: ANY_MAC,
             first: 0,
             flows: CONNECTIONS,
             code: XDP_TX,

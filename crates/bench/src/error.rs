@@ -1,6 +1,7 @@
 //! Why there is no measurement.
 
 use std::error::Error as StdError;
+use std::iter::successors;
 
 use thiserror::Error;
 
@@ -8,12 +9,12 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum Error {
     /// Something that a measurement needs was refused.
-    #[error("{what}: {source}")]
+    #[error("{what}: {cause}")]
     Refused {
         /// What was tried.
         what: String,
-        /// The answer.
-        source: Box<dyn StdError + Send + Sync>,
+        /// The answer, and what it came from.
+        cause: String,
     },
     /// The packets did not go the way that is measured.
     #[error("{case}: {found} of {expected} packets went the way that is measured{others}")]
@@ -36,6 +37,31 @@ pub enum Error {
         expected: u32,
         /// How many were.
         found: u32,
+    },
+    /// There is no interface of this name.
+    #[error(
+        "there is no interface {interface}\nhint: `ip link' lists those of this network namespace"
+    )]
+    NoInterface {
+        /// The name.
+        interface: String,
+    },
+    /// An interface has no MAC address.
+    #[error("{interface} has no MAC address\nhint: frames can only be sent by Ethernet")]
+    NoEthernet {
+        /// The interface.
+        interface: String,
+    },
+    /// The kernel does not send frames of XDP's by an interface.
+    #[error(
+        "frames cannot be sent by {interface}: {cause}\n\
+         hint: this takes Linux 5.18 or later, and an interface that stays"
+    )]
+    NotSent {
+        /// The interface.
+        interface: String,
+        /// What the kernel said.
+        cause: String,
     },
     /// A program returned another code than the case should.
     #[error("{case}: the program returned {found}, not {expected}")]
@@ -68,8 +94,15 @@ where
     E: Into<Box<dyn StdError + Send + Sync>>,
 {
     let what = what.into();
-    move |source| Error::Refused {
-        what,
-        source: source.into(),
+    move |error| {
+        let cause = chain(error.into().as_ref());
+        Error::Refused { what, cause }
     }
+}
+
+/// An error, and what it came from.
+fn chain(error: &(dyn StdError + 'static)) -> String {
+    let causes = successors(Some(error), |&error| error.source());
+    let texts: Vec<String> = causes.map(ToString::to_string).collect();
+    texts.join(": ")
 }

@@ -15,7 +15,7 @@ use crate::error::{Error, refused};
 use crate::hosts::{CLIENT_MAC, DIRECTOR_MAC, DIRECTOR_SERVER_MAC, Host, Hosts, SERVER_MAC};
 use crate::method::{Method, REAL, VIRTUAL};
 use crate::object::{Object, Way};
-use crate::pattern::{Clients, Kind, Pattern};
+use crate::pattern::{ANY_MAC, Clients, Kind, Pattern};
 use crate::plot::THROUGH;
 use crate::report::{Group, Row};
 
@@ -252,6 +252,7 @@ impl Load {
             address: address.into(),
             port,
             destination_mac: DIRECTOR_MAC,
+            source_mac: ANY_MAC,
             first: 0,
             flows: self.flows,
             code: XDP_TX,

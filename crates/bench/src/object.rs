@@ -93,10 +93,18 @@ impl Object {
     /// # Errors
     /// When the kernel refuses.
     pub fn load() -> Result<Self, Error> {
+        Self::load_with(CONNECTIONS)
+    }
+
+    /// Loads everything; the table that [`Tested::Touch`] reads has so many places.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn load_with(touched: u32) -> Result<Self, Error> {
         let bytes = aya::include_bytes_aligned!(env!("XVS_BENCH_OBJECT"));
         let what = "the benchmark's programs cannot be loaded";
         let mut ebpf = EbpfLoader::new()
-            .map_max_entries("TOUCHED", CONNECTIONS)
+            .map_max_entries("TOUCHED", touched)
             .load(bytes)
             .map_err(refused(what))?;
         for (_, program) in ebpf.programs_mut() {
@@ -247,7 +255,7 @@ impl Object {
         };
         let sent = self.xdp("xvs_bench_xdp").test_run(options);
         sent.map(drop)
-            .map_err(refused("frames cannot be sent by BPF_PROG_TEST_RUN"))
+            .map_err(refused("BPF_PROG_TEST_RUN with live frames"))
     }
 
     /// Runs the empty program of a hook alone.

@@ -27,6 +27,8 @@ pub struct Pattern {
     pub port: u16,
     /// Where the frame goes.
     pub destination_mac: [u8; 6],
+    /// Whence it comes.
+    pub source_mac: [u8; 6],
     /// The first flow.
     pub first: u32,
     /// Number of flows, a power of two.
@@ -43,19 +45,23 @@ pub enum Clients {
     Usual,
     /// Others, who have no connections.
     Strangers,
+    /// Those of a network that somebody has chosen; its last two bytes count.
+    Of(IpAddr),
 }
 
 impl Clients {
     const fn v4(self) -> Ipv4Addr {
         match self {
-            Self::Usual => Ipv4Addr::new(10, 64, 0, 0),
+            Self::Of(IpAddr::V4(network)) => network,
+            Self::Usual | Self::Of(IpAddr::V6(_)) => Ipv4Addr::new(10, 64, 0, 0),
             Self::Strangers => Ipv4Addr::new(10, 65, 0, 0),
         }
     }
 
     const fn v6(self) -> Ipv6Addr {
         let network = match self {
-            Self::Usual => 0x64,
+            Self::Of(IpAddr::V6(network)) => return network,
+            Self::Usual | Self::Of(IpAddr::V4(_)) => 0x64,
             Self::Strangers => 0x65,
         };
         Ipv6Addr::new(0x2001, 0xdb8, network, 0, 0, 0, 0, 0)
@@ -81,6 +87,8 @@ pub fn flow(client: Ipv4Addr, port: u16) -> u32 {
 }
 
 const ETHERNET: usize = 14;
+/// Of frames whose sender does not matter.
+pub const ANY_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const TCP: u8 = 6;
 const HOPS: u8 = 64;
 const SYN: u8 = 0x02;
@@ -89,7 +97,7 @@ const ACK: u8 = 0x10;
 impl Pattern {
     /// The frame. Its checksums are not those of its contents: nobody on its way checks them.
     pub fn frame(&self) -> Vec<u8> {
-        let mut frame = [&self.destination_mac[..], &[2, 0, 0, 0, 0, 1]].concat();
+        let mut frame = [self.destination_mac, self.source_mac].concat();
         let is_reply = self.kind == Kind::Reply;
         let length = match self.address {
             IpAddr::V4(far) => {

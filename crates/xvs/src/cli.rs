@@ -4,6 +4,7 @@ use std::ffi::OsString;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
+use crate::bench::BenchOptions;
 use crate::config::ConfigCommand;
 use crate::install::InstallOptions;
 use crate::keepalived::FileOptions;
@@ -87,6 +88,12 @@ pub enum Command {
     Config(ConfigCommand),
     /// Print what the kernel's IPVS shows under /proc/net, for programs that read it there
     Proc(ProcOptions),
+    /// Send packets to a director of one's own, as many as this machine can, and say how many
+    ///
+    /// They are the smallest TCP segments, made by an XDP program and sent without the network stack
+    /// (Linux 5.18 and later). Nothing is attached, so that Ctrl-C may end it at any time. Real servers
+    /// drop them: their TCP checksums are wrong.
+    Bench(BenchOptions),
     /// Be a real server of VS/TUN: take packets to virtual addresses out of IP, GRE and GUE
     Realserver(RealServerOptions),
     /// Put the program, its manual, completions and unit into the system, and ipvsadm beside the one that

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod adm;
+mod bench;
 mod bfd;
 mod cli;
 mod config;
@@ -75,6 +76,7 @@ fn run(command: cli::Command) -> Result<ExitCode> {
         cli::Command::Config(command) => config::main(&command),
         cli::Command::Check(options) => keepalived::check(&options),
         cli::Command::Proc(options) => proc::main(&options),
+        cli::Command::Bench(options) => bench::main(&options),
         cli::Command::Realserver(options) => realserver::main(&options),
         cli::Command::Install(options) => install::main(&options),
         cli::Command::Completion(options) => manual::completion(&options),

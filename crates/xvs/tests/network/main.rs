@@ -10,6 +10,7 @@ mod clients;
 mod configuration;
 mod datagrams;
 mod endings;
+mod generator;
 mod keepalived_conf;
 mod manners;
 mod marks;

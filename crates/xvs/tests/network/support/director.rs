@@ -208,18 +208,28 @@ impl Row {
 pub struct Counters {
     pub destination: String,
     pub connections: u64,
+    pub in_packets: u64,
     pub out_bytes: u64,
 }
 
 impl Counters {
     fn read(line: &str) -> Self {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let [destination, connections, _in, _out, _in_bytes, out_bytes] = words[..] else {
+        let [
+            destination,
+            connections,
+            in_packets,
+            _out,
+            _in_bytes,
+            out_bytes,
+        ] = words[..]
+        else {
             panic!("not a destination: {line}");
         };
         Self {
             destination: destination.to_owned(),
             connections: connections.parse().unwrap(),
+            in_packets: in_packets.parse().unwrap(),
             out_bytes: out_bytes.parse().unwrap(),
         }
     }
