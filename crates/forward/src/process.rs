@@ -12,7 +12,7 @@ use crate::lookup::{self, Role};
 use crate::onward::{self, Passage, onward};
 use crate::packet::{Fragment, Link, Packet, Ports};
 use crate::verdict::{Action, Step, Verdict};
-use crate::{answer, cut, fragment, fullnat, open, persist, relay, schedule, sweep, tunnel};
+use crate::{answer, cut, fragment, fullnat, make, open, persist, relay, schedule, sweep, tunnel};
 
 /// Decides over a packet that came in, and rewrites it accordingly.
 #[inline(always)]
@@ -50,8 +50,8 @@ pub fn run<'t, H: Host<'t>>(host: &mut H, stage: Stage) -> Verdict {
         Stage::RelayV6 => relay::relay::<V6, H>(host),
         Stage::Open => open::open::<V4, H>(host),
         Stage::OpenV6 => open::open::<V6, H>(host),
-        Stage::Make => open::make::<V4, H>(host),
-        Stage::MakeV6 => open::make::<V6, H>(host),
+        Stage::Make => make::make::<V4, H>(host),
+        Stage::MakeV6 => make::make::<V6, H>(host),
         Stage::Persist => persist::persist::<V4, H>(host),
         Stage::PersistV6 => persist::persist::<V6, H>(host),
         Stage::Schedule => schedule::schedule(host),

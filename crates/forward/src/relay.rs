@@ -11,7 +11,8 @@ use crate::host::Host;
 use crate::lookup::{self, Role};
 use crate::nat;
 use crate::onward;
-use crate::open::{self, Opening};
+use crate::open;
+use crate::opening::{self, Opening};
 use crate::outer_error;
 use crate::packet::{Fragment, Packet, Ports};
 use crate::route;
@@ -169,7 +170,7 @@ fn adopt<'t, F: Family, H: Host<'t>>(
     let opening = Opening::quoted::<F>(globals, query, now);
     match open::enquire::<F, H>(host, globals, query, opening.flags) {
         Err(Reason::NoService) => Err(Reason::IcmpOther),
-        service => open::leave_to_scheduler::<F, H>(host, &opening, service?),
+        service => opening::leave_to_scheduler::<F, H>(host, &opening, service?),
     }
 }
 
