@@ -4,6 +4,7 @@ send.py INTERFACE DESTINATION-MAC FLAGS FLOWS FROM TO COUNT
 
 FROM and TO are ADDRESS:PORT. Flow i is of address FROM + i % 100 and port + i / 100.
 """
+import errno
 import fcntl
 import ipaddress
 import socket
@@ -54,7 +55,14 @@ def main(interface, mac, flags, flows, source, target, count):
     begin = time.perf_counter_ns()
     for _ in range(rounds):
         for frame in frames:
-            send(frame)
+            try:
+                send(frame)
+            except OSError as error:
+                # The ring of the other end is full: it is given time to empty it.
+                if error.errno != errno.ENOBUFS:
+                    raise
+                time.sleep(0.001)
+                send(frame)
     print((time.perf_counter_ns() - begin) // (rounds * len(frames)))
 
 
