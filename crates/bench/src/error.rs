@@ -1,7 +1,6 @@
 //! Why there is no measurement.
 
 use std::error::Error as StdError;
-use std::iter::successors;
 
 use thiserror::Error;
 
@@ -95,14 +94,7 @@ where
 {
     let what = what.into();
     move |error| {
-        let cause = chain(error.into().as_ref());
+        let cause = plane_bpf::chain(error.into().as_ref());
         Error::Refused { what, cause }
     }
-}
-
-/// An error, and what it came from.
-fn chain(error: &(dyn StdError + 'static)) -> String {
-    let causes = successors(Some(error), |&error| error.source());
-    let texts: Vec<String> = causes.map(ToString::to_string).collect();
-    texts.join(": ")
 }

@@ -17,7 +17,7 @@ use crate::method::{Method, REAL, VIRTUAL};
 use crate::object::{Object, Way};
 use crate::pattern::{ANY_MAC, Clients, Kind, Pattern};
 use crate::plot::THROUGH;
-use crate::report::{Group, Row};
+use crate::report::{Group, Row, median};
 
 /// Frames of one run: a call's fixed costs of some ten milliseconds are small beside it.
 const FRAMES: u32 = 1 << 21;
@@ -49,9 +49,9 @@ pub fn measure(runs: usize) -> Result<Vec<Group>, Error> {
     let slow = line.on_tc(&hosts, &bench)?;
     let (fast, many) = line.on_xdp(bench)?;
 
-    let reference = Row::of("", slow.dnat.usual.clone(), |median| median).median;
+    let reference = median(&slow.dnat.usual);
     let over = |median: f64| median / reference;
-    let new_reference = Row::of("", slow.dnat_new.clone(), |median| median).median;
+    let new_reference = median(&slow.dnat_new);
     let over_new = |median: f64| median / new_reference;
     let flows = by_flows([
         ("nftables DNAT", &slow.dnat),
@@ -310,7 +310,6 @@ impl Line {
         let forget = || bench.forget_connections();
         let director_new = self.rates("xvs on XDP, new connections", Load::NEW, forget)?;
 
-        let median = |values: &[f64]| Row::of("", values.to_vec(), |median| median).median;
         let of_one = [median(&redirect), median(&director.usual)];
         let rows = vec![
             Row::of("redirection alone", redirect_twice, |two| two / of_one[0]),

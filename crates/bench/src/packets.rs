@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::method::Method;
 use crate::object::{Object, Tested};
 use crate::pattern::Clients;
-use crate::report::{Group, Row};
+use crate::report::{Group, Row, median};
 use crate::selection::Selection;
 
 /// Runs of a program that one value is the mean of.
@@ -122,14 +122,17 @@ impl On<'_> {
         };
         self.object.write(&first.pattern())?;
         let front = self.front(Tested::Empty)?;
-        let mut harness = median(&front);
+        let harness = median(&front);
+        let less = |median: f64| median - harness;
+        // What the front program does beside, after a program that puts something in front.
+        let mut taken_off = 0.0;
         let mut rows = Vec::new();
         if matches!(method, Method::NAT | Method::NAT_V6) {
             let family = Method::family(method.is_v6);
             rows.push(Row::of(
                 format!("{family}: front program, then the empty one"),
                 front,
-                |median| median - harness,
+                less,
             ));
         }
         if method == Method::NAT {
@@ -137,33 +140,24 @@ impl On<'_> {
                 let ran = on.object.run_empty(on.hook, REPEAT)?;
                 Ok(ran.duration.as_nanos() as f64)
             })?;
-            rows.insert(
-                0,
-                Row::of("empty program", empty, |median| median - harness),
-            );
+            rows.insert(0, Row::of("empty program", empty, less));
         }
         if method == Method::NAT && self.hook == Hook::Xdp {
             for flows in [1, 65_536, MILLION] {
                 self.object.write(&Case { flows, ..first }.pattern())?;
                 let touched = self.front(Tested::Touch)?;
                 let name = format!("one read of a table as large, {flows} flows");
-                rows.push(Row::of(name, touched, |median| median - harness));
+                rows.push(Row::of(name, touched, less));
             }
         }
         if method.forwarding == Forwarding::Tunnel && self.hook == Hook::Xdp {
             let grown = self.front(Tested::Grow)?;
-            // The front program takes off what the one before it put in front.
-            let taken_off = (median(&grown) - harness) / 2.0;
+            taken_off = less(median(&grown)) / 2.0;
             if method == Method::IPIP {
-                rows.push(Row::of(
-                    "20 bytes in front, and off again",
-                    grown,
-                    |median| median - harness,
-                ));
+                rows.push(Row::of("20 bytes in front, and off again", grown, less));
             }
-            harness += taken_off;
         }
-        let less = |median: f64| median - harness;
+        let less = |median: f64| less(median) - taken_off;
         let pins = self.bench.pins();
         self.object.test(self.hook, Tested::Director(&pins))?;
         for &case in cases {
@@ -262,11 +256,6 @@ impl On<'_> {
     ) -> Result<Vec<f64>, Error> {
         (0..self.runs).map(|_| value(self)).collect()
     }
-}
-
-/// Of at least one value.
-fn median(values: &[f64]) -> f64 {
-    Row::of("", values.to_vec(), |median| median).median
 }
 
 fn same_code(case: &str, expected: u32, found: u32) -> Result<(), Error> {

@@ -60,11 +60,18 @@ pub struct Machine {
     pub kernel: String,
 }
 
+/// The middle one of measured values, of which there is at least one.
+pub fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
+}
+
 impl Row {
     /// Sums up measured values, of which there is at least one.
     pub fn of(case: impl Into<String>, mut values: Vec<f64>, compare: impl Fn(f64) -> f64) -> Self {
+        let median = median(&values);
         values.sort_by(f64::total_cmp);
-        let median = values[values.len() / 2];
         Self {
             case: case.into(),
             runs: values.len(),
@@ -85,11 +92,12 @@ impl Row {
 
     /// Beside the values of the same runs of something else: the median of the runs' ratios.
     pub fn beside(case: impl Into<String>, values: Vec<f64>, reference: &[f64]) -> Self {
-        let ratios = values
+        let ratios: Vec<f64> = values
             .iter()
             .zip(reference)
-            .map(|(value, other)| value / other);
-        let ratio = Self::of("", ratios.collect(), |median| median).median;
+            .map(|(value, other)| value / other)
+            .collect();
+        let ratio = median(&ratios);
         Self::of(case, values, |_| ratio)
     }
 }

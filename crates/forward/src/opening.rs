@@ -36,10 +36,20 @@ impl<A: Copy> Opening<A> {
         now: Tick,
     ) -> Self {
         let query = query_of(packet, ports, TO_SERVICE);
+        Self::new::<F>(globals, query, ports.flags, now)
+    }
+
+    #[inline(always)]
+    fn new<F: Family<Address = A>>(
+        globals: &Globals,
+        query: Query<A>,
+        flags: u8,
+        now: Tick,
+    ) -> Self {
         Self {
             hash: F::hash(globals, query.client, query.client_port, query.protocol),
             query,
-            flags: ports.flags,
+            flags,
             now,
             control: 0,
             is_quoted: false,
@@ -50,12 +60,8 @@ impl<A: Copy> Opening<A> {
     #[inline(always)]
     pub fn quoted<F: Family<Address = A>>(globals: &Globals, query: &Query<A>, now: Tick) -> Self {
         Self {
-            query: *query,
-            hash: F::hash(globals, query.client, query.client_port, query.protocol),
-            flags: tcp::SYN,
-            now,
-            control: 0,
             is_quoted: true,
+            ..Self::new::<F>(globals, *query, tcp::SYN, now)
         }
     }
 
@@ -71,13 +77,11 @@ impl<A: Copy> Opening<A> {
             address: F::of_cells(&carry.virtual_address),
             port: (carry.ports.load() >> 16) as u16,
         };
+        let (flags, now) = (carry.flags.load() as u8, carry.now.load());
         Self {
-            hash: F::hash(globals, query.client, query.client_port, query.protocol),
-            query,
-            flags: carry.flags.load() as u8,
-            now: carry.now.load(),
             control: carry.control.load(),
             is_quoted: carry.is_quoted.load() != 0,
+            ..Self::new::<F>(globals, query, flags, now)
         }
     }
 

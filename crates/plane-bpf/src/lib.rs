@@ -72,3 +72,4 @@ pub use probe::probe;
 pub use run::{Hook, Ran};
 pub use stale::remove_stale;
 pub use trace::{TraceRecords, Tracing};
+pub use verifier::chain;

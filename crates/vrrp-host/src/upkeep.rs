@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use config::model::VirtualRule;
+
 use crate::holding::{Job, Target};
 use crate::host::Host;
 use crate::losses::Loss;
@@ -46,13 +48,7 @@ impl Host {
             let what = format!("the rule `{}'", rule.text);
             self.disputes.put_back(&what, now)
         });
-        if !routes.is_empty() || !rules.is_empty() {
-            self.job(Job::Hold {
-                addresses: Vec::new(),
-                routes,
-                rules,
-            });
-        }
+        self.have_held(Vec::new(), routes, rules);
         if matches!(loss, Loss::Unknown) {
             self.hold_routes_again();
         }
@@ -63,14 +59,18 @@ impl Host {
         for instance in self.held_by() {
             let routes = self.kept_routes(instance);
             let rules = instance.rules.iter().filter(|rule| !rule.no_track);
-            let rules: Vec<_> = rules.cloned().collect();
-            if !routes.is_empty() || !rules.is_empty() {
-                self.job(Job::Hold {
-                    addresses: Vec::new(),
-                    routes,
-                    rules,
-                });
-            }
+            self.have_held(Vec::new(), routes, rules.cloned().collect());
+        }
+    }
+
+    /// Has them added that are not there, if it is any.
+    fn have_held(&self, addresses: Vec<Target>, routes: Vec<Route>, rules: Vec<VirtualRule>) {
+        if !addresses.is_empty() || !routes.is_empty() || !rules.is_empty() {
+            self.job(Job::Hold {
+                addresses,
+                routes,
+                rules,
+            });
         }
     }
 
@@ -97,11 +97,7 @@ impl Host {
     }
 
     fn hold_addresses_again(&self, addresses: Vec<Target>) {
-        self.job(Job::Hold {
-            addresses: addresses.clone(),
-            routes: Vec::new(),
-            rules: Vec::new(),
-        });
+        self.have_held(addresses.clone(), Vec::new(), Vec::new());
         self.job(Job::Announce {
             addresses,
             rounds: 1,
