@@ -23,9 +23,7 @@ mod frame;
 const WORDS: usize = 8;
 /// Words of an IPv6 frame: 80 bytes.
 const WORDS_V6: usize = 10;
-/// Ports that one client address uses.
-const PORTS: u32 = 4096;
-/// The first of them.
+/// The first port of a client address.
 const FIRST_PORT: u32 = 1024;
 /// Offsets of the last two bytes of an address and of the port, of the source and of the
 /// destination, in a frame without a tag and an IP header without options or extensions.
@@ -55,6 +53,15 @@ pub struct Pattern {
     is_v6: u32,
     /// Bytes of the frame.
     length: u32,
+    /// Ports that one client address uses: 2 to this power.
+    port_bits: u32,
+    /// Virtual services that flows take turns at; 1 where the frame names the only one. Their
+    /// addresses follow one another.
+    services: u32,
+    /// Real servers that a service's flows take turns at, where the other end is the real server; 0
+    /// where it is the service.
+    servers: u32,
+    reserved: u32,
 }
 
 #[map]
@@ -118,30 +125,72 @@ fn write<const LENGTH: usize>(
     if start + LENGTH * 8 > end {
         return None;
     }
-    let client = ((flow / PORTS) as u16).to_be();
-    let port = ((FIRST_PORT + flow % PORTS) as u16).to_be();
-    let ends = if pattern.reply == 0 {
-        source
-    } else {
-        destination
-    };
+    let client = flow.wrapping_shr(pattern.port_bits);
+    let port = FIRST_PORT + flow - client.wrapping_shl(pattern.port_bits);
     // SAFETY: these bytes of the frame were checked to be there; test frames begin at multiples of
-    // eight bytes, and all that is written lies at even offsets.
+    // eight bytes.
     unsafe {
         let frame = start as *mut u64;
         for word in 0..LENGTH {
             frame.add(word).write(pattern.frame[word]);
         }
-        ((start + ends.0) as *mut u16).write(client);
-        ((start + ends.1) as *mut u16).write(port);
-        if pattern.is_v6 == 0 {
-            // RFC 1624, equation 3: where the client is now, the pattern has zeros. Routers check it.
-            let checksum = (start + IP_CHECKSUM) as *mut u16;
-            let sum = !checksum.read() as u32 + client as u32;
-            checksum.write(!((sum & 0xffff) + (sum >> 16)) as u16);
-        }
+    }
+    let (near, far) = if pattern.reply == 0 {
+        (source, destination)
+    } else {
+        (destination, source)
+    };
+    // SAFETY: as above; ports lie at even offsets.
+    unsafe { ((start + near.1) as *mut u16).write((port as u16).to_be()) };
+    // SAFETY: as above; addresses too.
+    unsafe { number(pattern, start, near.0, client) };
+    if pattern.services > 1 {
+        // SAFETY: as above.
+        unsafe { number(pattern, start, far.0, other_end(pattern, flow)?) };
     }
     Some(())
+}
+
+/// The number of a flow's service, or of its real server among those of all services.
+#[inline(always)]
+fn other_end(pattern: &Pattern, flow: u32) -> Option<u32> {
+    let service = flow.checked_rem(pattern.services)?;
+    if pattern.servers == 0 {
+        return Some(service);
+    }
+    let turn = flow.checked_div(pattern.services)?;
+    Some(service * pattern.servers + turn.checked_rem(pattern.servers)?)
+}
+
+/// Adds a number to an address, whose last two bytes are at an offset of the frame, and 0.
+///
+/// # Safety
+/// The address is in the frame, at an even offset.
+#[inline(always)]
+unsafe fn number(pattern: &Pattern, start: usize, offset: usize, number: u32) {
+    let low = (number as u16).to_be();
+    let mut change = low as u32;
+    // SAFETY: the caller answers for it.
+    unsafe { ((start + offset) as *mut u16).write(low) };
+    let more = (number >> 16) as u16;
+    if more != 0 {
+        let high = (start + offset - 2) as *mut u16;
+        // SAFETY: as above.
+        unsafe { high.write((u16::from_be(high.read()) + more).to_be()) };
+        change = folded(change + more.to_be() as u32);
+    }
+    if pattern.is_v6 == 0 {
+        // RFC 1624, equation 3, of what was added. Routers check it.
+        let checksum = (start + IP_CHECKSUM) as *mut u16;
+        // SAFETY: an IPv4 frame was checked to hold a whole header.
+        unsafe { checksum.write(!folded(!checksum.read() as u32 + change) as u16) };
+    }
+}
+
+/// The ones' complement sum of two 16-bit numbers, from their sum.
+#[inline(always)]
+const fn folded(sum: u32) -> u32 {
+    (sum & 0xffff) + (sum >> 16)
 }
 
 /// Takes off what the program under test put in front of the frame, in the run before.

@@ -6,8 +6,9 @@ use abi::Reason;
 use model::TunnelKind;
 use plane_bpf::Hook;
 
-use crate::method::Method;
-use crate::pattern::{ANY_MAC, Clients, Kind, Pattern};
+use crate::farm::{self, SERVERS, SERVICES};
+use crate::method::{End, Method};
+use crate::pattern::{ANY_MAC, Clients, Kind, Pattern, Spread};
 
 /// As many flows as are called a million.
 pub const MILLION: u32 = 1 << 20;
@@ -53,6 +54,28 @@ impl Way {
     }
 }
 
+/// How much the director is configured for, and which of it the packets are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scale {
+    /// One virtual service with one real server.
+    One,
+    /// All of [`farm`]; all packets are for one service.
+    OneOfMany,
+    /// All of [`farm`]; the flows take turns at the services.
+    Many,
+}
+
+impl fmt::Display for Scale {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (thousands, rest) = (SERVICES / 1000, SERVICES % 1000);
+        match self {
+            Self::One => Ok(()),
+            Self::OneOfMany => write!(f, ", one of {thousands},{rest:03} services"),
+            Self::Many => write!(f, ", {thousands},{rest:03} services"),
+        }
+    }
+}
+
 /// Packets of a number of flows, which take one way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Case {
@@ -62,9 +85,21 @@ pub struct Case {
     pub way: Way,
     /// Number of flows, a power of two.
     pub flows: u32,
+    /// The director's configuration.
+    pub scale: Scale,
 }
 
 impl Case {
+    /// Known connections of one service.
+    pub const fn known(method: Method, flows: u32) -> Self {
+        Self {
+            method,
+            way: Way::Known,
+            flows,
+            scale: Scale::One,
+        }
+    }
+
     /// Those that can be measured on a hook. On TC a packet is put into a tunnel once only: the
     /// kernel remembers that it is in one, and the frame does not come anew.
     pub fn all(hook: Hook) -> Vec<Self> {
@@ -78,7 +113,10 @@ impl Case {
             Method::NAT => &[1, 1 << 10, 1 << 13, 1 << 16, 1 << 18, MILLION],
             _ => &[1, 1 << 16, MILLION],
         };
-        let case = |way, flows| Self { method, way, flows };
+        let case = |way, flows| Self {
+            way,
+            ..Self::known(method, flows)
+        };
         let mut cases: Vec<_> = sizes.iter().map(|&flows| case(Way::Known, flows)).collect();
         if matches!(method, Method::NAT | Method::NAT_V6) {
             cases.extend([1, 1 << 16, MILLION].map(|flows| case(Way::Reply, flows)));
@@ -91,16 +129,88 @@ impl Case {
         cases
     }
 
+    /// Those of a large configuration, on XDP.
+    pub fn large() -> Vec<Self> {
+        const SIZES: [u32; 3] = [1, 1 << 16, MILLION];
+        let many = |way: Way, sizes: &[u32]| {
+            let case = |&flows: &u32| Self {
+                way,
+                scale: Scale::Many,
+                ..Self::known(Method::NAT, flows)
+            };
+            sizes.iter().map(case).collect::<Vec<_>>()
+        };
+        let one = |case| Self {
+            scale: Scale::OneOfMany,
+            ..case
+        };
+        let known = many(Way::Known, &SIZES);
+        let to_one = known[1..].iter().copied().map(one).collect();
+        let cases = [
+            known,
+            to_one,
+            many(Way::Reply, &SIZES),
+            many(Way::NotOurs, &[1, MILLION]),
+            many(Way::New, &[MILLION]),
+        ];
+        cases.concat()
+    }
+
+    /// The same with one service.
+    pub const fn with_one_service(self) -> Self {
+        Self {
+            scale: Scale::One,
+            ..self
+        }
+    }
+
+    /// How many real servers its connections go to.
+    pub fn destinations(self) -> u32 {
+        match self.scale {
+            Scale::One => 1,
+            Scale::OneOfMany => self.flows.min(SERVERS),
+            Scale::Many => self.flows.min(SERVICES * SERVERS),
+        }
+    }
+
+    fn service(self) -> End {
+        match self.scale {
+            Scale::One => self.method.service(),
+            Scale::OneOfMany | Scale::Many => farm::service(0),
+        }
+    }
+
+    fn server(self) -> End {
+        match self.scale {
+            Scale::One => self.method.server(),
+            Scale::OneOfMany | Scale::Many => farm::server(0, 0),
+        }
+    }
+
+    fn spread(self) -> Spread {
+        let (services, servers) = match (self.scale, self.way) {
+            (Scale::One | Scale::OneOfMany, _) | (_, Way::NotOurs) => (1, 0),
+            (Scale::Many, Way::Reply) => (SERVICES, SERVERS),
+            (Scale::Many, _) => (SERVICES, 0),
+        };
+        let Spread { ports, .. } = Spread::CLIENTS;
+        Spread {
+            // What is not ours is looked up by its addresses.
+            ports: if self.way == Way::NotOurs { 1 } else { ports },
+            services,
+            servers,
+        }
+    }
+
     /// Its packets.
     pub fn pattern(self) -> Pattern {
-        let Self { method, way, flows } = self;
-        let (kind, (address, port)) = match way {
-            Way::New | Way::Full => (Kind::FromClient { opens: true }, method.service()),
-            Way::Known => (Kind::FromClient { opens: false }, method.service()),
-            Way::Reply => (Kind::Reply, method.server()),
-            Way::NotOurs => (Kind::FromClient { opens: false }, method.foreign()),
+        let (kind, (address, port)) = match self.way {
+            Way::New | Way::Full => (Kind::FromClient { opens: true }, self.service()),
+            Way::Known => (Kind::FromClient { opens: false }, self.service()),
+            Way::Reply => (Kind::Reply, self.server()),
+            Way::NotOurs => (Kind::FromClient { opens: false }, self.method.foreign()),
         };
-        let clients = match way {
+        let clients = match self.way {
             Way::Full => Clients::Strangers,
             _ => Clients::Usual,
         };
@@ -112,7 +222,8 @@ impl Case {
             destination_mac: [0; 6],
             source_mac: ANY_MAC,
             first: 0,
-            flows,
+            flows: self.flows,
+            spread: self.spread(),
             code: 0,
         }
     }
@@ -152,14 +263,56 @@ impl Case {
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { method, way, flows } = self;
+        let Self {
+            method,
+            way,
+            flows,
+            scale,
+        } = self;
         let (family, name) = (Method::family(method.is_v6), method.name());
         match way {
-            Way::NotOurs => write!(f, "{family}: not ours, {flows} sources"),
-            Way::New => write!(f, "{family} {name}: new connection, {flows} in a row"),
-            Way::Full => write!(f, "{family} {name}: SYN at a full table, {flows} flows"),
-            Way::Known => write!(f, "{family} {name}: known connection, {flows} flows"),
-            Way::Reply => write!(f, "{family} {name}: reply, {flows} flows"),
+            Way::NotOurs => write!(f, "{family}{scale}: not ours, {flows} sources"),
+            Way::New => write!(
+                f,
+                "{family} {name}{scale}: new connection, {flows} in a row"
+            ),
+            Way::Full => write!(
+                f,
+                "{family} {name}{scale}: SYN at a full table, {flows} flows"
+            ),
+            Way::Known => write!(f, "{family} {name}{scale}: known connection, {flows} flows"),
+            Way::Reply => write!(f, "{family} {name}{scale}: reply, {flows} flows"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_cases_of_a_hook_have_one_name() {
+        let mut names: Vec<_> = Case::all(Hook::Xdp)
+            .into_iter()
+            .chain(Case::large())
+            .map(|case| case.to_string())
+            .collect();
+        let before = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), before);
+        assert!(names.contains(&"IPv4 NAT, 10,000 services: known connection, 1 flows".to_owned()));
+    }
+
+    #[test]
+    fn a_large_configuration_s_flows_meet_as_many_real_servers_as_they_can() {
+        let case = |scale, flows| Case {
+            scale,
+            ..Case::known(Method::NAT, flows)
+        };
+        assert_eq!(case(Scale::Many, 65_536).destinations(), 65_536);
+        assert_eq!(case(Scale::Many, MILLION).destinations(), 1_000_000);
+        assert_eq!(case(Scale::OneOfMany, MILLION).destinations(), 100);
+        assert_eq!(case(Scale::One, MILLION).destinations(), 1);
     }
 }

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::hosts::{DIRECTOR_MAC, Host, Hosts};
 use crate::method::{Method, VIRTUAL};
 use crate::object::Object;
-use crate::pattern::{ANY_MAC, Clients, Kind, Pattern};
+use crate::pattern::{ANY_MAC, Clients, Kind, Pattern, Spread};
 use crate::report::{Group, Row};
 
 /// Services that are restored.
@@ -157,6 +157,7 @@ fn open_connections() -> Result<(), Error> {
             source_mac: ANY_MAC,
             first: 0,
             flows: CONNECTIONS,
+            spread: Spread::CLIENTS,
             code: XDP_TX,
         })?;
         let object = &mut object;

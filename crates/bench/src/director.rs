@@ -1,4 +1,4 @@
-//! A director for the benchmark: one virtual service and one real server.
+//! A director for the benchmark: one virtual service and one real server, or very many.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -11,10 +11,11 @@ use aya::maps::MapData;
 use control::interfaces::{self, Interface};
 use control::nexthops::{Hop, Neighbour, Network, OwnAddresses, Prefix, Way};
 use control::{Director, Plane as _, Sizes};
-use model::ConnectionEntry;
+use model::{Command, ConnectionEntry};
 use plane_bpf::Plane;
 
 use crate::error::{Error, refused};
+use crate::farm::{self, SERVERS, SERVICES};
 use crate::method::Method;
 
 /// Slots of the connection table, in either address family: a million connections fill half of it.
@@ -57,7 +58,7 @@ impl Network for Surroundings {
     }
 
     fn is_local(&self, address: IpAddr) -> bool {
-        services().any(|own| own == address)
+        services().any(|own| own == address) || farm::is_virtual(address)
     }
 
     fn routes(&self) -> BTreeMap<Prefix, Way> {
@@ -105,12 +106,29 @@ impl Bench {
         method: Method,
         slots: u32,
     ) -> Result<Self, Error> {
+        let sizes = sizes(slots, 8, 32)?;
+        Self::configured(surroundings, &method.commands(), sizes, method.is_v6)
+    }
+
+    /// Makes the tables and all services of [`farm`].
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn of_farm(surroundings: Surroundings) -> Result<Self, Error> {
+        let sizes = sizes(CONNECTIONS, SERVICES, SERVICES * SERVERS)?;
+        Self::configured(surroundings, &farm::commands(), sizes, false)
+    }
+
+    fn configured(
+        surroundings: Surroundings,
+        commands: &[Command],
+        mut sizes: Sizes,
+        is_v6: bool,
+    ) -> Result<Self, Error> {
         let state = State(Path::new(STATES).join(process::id().to_string()));
-        let processors = plane_bpf::processors().map_err(refused("processors"))?;
-        let mut sizes = Sizes::chosen(slots, 8, 32, processors).map_err(refused("sizes"))?;
         // Only one family has connections here.
         let none = Sizes::MIN_CONNECTIONS;
-        (sizes.connections, sizes.connections_v6) = match method.is_v6 {
+        (sizes.connections, sizes.connections_v6) = match is_v6 {
             true => (none, sizes.connections),
             false => (sizes.connections, none),
         };
@@ -119,8 +137,8 @@ impl Bench {
             interfaces::publish(&plane.view(), &[surroundings.clients, surroundings.servers]);
         assert_eq!(left_out, 0, "an empty table has room for two interfaces");
         let mut director = Director::new(plane, sizes);
-        for outcome in director.apply(&method.commands(), &surroundings) {
-            outcome.map_err(refused("the virtual service"))?;
+        for outcome in director.apply(commands, &surroundings) {
+            outcome.map_err(refused("a virtual service"))?;
         }
         director.follow(&surroundings).map_err(refused("routes"))?;
         Ok(Self {
@@ -179,6 +197,29 @@ impl Bench {
         self.director.sweep(buckets, &self.surroundings);
     }
 
+    /// Lets every service begin its sequence of destinations anew.
+    pub fn begin_turns(&self) {
+        let view = self.plane().view();
+        let services = view.services_of(view.globals.side.load());
+        for service in services.iter().filter(|service| service.key.load() != 0) {
+            let runtime = &view.service_runtime[service.number.load() as usize];
+            runtime.cursor.store(service.cursor_base.load());
+        }
+    }
+
+    /// How many packets of clients each destination has got, by its number.
+    pub fn packets_by_destination(&self) -> Vec<u64> {
+        let view = self.plane().view();
+        let destinations = view.globals.destinations.load() as usize;
+        let mut packets = vec![0; destinations];
+        for of_processor in view.stats.chunks(destinations) {
+            for (sum, stats) in packets.iter_mut().zip(of_processor) {
+                *sum += stats.in_packets.load();
+            }
+        }
+        packets
+    }
+
     /// Buckets of IPv4's table.
     pub fn buckets(&self) -> u32 {
         self.plane().connections().len() as u32
@@ -210,6 +251,12 @@ impl Bench {
         }
         Ok(sum)
     }
+}
+
+/// Tables of a size, for all processors.
+fn sizes(slots: u32, services: u32, destinations: u32) -> Result<Sizes, Error> {
+    let processors = plane_bpf::processors().map_err(refused("processors"))?;
+    Sizes::chosen(slots, services, destinations, processors).map_err(refused("sizes"))
 }
 
 /// How many packets were counted with each reason.

@@ -27,6 +27,16 @@ pub enum Error {
         /// What the others met, as far as it is known.
         others: String,
     },
+    /// The packets went to other than as many real servers as should have got some.
+    #[error("{case}: packets went to {found} real servers, not to {expected}")]
+    OtherSpread {
+        /// The case.
+        case: String,
+        /// How many should have got some.
+        expected: u32,
+        /// How many did.
+        found: u32,
+    },
     /// A list holds less than there is.
     #[error("{case}: {found} of {expected} lines were printed")]
     TooShort {

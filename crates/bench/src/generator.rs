@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::error::{Error, refused};
 use crate::object::Object;
-use crate::pattern::{Clients, Kind, Pattern};
+use crate::pattern::{Clients, Kind, Pattern, Spread};
 
 /// XDP's return code for a frame that leaves by the interface that it is said to have come in by.
 const XDP_TX: u32 = 3;
@@ -87,6 +87,7 @@ impl Generator {
             source_mac: own_mac(&interface)?,
             first: 0,
             flows: stream.flows,
+            spread: Spread::CLIENTS,
             code: XDP_TX,
         };
         Ok(Self {

@@ -10,8 +10,10 @@ mod commands;
 mod daemon;
 mod director;
 mod error;
+mod farm;
 pub mod generator;
 mod hosts;
+mod large;
 mod method;
 mod network;
 mod object;
@@ -109,6 +111,7 @@ fn measure(runs: usize, selection: &Selection) -> Result<Vec<Group>, Error> {
     }
     network::stay_on(0)?;
     groups.extend(packets::measure(runs, selection)?);
+    groups.extend(large::measure(runs, selection)?);
     if selection.wants("network", "") {
         groups.extend(network::measure(runs)?);
     }

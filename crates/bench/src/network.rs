@@ -15,7 +15,7 @@ use crate::error::{Error, refused};
 use crate::hosts::{CLIENT_MAC, DIRECTOR_MAC, DIRECTOR_SERVER_MAC, Host, Hosts, SERVER_MAC};
 use crate::method::{Method, REAL, VIRTUAL};
 use crate::object::{Object, Way};
-use crate::pattern::{ANY_MAC, Clients, Kind, Pattern};
+use crate::pattern::{ANY_MAC, Clients, Kind, Pattern, Spread};
 use crate::plot::THROUGH;
 use crate::report::{Group, Row, median};
 
@@ -255,6 +255,7 @@ impl Load {
             source_mac: ANY_MAC,
             first: 0,
             flows: self.flows,
+            spread: Spread::CLIENTS,
             code: XDP_TX,
         }
     }

@@ -106,6 +106,33 @@ pub fn surroundings() -> Surroundings {
     }
 }
 
+/// What each run of cases takes in the XDP program of a director, without the front program: its
+/// price goes by what it writes.
+///
+/// # Errors
+/// As [`measure`].
+pub fn net(
+    runs: usize,
+    (bench, object): (&mut Bench, &mut Object),
+    cases: impl Iterator<Item = Case>,
+) -> Result<Vec<Vec<f64>>, Error> {
+    let mut on = On {
+        hook: Hook::Xdp,
+        runs,
+        bench,
+        object,
+    };
+    let net = cases.map(|case| {
+        on.object.write(&case.pattern())?;
+        let front = median(&on.front(Tested::Empty)?);
+        let pins = on.bench.pins();
+        on.object.test(on.hook, Tested::Director(&pins))?;
+        let values = on.values(case)?;
+        Ok(values.into_iter().map(|value| value - front).collect())
+    });
+    net.collect()
+}
+
 /// The measurements of one hook.
 struct On<'a> {
     hook: Hook,
@@ -117,10 +144,11 @@ struct On<'a> {
 impl On<'_> {
     /// The cases' rows, and before them what is subtracted from all.
     fn measure(&mut self, method: Method, cases: &[Case]) -> Result<Vec<Row>, Error> {
-        let Some(&first) = cases.first() else {
+        if cases.is_empty() {
             return Ok(Vec::new());
-        };
-        self.object.write(&first.pattern())?;
+        }
+        let known = |flows| Case::known(method, flows);
+        self.object.write(&known(1).pattern())?;
         let front = self.front(Tested::Empty)?;
         let harness = median(&front);
         let less = |median: f64| median - harness;
@@ -144,7 +172,7 @@ impl On<'_> {
         }
         if method == Method::NAT && self.hook == Hook::Xdp {
             for flows in [1, 65_536, MILLION] {
-                self.object.write(&Case { flows, ..first }.pattern())?;
+                self.object.write(&known(flows).pattern())?;
                 let touched = self.front(Tested::Touch)?;
                 let name = format!("one read of a table as large, {flows} flows");
                 rows.push(Row::of(name, touched, less));
@@ -204,10 +232,25 @@ impl On<'_> {
     /// it.
     fn open(&mut self, case: Case) -> Result<(), Error> {
         self.bench.forget_connections();
+        self.bench.begin_turns();
+        let before = self.bench.packets_by_destination();
         for way in [Way::New, Way::Known] {
             self.run(Case { way, ..case }, case.flows)?;
         }
-        Ok(())
+        let after = self.bench.packets_by_destination();
+        let met = before
+            .iter()
+            .zip(&after)
+            .filter(|(before, after)| before < after);
+        let (expected, found) = (case.destinations(), met.count() as u32);
+        if found == expected {
+            return Ok(());
+        }
+        Err(Error::OtherSpread {
+            case: case.to_string(),
+            expected,
+            found,
+        })
     }
 
     /// Opens four times as many connections as there are slots, so that as good as none is free,

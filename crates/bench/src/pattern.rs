@@ -33,8 +33,32 @@ pub struct Pattern {
     pub first: u32,
     /// Number of flows, a power of two.
     pub flows: u32,
+    /// How flows differ.
+    pub spread: Spread,
     /// Return code where no program is tested.
     pub code: u32,
+}
+
+/// How the ends of flows follow from their numbers.
+#[derive(Debug, Clone, Copy)]
+pub struct Spread {
+    /// Ports that one client address uses, a power of two.
+    pub ports: u32,
+    /// Virtual services that flows take turns at, where more than one. Their addresses follow one
+    /// another, from the pattern's on, whose last two bytes are 0 then.
+    pub services: u32,
+    /// Real servers of each service that its flows take turns at, where replies are theirs; else 0.
+    /// Their addresses follow one another, those of each service after those of the one before.
+    pub servers: u32,
+}
+
+impl Spread {
+    /// Many clients of one other end.
+    pub const CLIENTS: Self = Self {
+        ports: PORTS,
+        services: 1,
+        servers: 0,
+    };
 }
 
 /// Networks of 2^28 clients' addresses and ports, in either address family: the front programs
@@ -72,11 +96,12 @@ impl Clients {
 const FRAME: usize = 64;
 /// Bytes of an IPv6 frame: a multiple of eight, in which TCP's header has room.
 const FRAME_V6: usize = 80;
-/// As the map `PATTERN` has it: the frame, then six 32-bit numbers.
-pub type Words = [u64; FRAME_V6 / 8 + 3];
+/// As the map `PATTERN` has it: the frame, then ten 32-bit numbers.
+pub type Words = [u64; FRAME_V6 / 8 + 5];
 
-/// Ports that one client address uses, and the first of them: as the front programs have it.
+/// Ports that one client address uses, where nothing else is said.
 const PORTS: u32 = 4096;
+/// The first of them, as the front programs have it.
 const FIRST_PORT: u32 = 1024;
 
 /// The flow of a client's address and port.
@@ -144,6 +169,13 @@ impl Pattern {
         words[rest] = pair(self.flows - 1, self.first);
         words[rest + 1] = pair(u32::from(self.kind == Kind::Reply), self.code);
         words[rest + 2] = pair(u32::from(self.address.is_ipv6()), frame.len() as u32);
+        let Spread {
+            ports,
+            services,
+            servers,
+        } = self.spread;
+        words[rest + 3] = pair(ports.ilog2(), services);
+        words[rest + 4] = pair(servers, 0);
         words
     }
 }

@@ -158,15 +158,20 @@ impl fmt::Display for Report {
     }
 }
 
+/// How wide the column of the cases' names is at least.
+const NAMES: usize = 54;
+
 impl fmt::Display for Group {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let has_goals = self.rows.iter().any(|row| row.goal.is_some());
         let has_earlier = self.rows.iter().any(|row| row.before.is_some());
+        let longest = self.rows.iter().map(|row| row.case.chars().count()).max();
+        let width = longest.unwrap_or_default().max(NAMES);
         let comparison = &self.comparison;
         writeln!(f, "\n{}, {} ({comparison})", self.title, self.unit)?;
         write!(
             f,
-            "  {:<54}{:>9}{:>9}{:>9}{:>9}",
+            "  {:<width$}{:>9}{:>9}{:>9}{:>9}",
             "", "median", "min", "max", "compared"
         )?;
         if has_goals {
@@ -187,7 +192,7 @@ impl fmt::Display for Group {
             } = row;
             write!(
                 f,
-                "  {case:<54}{median:>9.2}{minimum:>9.2}{maximum:>9.2}{compared:>9.2}"
+                "  {case:<width$}{median:>9.2}{minimum:>9.2}{maximum:>9.2}{compared:>9.2}"
             )?;
             match row.goal {
                 Some(goal) => write!(f, "{goal:>8.2}")?,

@@ -94,9 +94,8 @@ impl Table<'_> {
     /// Opens a million connections that were never there.
     fn open(&mut self) -> Result<Batch, Error> {
         let case = Case {
-            method: Method::NAT,
             way: Way::New,
-            flows: ALL_FLOWS,
+            ..Case::known(Method::NAT, ALL_FLOWS)
         };
         let mut pattern = case.pattern();
         pattern.first = self.next;
