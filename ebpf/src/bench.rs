@@ -61,7 +61,9 @@ pub struct Pattern {
     /// Real servers that a service's flows take turns at, where the other end is the real server; 0
     /// where it is the service.
     servers: u32,
-    reserved: u32,
+    /// 0 where flows come in their order; else half of the bits of their numbers, and they come in an
+    /// order that no cache can foresee.
+    scatter_bits: u32,
 }
 
 #[map]
@@ -105,12 +107,24 @@ fn write_next(start: usize, end: usize) -> Option<u32> {
     let pattern = unsafe { &mut *pattern };
     let flow = pattern.next & pattern.flow_mask;
     pattern.next = flow + 1;
+    let flow = scattered(pattern, flow);
     if pattern.is_v6 == 0 {
         write::<WORDS>(pattern, flow, (start, end), SOURCE, DESTINATION)?;
     } else {
         write::<WORDS_V6>(pattern, flow, (start, end), SOURCE_V6, DESTINATION_V6)?;
     }
     Some(pattern.code)
+}
+
+/// The flow whose turn it is instead of another one's: a bijection.
+#[inline(always)]
+fn scattered(pattern: &Pattern, flow: u32) -> u32 {
+    if pattern.scatter_bits == 0 {
+        return flow;
+    }
+    let folded = |number: u32| number ^ number.wrapping_shr(pattern.scatter_bits);
+    // 2^32 over the golden ratio, which is odd.
+    folded(folded(flow).wrapping_mul(0x9e37_79b1) & pattern.flow_mask)
 }
 
 /// Writes a frame of so many words, with the client of a flow.

@@ -87,6 +87,8 @@ pub struct Case {
     pub flows: u32,
     /// The director's configuration.
     pub scale: Scale,
+    /// Whether flows come in an order that no cache can foresee.
+    pub is_scattered: bool,
 }
 
 impl Case {
@@ -97,6 +99,7 @@ impl Case {
             way: Way::Known,
             flows,
             scale: Scale::One,
+            is_scattered: false,
         }
     }
 
@@ -136,6 +139,7 @@ impl Case {
             let case = |&flows: &u32| Self {
                 way,
                 scale: Scale::Many,
+                is_scattered: true,
                 ..Self::known(Method::NAT, flows)
             };
             sizes.iter().map(case).collect::<Vec<_>>()
@@ -199,6 +203,7 @@ impl Case {
             ports: if self.way == Way::NotOurs { 1 } else { ports },
             services,
             servers,
+            is_scattered: self.is_scattered,
         }
     }
 
@@ -268,6 +273,7 @@ impl fmt::Display for Case {
             way,
             flows,
             scale,
+            is_scattered: _,
         } = self;
         let (family, name) = (Method::family(method.is_v6), method.name());
         match way {

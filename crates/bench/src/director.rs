@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::{fs, process};
 
 use abi::Reason;
@@ -23,6 +24,8 @@ pub const CONNECTIONS: u32 = 1 << 21;
 /// Longer than any timeout of a connection, in seconds.
 const LONG: f64 = 100_000.0;
 const STATES: &str = "/run/xvs-bench";
+/// The number of this process's next director.
+static NEXT: AtomicU32 = AtomicU32::new(0);
 /// Through which neighbours clients are reached; they only stand for their MAC.
 const GATEWAY: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 18, 0, 2));
 const GATEWAY_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2));
@@ -125,7 +128,8 @@ impl Bench {
         mut sizes: Sizes,
         is_v6: bool,
     ) -> Result<Self, Error> {
-        let state = State(Path::new(STATES).join(process::id().to_string()));
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let state = State(Path::new(STATES).join(format!("{}-{number}", process::id())));
         // Only one family has connections here.
         let none = Sizes::MIN_CONNECTIONS;
         (sizes.connections, sizes.connections_v6) = match is_v6 {

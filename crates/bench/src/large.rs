@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::farm::{SERVERS, SERVICES};
 use crate::method::Method;
 use crate::object::Object;
-use crate::packets::{net, surroundings};
+use crate::packets::{beside, surroundings};
 use crate::report::{Group, Row};
 use crate::selection::Selection;
 
@@ -25,25 +25,18 @@ pub fn measure(runs: usize, selection: &Selection) -> Result<Option<Group>, Erro
         return Ok(None);
     }
     let mut object = Object::load()?;
-    let one = {
-        let mut bench = Bench::new(surroundings(), Method::NAT)?;
-        let cases = cases.iter().copied().map(Case::with_one_service);
-        net(runs, (&mut bench, &mut object), cases)?
-    };
-    let mut bench = Bench::of_farm(surroundings())?;
-    let many = net(runs, (&mut bench, &mut object), cases.iter().copied())?;
-    let rows = cases.iter().zip(many).zip(&one).map(|((case, many), one)| {
-        let row = Row::beside(case.to_string(), many, one);
-        row.with_goal(AS_WITH_ONE)
-    });
+    let mut one = Bench::new(surroundings(), Method::NAT)?;
+    let mut many = Bench::of_farm(surroundings())?;
+    let mut rows = Vec::new();
+    for case in cases {
+        let sides = [(&mut one, case.with_one_service()), (&mut many, case)];
+        let [reference, values] = beside(runs, &mut object, sides)?;
+        let row = Row::beside(case.to_string(), values, &reference);
+        rows.push(row.with_goal(AS_WITH_ONE));
+    }
     let title = format!(
         "One packet through the XDP program, {SERVICES} services of {SERVERS} real servers each"
     );
     let unit = "ns less the front program";
-    Ok(Some(Group::new(
-        title,
-        unit,
-        "beside one service",
-        rows.collect(),
-    )))
+    Ok(Some(Group::new(title, unit, "beside one service", rows)))
 }

@@ -106,31 +106,34 @@ pub fn surroundings() -> Surroundings {
     }
 }
 
-/// What each run of cases takes in the XDP program of a director, without the front program: its
-/// price goes by what it writes.
+/// What runs of a case take in the XDP programs of two directors, which take turns, without the front
+/// program: its price goes by what it writes.
 ///
 /// # Errors
 /// As [`measure`].
-pub fn net(
+pub fn beside(
     runs: usize,
-    (bench, object): (&mut Bench, &mut Object),
-    cases: impl Iterator<Item = Case>,
-) -> Result<Vec<Vec<f64>>, Error> {
-    let mut on = On {
-        hook: Hook::Xdp,
-        runs,
-        bench,
-        object,
-    };
-    let net = cases.map(|case| {
-        on.object.write(&case.pattern())?;
-        let front = median(&on.front(Tested::Empty)?);
-        let pins = on.bench.pins();
-        on.object.test(on.hook, Tested::Director(&pins))?;
-        let values = on.values(case)?;
-        Ok(values.into_iter().map(|value| value - front).collect())
-    });
-    net.collect()
+    object: &mut Object,
+    mut sides: [(&mut Bench, Case); 2],
+) -> Result<[Vec<f64>; 2], Error> {
+    let hook = Hook::Xdp;
+    let mut values = [Vec::new(), Vec::new()];
+    for run in 0..runs {
+        for ((bench, case), values) in sides.iter_mut().zip(&mut values) {
+            let mut on = On {
+                hook,
+                runs: 1,
+                bench,
+                object,
+            };
+            if run == 0 {
+                on.direct()?;
+                on.prepare(*case)?;
+            }
+            values.push(on.net(*case)?);
+        }
+    }
+    Ok(values)
 }
 
 /// The measurements of one hook.
@@ -186,8 +189,7 @@ impl On<'_> {
             }
         }
         let less = |median: f64| less(median) - taken_off;
-        let pins = self.bench.pins();
-        self.object.test(self.hook, Tested::Director(&pins))?;
+        self.direct()?;
         for &case in cases {
             let values = self.values(case)?;
             let goal = case.goal(self.hook);
@@ -210,32 +212,63 @@ impl On<'_> {
         })
     }
 
+    /// Puts the director behind the front program.
+    fn direct(&mut self) -> Result<(), Error> {
+        let pins = self.bench.pins();
+        self.object.test(self.hook, Tested::Director(&pins))
+    }
+
     fn values(&mut self, case: Case) -> Result<Vec<f64>, Error> {
-        match case.way {
-            Way::Known | Way::Reply => self.open(case)?,
-            Way::Full => self.fill(case)?,
-            Way::New | Way::NotOurs => {}
-        }
-        let values = self.times(|on| {
-            if case.way == Way::New {
-                on.bench.forget_connections();
-            }
-            on.run(case, REPEAT)
-        })?;
+        self.prepare(case)?;
+        let values = self.times(|on| on.once(case))?;
         if case.way == Way::Full {
             self.bench.forget_connections();
         }
         Ok(values)
     }
 
-    /// Opens connections, forgetting others, and lets each see one more packet, which establishes
-    /// it.
+    /// What a run takes without the front program, after the caches have met all flows.
+    fn net(&mut self, case: Case) -> Result<f64, Error> {
+        self.object.write(&case.pattern())?;
+        let front = median(&self.front(Tested::Empty)?);
+        self.direct()?;
+        if case.way != Way::New {
+            self.run(case, case.flows)?;
+        }
+        Ok(self.once(case)? - front)
+    }
+
+    /// Makes what a case needs to be there before.
+    fn prepare(&mut self, case: Case) -> Result<(), Error> {
+        match case.way {
+            Way::Known | Way::Reply => self.open(case),
+            Way::Full => self.fill(case),
+            Way::New | Way::NotOurs => Ok(()),
+        }
+    }
+
+    /// One run of a case.
+    fn once(&mut self, case: Case) -> Result<f64, Error> {
+        if case.way == Way::New {
+            self.bench.forget_connections();
+        }
+        self.run(case, REPEAT)
+    }
+
+    /// Opens connections in the order of their numbers, by which their real servers are known,
+    /// forgetting others, and lets each see one more packet, which establishes it.
     fn open(&mut self, case: Case) -> Result<(), Error> {
         self.bench.forget_connections();
         self.bench.begin_turns();
         let before = self.bench.packets_by_destination();
         for way in [Way::New, Way::Known] {
-            self.run(Case { way, ..case }, case.flows)?;
+            let is_scattered = false;
+            let case = Case {
+                way,
+                is_scattered,
+                ..case
+            };
+            self.run(case, case.flows)?;
         }
         let after = self.bench.packets_by_destination();
         let met = before

@@ -50,6 +50,9 @@ pub struct Spread {
     /// Real servers of each service that its flows take turns at, where replies are theirs; else 0.
     /// Their addresses follow one another, those of each service after those of the one before.
     pub servers: u32,
+    /// Whether flows come in an order that no cache can foresee, as they do on a network, rather than
+    /// in that of their numbers.
+    pub is_scattered: bool,
 }
 
 impl Spread {
@@ -58,6 +61,7 @@ impl Spread {
         ports: PORTS,
         services: 1,
         servers: 0,
+        is_scattered: false,
     };
 }
 
@@ -173,9 +177,15 @@ impl Pattern {
             ports,
             services,
             servers,
+            is_scattered,
         } = self.spread;
+        let scatter_bits = if is_scattered {
+            (self.flows.ilog2() / 2).max(1)
+        } else {
+            0
+        };
         words[rest + 3] = pair(ports.ilog2(), services);
-        words[rest + 4] = pair(servers, 0);
+        words[rest + 4] = pair(servers, scatter_bits);
         words
     }
 }
