@@ -148,14 +148,15 @@ impl Case {
             scale: Scale::OneOfMany,
             ..case
         };
-        let known = many(Way::Known, &SIZES);
-        let to_one = known[1..].iter().copied().map(one).collect();
+        let (known, new) = (many(Way::Known, &SIZES), many(Way::New, &[MILLION]));
+        let to_one = |cases: &[Self]| cases.iter().copied().map(one).collect();
         let cases = [
+            to_one(&known[1..]),
             known,
-            to_one,
             many(Way::Reply, &SIZES),
             many(Way::NotOurs, &[1, MILLION]),
-            many(Way::New, &[MILLION]),
+            to_one(&new),
+            new,
         ];
         cases.concat()
     }
