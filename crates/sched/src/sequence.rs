@@ -3,6 +3,8 @@
 //! A sequence consists of blocks. A block begins at a position, and repeats its members in order up
 //! to where the next block begins. Positions count picks, from 0.
 
+use core::num::NonZeroU64;
+
 /// Steps of the search in [`block_at`]: enough for 2^16 blocks.
 const SEARCH_STEPS: u32 = 16;
 
@@ -36,10 +38,15 @@ pub fn block_at(position: u64, blocks: u32, start_of: impl Fn(u32) -> Option<u64
 /// `None` where the block has no members or begins after the position.
 #[inline(always)]
 pub fn member_at(position: u64, start: u64, members: u32) -> Option<u32> {
-    if members == 0 || position < start {
-        return None;
-    }
-    Some(((position - start) % members as u64) as u32)
+    let round = NonZeroU64::new(members as u64)?;
+    let passed = position.checked_sub(start)?;
+    // Mostly one round: a division is dear.
+    let offset = if passed < round.get() {
+        passed
+    } else {
+        passed % round
+    };
+    Some(offset as u32)
 }
 
 #[cfg(test)]

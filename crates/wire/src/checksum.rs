@@ -4,8 +4,12 @@
 //! order in which it is computed (RFC 1071, section 2B).
 
 /// By how much a checksum's sum grows: the sum of new words less the sum of old ones.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Delta(u32);
+///
+/// The carries wait until the checksum is written, and words of 32 bits are added whole: both halves
+/// count alike, as 2^16 is 1 modulo 2^16 - 1 (RFC 1071, section 2C). 64 bits hold far more words
+/// than headers have.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Delta(u64);
 
 impl Delta {
     /// No change.
@@ -14,49 +18,55 @@ impl Delta {
     /// A 16-bit word changed from `old` to `new`.
     #[inline(always)]
     pub const fn of_u16(old: u16, new: u16) -> Self {
-        Self(!old as u32 + new as u32)
+        Self(!old as u64 + new as u64)
     }
 
     /// A 32-bit word (at an even offset) changed from `old` to `new`.
     #[inline(always)]
     pub const fn of_u32(old: u32, new: u32) -> Self {
-        let old = !old;
-        Self((old & 0xffff) + (old >> 16) + (new & 0xffff) + (new >> 16))
+        Self(!old as u64 + new as u64)
     }
 
     /// An IPv6 address changed from `old` to `new`; both as words in network order.
     #[inline(always)]
     pub const fn of_address(old: [u32; 4], new: [u32; 4]) -> Self {
-        // Eight words of 16 bits out and eight in: far from what 32 bits hold.
-        let high = Self::of_u32(old[0], new[0]).0 + Self::of_u32(old[1], new[1]).0;
-        let low = Self::of_u32(old[2], new[2]).0 + Self::of_u32(old[3], new[3]).0;
-        Self(high + low)
+        let high = Self::of_u32(old[0], new[0]).and(Self::of_u32(old[1], new[1]));
+        let low = Self::of_u32(old[2], new[2]).and(Self::of_u32(old[3], new[3]));
+        high.and(low)
     }
 
     /// Both changes.
     #[inline(always)]
     pub const fn and(self, other: Self) -> Self {
-        Self(fold(self.0) as u32 + fold(other.0) as u32)
+        Self(self.0 + other.0)
     }
 
     /// The checksum field's new value.
     #[inline(always)]
     pub const fn apply(self, checksum: u16) -> u16 {
-        !fold(fold(!checksum as u32 + fold(self.0) as u32) as u32)
+        !fold_long(!checksum as u64 + self.0)
     }
 
     /// The change as the kernel's checksum helpers take it (a `__wsum` difference).
     #[inline(always)]
     pub const fn to_wsum(self) -> u32 {
-        fold(self.0) as u32
+        fold_long(self.0) as u32
     }
 
     /// Whether nothing changes.
     #[inline(always)]
     pub const fn is_zero(self) -> bool {
-        let folded = fold(self.0);
+        let folded = fold_long(self.0);
         folded == 0 || folded == 0xffff
     }
+}
+
+/// As [`fold`], for a sum below 2^47 of words of 16 and 32 bits.
+#[inline(always)]
+const fn fold_long(sum: u64) -> u16 {
+    let sum = (sum & 0xffff_ffff) + (sum >> 32);
+    let sum = (sum & 0xffff) + (sum >> 16);
+    ((sum & 0xffff) + (sum >> 16)) as u16
 }
 
 /// Adds the carries of a sum of 16-bit words back in.
@@ -103,6 +113,28 @@ mod tests {
         let word = |a: u8, b: u8| u16::from_ne_bytes([a, b]);
         let delta = Delta::of_u16(word(0x55, 0x55), word(0x32, 0x85));
         assert_eq!(delta.apply(word(0xdd, 0x2f)), word(0x00, 0x00));
+    }
+
+    /// However many words are summed up before the carries are added, and wherever they end.
+    #[test]
+    fn carries_that_wait_are_not_lost() {
+        let word = 0xffff_fffe_u32;
+        let mut delta = Delta::ZERO;
+        for _ in 0..1_000 {
+            delta = delta.and(Delta::of_u32(!word, word));
+        }
+        // Each adds 0xffff fffe twice, which is -1 modulo 2^16 - 1.
+        assert_eq!(delta.to_wsum(), 0xffff - 2_000);
+        assert_eq!(delta.apply(!0), 2_000);
+        for low in [
+            0xffff_0000_u64,
+            0xffff_ffff,
+            0x7fff_ffff_ffff,
+            0x1_0000_fffe,
+        ] {
+            let rest = (low % 0xffff) as u16;
+            assert_eq!(fold_long(low) % 0xffff, rest, "{low:x}");
+        }
     }
 
     #[test]
