@@ -768,7 +768,12 @@ pub struct Carry {
     /// How many packets that the director made here, ICMP errors and tunnels' outer ones, have an
     /// identification.
     pub identified: Cell32,
-    reserved: [Cell32; 9],
+    /// By family: how crowded the connection table is. See there.
+    pub crowding: [Cell32; 2],
+    /// Whether the packet that may open a connection is to a virtual address, checked, and known to
+    /// belong to none: 1 or 0.
+    pub is_unknown: Cell32,
+    reserved: [Cell32; 6],
 }
 
 /// Bits of [`Carry::told`], and of the state of an alias in the connection table.

@@ -1,6 +1,6 @@
 //! Claiming slots, publishing what they hold, and settling who made a connection first.
 
-use cell::{blurred, element};
+use cell::{Cell32, blurred, element};
 
 use crate::position::LAST_SLOT;
 use crate::search::{Found, alive, found, is_still, marks};
@@ -8,9 +8,8 @@ use crate::table::{TRIES, free, record};
 use crate::word::{Life, Word};
 use crate::{BUCKET_SLOTS, Bucket, Buckets, Died, Entry, Handle, Position, Table};
 
-/// With so many slots left in its home bucket, a new connection goes there without a look at the
-/// next.
-const ROOM_TO_SPARE: u32 = 5;
+/// The most slots in which a new connection is [at home](Crowding).
+const NEAR: u32 = 3;
 
 /// A slot that this processor may write.
 pub struct Claimed<'t, E> {
@@ -28,6 +27,30 @@ pub enum Claim<'t, E> {
     Slot(Claimed<'t, E>, Option<Died>),
     /// All buckets of the hash are full of living connections.
     Full,
+}
+
+/// How full a table is, as new connections of one processor find it: the share of the last few
+/// hundred of them, in 65,536ths, that found the slot where searches begin taken.
+#[derive(Clone, Copy, Debug)]
+pub struct Crowding<'c>(pub &'c Cell32);
+
+impl Crowding<'_> {
+    /// In how many slots from where its search begins on a new connection is at home: it goes there
+    /// without a look at how much room is elsewhere. That is fast, but fills buckets unevenly, which
+    /// a full table has to make up for.
+    #[inline(always)]
+    fn near(self) -> u32 {
+        let share = self.0.load();
+        NEAR - (share > 6 << 12) as u32 - (share > 9 << 12) as u32
+    }
+
+    /// One more has found it taken, or not. An exponential average.
+    #[inline(always)]
+    fn note(self, is_taken: bool) {
+        let before = self.0.load();
+        self.0
+            .store(before - (before >> 8) + ((is_taken as u32) << 8));
+    }
 }
 
 impl<'t, E> From<Found<'t, E>> for Claimed<'t, E> {
@@ -59,33 +82,53 @@ impl<'t, B: Buckets<'t>> Table<B> {
 
     /// Takes a slot for a new connection; the claim counts until `claim_ends`.
     ///
-    /// The slot where searches begin, where nobody has it, which is one cache line touched; else
-    /// what [`Self::claim_further`] finds.
+    /// The slot where searches begin, where nobody has it, which is one cache line touched; then,
+    /// unless the table is crowded, one of the next; else what [`Self::claim_further`] finds.
     #[inline(always)]
-    pub fn claim(&self, hash: u32, now: u32, claim_ends: u32) -> Claim<'t, B::Entry> {
+    pub fn claim(
+        &self,
+        hash: u32,
+        (now, claim_ends): (u32, u32),
+        crowding: Crowding<'_>,
+    ) -> Claim<'t, B::Entry> {
         let home = self.home(hash);
         let Some(bucket) = self.buckets.bucket(home) else {
             return Claim::Full;
         };
-        let slot = Self::start(hash);
-        let entry = element(&bucket.0, slot);
-        let before = Word(entry.word().load());
-        if take(entry, before, now, claim_ends) {
-            taken(bucket, (home, slot), before, claim_ends)
-        } else {
-            B::claim_further(self, hash, now, claim_ends)
+        let start = Self::start(hash);
+        let near = crowding.near();
+        let mut hit = NEAR;
+        let mut before = Word::default();
+        for further in 0..NEAR {
+            if further == near {
+                break;
+            }
+            let entry = element(&bucket.0, start + further);
+            before = Word(entry.word().load());
+            if take(entry, before, now, claim_ends) {
+                hit = further;
+                break;
+            }
         }
+        crowding.note(hit != 0);
+        // From here on, the kernel's verifier does not care which.
+        let hit = blurred(hit, before.expiry());
+        if hit == NEAR {
+            return B::claim_further(self, hash, now, claim_ends);
+        }
+        if hit != 0 {
+            mark(element(&bucket.0, start), Word::place(hit));
+        }
+        taken(bucket, (home, start + hit), before, claim_ends)
     }
 
-    /// [`Self::claim`], the slot where searches begin being somebody's.
+    /// [`Self::claim`], the slots where it looks being somebody's.
     ///
-    /// The home bucket serves while it has room to spare, then whichever of it and the next has
-    /// more of it, then the others.
+    /// The home bucket or the next, whichever has more room, then the other one, then the others.
     #[inline(always)]
     pub fn claim_further(&self, hash: u32, now: u32, claim_ends: u32) -> Claim<'t, B::Entry> {
         let at_home = self.room(self.home(hash), now);
-        let next_first =
-            (at_home < ROOM_TO_SPARE && self.room(self.bucket_of(hash, 1), now) > at_home) as u32;
+        let next_first = (self.room(self.bucket_of(hash, 1), now) > at_home) as u32;
         let mut hit = Self::TURNS;
         let mut before = Word::default();
         for turn in 0..Self::TURNS {
@@ -110,11 +153,11 @@ impl<'t, B: Buckets<'t>> Table<B> {
             let Some(bucket) = self.buckets.bucket(self.bucket_of(hash, passed)) else {
                 break;
             };
-            let begin = element(&bucket.0, Self::start(hash)).word();
+            let begin = element(&bucket.0, Self::start(hash));
             if passed < number {
-                begin.set_bits(Word::WENT_ON);
+                mark(begin, Word::WENT_ON);
             } else if passed == number && further != 0 {
-                begin.set_bits(Word::place(further));
+                mark(begin, Word::place(further));
             }
         }
         let index = self.bucket_of_turn(hash, hit);
@@ -234,16 +277,43 @@ impl<'t, B: Buckets<'t>> Table<B> {
     }
 
     /// Whether there can be no other entry of a published connection, so that there is nothing to
-    /// [settle](Self::settle).
+    /// [settle](Self::settle): what can be said by a look at its home.
     #[inline(always)]
-    pub fn is_alone(&self, hash: u32, own: Handle) -> bool {
-        let position = own.position();
-        position.bucket == self.home(hash)
-            && position.slot == Self::start(hash)
-            && self.buckets.bucket(position.bucket).is_some_and(|bucket| {
-                let marks = marks(bucket, position.slot);
-                marks.places() == 1 && !marks.went_on()
-            })
+    pub fn is_alone(&self, hash: u32, own: &Found<'t, B::Entry>) -> bool {
+        let Some(bucket) = self.buckets.bucket(own.position.bucket) else {
+            return false;
+        };
+        let start = Self::start(hash);
+        let marks = marks(bucket, start);
+        let places = marks.places();
+        let is_first = own.position.slot == start;
+        if is_first && places == 1 && !marks.went_on() && own.position.bucket == self.home(hash) {
+            return true;
+        }
+        let is_elsewhere =
+            own.position.bucket != self.home(hash) || marks.went_on() || places >> NEAR != 0;
+        if is_elsewhere {
+            return false;
+        }
+        // Without a branch, for the kernel's verifier.
+        let mut others = 0;
+        for further in 0..NEAR {
+            // In place of one without mark the first, which was looked at already.
+            let slot = (start + further * (places >> further & 1)) & LAST_SLOT;
+            let entry = element(&bucket.0, slot);
+            let is_live = Word(entry.word().load()).is_live() as u32;
+            let is_other = (slot != own.position.slot) as u32;
+            others |= is_live & is_other & entry.is_same(own.entry) as u32;
+        }
+        others == 0
+    }
+}
+
+/// Sets marks of a place. Nobody takes one back, so that it need not be set twice.
+#[inline(always)]
+fn mark<E: Entry>(begin: &E, bits: u64) {
+    if begin.word().load() & bits == 0 {
+        begin.word().set_bits(bits);
     }
 }
 

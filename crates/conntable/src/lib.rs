@@ -3,10 +3,11 @@
 //!
 //! A [`Bucket`] is eight slots of 64 bytes. The hash of the client's side says in which bucket a
 //! connection is at home, and at which of its slots a search for it begins. It lives in that slot
-//! or, where somebody else does, in another one of the bucket or, where that has little room left
-//! and the next has more, in the next one of four others. The slot where the search begins is
-//! [marked](Word) with where else its connections went, so that a search looks only where it may
-//! help: mostly at one cache line. The marks stay.
+//! or, where somebody else does, in one of the two behind it; where these are taken too, or the
+//! table is [crowded](Crowding), in another one of the bucket or of four others, first of whichever
+//! of the home and the next one has more room. The slot where the search begins is [marked](Word)
+//! with where else its connections went, so that a search looks only where it may help: mostly at
+//! one cache line. The marks stay.
 //!
 //! Everything that changes together stands in a slot's [`Word`]: whether it is free, the
 //! connection's state, when it dies, and an epoch that grows whenever the slot is taken. The word
@@ -24,10 +25,11 @@
 //!
 //! | slots taken | refused |
 //! |---|---|
-//! | up to 75 % | none of 3 million |
-//! | 80 % | 1 in 93 000 |
-//! | 85 % | 1 in 5000 |
-//! | 90 % | 1 in 560 |
+//! | up to 70 % | none of 2.9 million |
+//! | 75 % | 1 in 260 000 |
+//! | 80 % | 1 in 23 000 |
+//! | 85 % | 1 in 2600 |
+//! | 90 % | 1 in 410 |
 //!
 //! Connections of one client address and port share a hash, so there is room for 40 of them.
 //!
@@ -59,7 +61,7 @@ mod table;
 mod word;
 
 pub use alias::OTHER_FAMILY;
-pub use claim::{Claim, Claimed};
+pub use claim::{Claim, Claimed, Crowding};
 pub use position::{Handle, Position};
 pub use search::Found;
 pub use slot::{

@@ -13,6 +13,7 @@ use crate::host::{Host, connections};
 use crate::lookup::{self, Role};
 use crate::nat;
 use crate::onward::{Passage, onward};
+use crate::open;
 use crate::packet::{Fragment, Packet, Ports};
 use crate::route;
 use crate::tunnel;
@@ -83,7 +84,7 @@ fn first<'t, F: Family, H: Host<'t>>(
     (role, now): (Role, Tick),
 ) -> Step<Verdict> {
     if role.direction == Direction::ToServer {
-        return Ok(Verdict::go_on(F::OPEN));
+        return open::hand_over::<F, H>(host, false);
     }
     if role.is_lent {
         return Ok(Verdict::go_on(F::RETURN));

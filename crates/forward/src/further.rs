@@ -3,7 +3,7 @@
 //! Most are. The others are worth a function call, which the kernel verifies by itself.
 
 use abi::{Carry, Globals, Reason, Tick};
-use conntable::{Claim, Claimed, Found, Handle, Query, Question, Table};
+use conntable::{Claim, Claimed, Crowding, Found, Handle, Query, Question, Table};
 
 use crate::counters::settle_death;
 use crate::family::{Family, V4, V6};
@@ -30,7 +30,9 @@ pub(crate) fn claim<'t, F: Family, H: Host<'t>>(
 ) -> Option<Claimed<'t, F::Slot>> {
     let tables = host.tables();
     let table = connections::<F, _>(tables, globals);
-    let Claim::Slot(claimed, died) = table.claim(hash, now, now.wrapping_add(CLAIM_TICKS)) else {
+    let times = (now, now.wrapping_add(CLAIM_TICKS));
+    let crowding = Crowding(&host.carry()?.crowding[F::IS_V6 as usize]);
+    let Claim::Slot(claimed, died) = table.claim(hash, times, crowding) else {
         return None;
     };
     if let Some(died) = died {

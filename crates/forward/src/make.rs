@@ -131,7 +131,7 @@ pub(crate) fn entry<'t, F: Family, H: Host<'t>>(
     if let Some(load) = tables.load(chosen.number) {
         counters::connection_made(chosen.cell, load, active);
     }
-    let is_unsettled = !table.is_alone(hash, entry.handle());
+    let is_unsettled = !table.is_alone(hash, &entry);
     Ok(Made {
         entry,
         is_unsettled,

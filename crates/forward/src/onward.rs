@@ -94,12 +94,36 @@ pub(crate) fn through<'t, F: Family, H: Host<'t>>(
     found: &Found<'t, F::Slot>,
 ) -> Step<Verdict> {
     let result = onward::<F, H, true>(host, globals, passage, found);
+    end_if_only::<F, H>(host, globals, passage, found);
+    result
+}
+
+/// Sends on the packet that its connection was just made for, to the real server that was chosen.
+#[inline(always)]
+pub(crate) fn first<'t, F: Family, H: Host<'t>>(
+    host: &mut H,
+    globals: &Globals,
+    passage: &Passage<'_, F>,
+    (found, chosen): (&Found<'t, F::Slot>, &Chosen<'t>),
+) -> Step<Verdict> {
+    let result = to_server::<F, H, true>(host, globals, passage, found, chosen);
+    end_if_only::<F, H>(host, globals, passage, found);
+    result
+}
+
+/// Ends a connection whose only packet this was.
+#[inline(always)]
+fn end_if_only<'t, F: Family, H: Host<'t>>(
+    host: &H,
+    globals: &Globals,
+    passage: &Passage<'_, F>,
+    found: &Found<'t, F::Slot>,
+) {
     // Later fragments of a datagram still need it, for as long as it would last otherwise.
     let is_whole = passage.packet.fragment == Fragment::NONE;
     if found.entry.load().kind == Kind::OnePacket as u8 && is_whole {
         connection::end::<F, H>(host, globals, found);
     }
-    result
 }
 
 /// Sends a packet on. Where it may be a handshake's, says so by `HANDSHAKES`.

@@ -10,7 +10,7 @@ use crate::fragment;
 use crate::host::{Host, Tables, connections};
 use crate::lookup::{self, TO_SERVICE};
 use crate::make;
-use crate::onward::{self, Passage, hand_over};
+use crate::onward::{self, Passage};
 use crate::opening::{self, Opening};
 use crate::packet::{Fragment, Packet, Ports};
 use crate::persist;
@@ -23,24 +23,37 @@ const FTP_DATA: u16 = 20u16.to_be();
 /// The first port that anybody may bind: passive FTP's data connections go to none below.
 const FIRST_UNPRIVILEGED: u16 = 1024;
 
+/// Leaves a packet to the stage. `is_unknown`: it is to a virtual address, its lengths were checked,
+/// and it belongs to no connection.
+#[inline(always)]
+pub(crate) fn hand_over<'t, F: Family, H: Host<'t>>(host: &H, is_unknown: bool) -> Step<Verdict> {
+    let carry = host.carry().ok_or(Reason::TableMissing)?;
+    carry.is_unknown.store(is_unknown as u32);
+    Ok(Verdict::go_on(F::OPEN))
+}
+
 /// The stage: a TCP segment or UDP datagram to a virtual address, with or without connection.
 #[inline(always)]
 pub(crate) fn open<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
     let (globals, now) = family::globals(host)?;
+    let carry = host.carry().ok_or(Reason::TableMissing)?;
+    let is_unknown = carry.is_unknown.load() != 0;
     let mut packet = Packet::<F>::read(host)?;
-    let flags = F::address_flags(host.tables(), globals, packet.ip.destination());
-    let is_virtual = flags & address_flags::VIRTUAL != 0;
-    let ports = match (packet.check(host), is_virtual) {
-        (Ok(()), _) => packet.ports(host)?,
-        (Err(reason), true) => return Err(reason),
-        (Err(_), false) => return Err(Reason::NotOurs),
+    let is_virtual = is_unknown || {
+        let flags = F::address_flags(host.tables(), globals, packet.ip.destination());
+        flags & address_flags::VIRTUAL != 0
     };
+    if !is_unknown && let Err(reason) = packet.check(host) {
+        return Err(if is_virtual { reason } else { Reason::NotOurs });
+    }
+    let ports = packet.ports(host)?;
     let opening = Opening::of::<F>(globals, &packet, &ports, now);
     let (hash, query) = (opening.hash, &opening.query);
-    if let Some(found) = connections::<F, _>(host.tables(), globals).find(hash, query, now)
+    if !is_unknown
+        && let Some(found) = connections::<F, _>(host.tables(), globals).find(hash, query, now)
         && !is_over::<F, H>(host, globals, &found, &ports)
     {
-        return hand_over::<F, H>(host, found.handle().0, TO_SERVICE);
+        return onward::hand_over::<F, H>(host, found.handle().0, TO_SERVICE);
     }
     let (service, index) = match enquire::<F, H>(host, globals, query, ports.flags) {
         Err(Reason::NoService) if !is_virtual => return Err(Reason::NotOurs),
@@ -92,7 +105,7 @@ fn open_to<'t, F: Family, H: Host<'t>>(
         now: opening.now,
         is_first: true,
     };
-    onward::through::<F, H>(host, globals, &passage, &made.entry)
+    onward::first::<F, H>(host, globals, &passage, (&made.entry, &chosen))
 }
 
 /// Ends a connection where a client's packet opens it anew, or where the destination is gone (for a

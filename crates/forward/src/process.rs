@@ -128,7 +128,7 @@ fn enter<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
         Ok(role) => role,
         // It may have a mark that a service goes by.
         Err(Reason::NotOurs) if may_be_marked(globals, &packet) => {
-            return Ok(Verdict::go_on(F::OPEN));
+            return open::hand_over::<F, H>(host, false);
         }
         // A host in between may complain of a packet that went this way.
         Err(Reason::NotOurs) if packet.protocol == F::ICMP && H::COMPLETE => {
@@ -207,8 +207,9 @@ fn balance<'t, F: Family, H: Host<'t>>(
             };
             onward::<F, H, false>(host, globals, &passage, &found)
         }
-        _ if is_to_server => Ok(Verdict::go_on(F::OPEN)),
-        _ => Err(unconnected::<F, H>(host, globals, packet, ports)),
+        Some(_) => open::hand_over::<F, H>(host, false),
+        None if is_to_server => open::hand_over::<F, H>(host, true),
+        None => Err(unconnected::<F, H>(host, globals, packet, ports)),
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::thread;
 
-use crate::support::{LONGER, Random, buckets, connection, key_of, live, query, table};
+use crate::support::{LONGER, Random, buckets, claim, connection, key_of, live, query, table};
 use conntable::{Bucket, Claim, Found, Slot as _, SlotV4, Table};
 
 type Shared<'t> = Table<&'t [Bucket<SlotV4>]>;
@@ -38,8 +38,8 @@ fn packet<'t>(
     if let Some(found) = table.find(hash(key), &query(key), now) {
         return Some(found);
     }
-    let Claim::Slot(claimed, died) = table.claim(hash(key), now, now.wrapping_add(1_000_000))
-    else {
+    let times = (now, now.wrapping_add(1_000_000));
+    let Claim::Slot(claimed, died) = claim(table, hash(key), times) else {
         counts.refused.fetch_add(1, Ordering::Relaxed);
         return None;
     };
@@ -56,6 +56,9 @@ fn packet<'t>(
         word,
         position: claimed.position,
     };
+    if table.is_alone(hash(key), &own) {
+        return Some(own);
+    }
     let kept = table.settle(hash(key), own, now, |_| {
         counts.alive.fetch_sub(1, Ordering::Relaxed);
     });

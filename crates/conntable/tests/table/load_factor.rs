@@ -1,7 +1,8 @@
 //! How full the table gets before a connection is refused.
 
 use crate::support::{Random, buckets, connection, table};
-use conntable::{BUCKET_SLOTS, Claim, Slot as _};
+use cell::Cell32;
+use conntable::{BUCKET_SLOTS, Claim, Crowding, Slot as _};
 
 /// Slots of the table.
 const SLOTS: usize = 1 << 16;
@@ -11,9 +12,10 @@ fn refused(hashes: impl Iterator<Item = u32>, upto: usize) -> Vec<usize> {
     let buckets = buckets(SLOTS / BUCKET_SLOTS);
     let table = table(&buckets);
     let mut refused = vec![0; 101];
+    let crowding = Cell32::new(0);
     for (taken, hash) in hashes.take(SLOTS * upto / 100).enumerate() {
         let percent = (taken * 100).div_ceil(SLOTS);
-        match table.claim(hash, 0, 1) {
+        match table.claim(hash, (0, 1), Crowding(&crowding)) {
             Claim::Slot(claimed, _) => {
                 claimed.entry.write(&connection(taken as u32, 0));
                 assert!(table.publish(&claimed, 1, false, 1).is_some());

@@ -4,8 +4,10 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::support::{LONGER, buckets, connection, key_of, query, reply, table};
+use cell::Cell32;
 use conntable::{
-    BUCKET_SLOTS, Bucket, Claim, Claimed, Died, Handle, Position, Slot as _, SlotV4, Table,
+    BUCKET_SLOTS, Bucket, Claim, Claimed, Crowding, Died, Handle, Position, Slot as _, SlotV4,
+    Table,
 };
 
 /// Few keys in few buckets: slots are taken again and buckets overflow.
@@ -90,6 +92,7 @@ struct World<'t> {
     table: Table<&'t [Bucket<SlotV4>]>,
     buckets: &'t [Bucket<SlotV4>],
     now: u32,
+    crowding: Cell32,
     made: Vec<Known>,
     claims: Vec<(Claimed<'t, SlotV4>, u32, u32)>,
 }
@@ -117,10 +120,11 @@ impl<'t> World<'t> {
     }
 
     fn claim(&mut self, key: u32) -> Option<Claimed<'t, SlotV4>> {
-        match self
-            .table
-            .claim(hash(key), self.now, self.now.wrapping_add(CLAIM))
-        {
+        match self.table.claim(
+            hash(key),
+            (self.now, self.now.wrapping_add(CLAIM)),
+            Crowding(&self.crowding),
+        ) {
             Claim::Slot(claimed, died) => {
                 if let Some(died) = died {
                     self.died(died, false);
@@ -290,6 +294,7 @@ proptest! {
             table: table(&buckets),
             buckets: &buckets,
             now: start,
+            crowding: Cell32::new(0),
             made: Vec::new(),
             claims: Vec::new(),
         };

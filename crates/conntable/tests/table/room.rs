@@ -1,7 +1,10 @@
 //! Where connections find room: the home bucket and the others, the marks, the last slot.
 
-use crate::support::{LONGER, buckets, connection, query, reply, table};
-use conntable::{Bucket, Claim, Claimed, Died, Entry as _, Slot as _, SlotV4, Table, Word};
+use crate::support::{self, LONGER, buckets, connection, query, reply, table};
+use cell::Cell32;
+use conntable::{
+    Bucket, Claim, Claimed, Crowding, Died, Entry as _, Slot as _, SlotV4, Table, Word,
+};
 
 type Small<'t> = Table<&'t [Bucket<SlotV4>]>;
 
@@ -18,7 +21,7 @@ fn claim<'t>(
     hash: u32,
     now: u32,
 ) -> Option<(Claimed<'t, SlotV4>, Option<Died>)> {
-    match table.claim(hash, now, now.wrapping_add(10)) {
+    match support::claim(table, hash, (now, now.wrapping_add(10))) {
         Claim::Slot(claimed, died) => Some((claimed, died)),
         Claim::Full => None,
     }
@@ -127,13 +130,44 @@ fn a_connection_of_another_hash_in_the_way_is_no_reason_to_look_further() {
 }
 
 #[test]
-fn a_home_with_room_to_spare_is_preferred_to_an_empty_bucket() {
+fn three_slots_near_the_search_s_begin_are_preferred_to_an_emptier_bucket() {
     let buckets = buckets(4);
     let table = table(&buckets);
-    for _ in 0..4 {
+    for near in 0..3 {
         let (claimed, _) = claim(&table, 0, 0).expect("room");
-        assert_eq!((claimed.position.bucket, is_far(&claimed)), (0, false));
+        assert_eq!((claimed.position.bucket, claimed.position.slot), (0, near));
     }
+    let (claimed, _) = claim(&table, 0, 0).expect("room");
+    assert!(is_far(&claimed));
+}
+
+#[test]
+fn in_a_crowded_table_the_emptier_bucket_is_preferred_at_once() {
+    let buckets = buckets(1024);
+    let table = table(&buckets);
+    let crowding = Cell32::new(0);
+    let far_of = |count: u32, hash: u32| {
+        let claims = (0..count).map(|_| table.claim(hash, (0, 10), Crowding(&crowding)));
+        claims.fold(0, |far, claim| match claim {
+            Claim::Slot(claimed, _) => far + (claimed.position.bucket != hash >> 22) as u32,
+            Claim::Full => panic!("room"),
+        })
+    };
+    assert_eq!(far_of(3, 0), 0, "nobody found his place taken yet");
+    // 19 of 20 find their place taken, again and again.
+    for hash in 1..20 {
+        far_of(20, hash << 22);
+    }
+    assert_eq!(
+        far_of(2, 30 << 22),
+        1,
+        "the second one finds one slot taken"
+    );
+    // And after so many that find it free, the table is not crowded any more.
+    for alone in 100..1000 {
+        far_of(1, alone << 22);
+    }
+    assert_eq!(far_of(3, 40 << 22), 0);
 }
 
 #[test]

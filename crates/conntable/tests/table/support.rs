@@ -1,6 +1,10 @@
 //! A table on the heap, and connections to put in it.
 
-use conntable::{Bucket, End, Kind, NewConnection, Query, Slot, SlotV4, TOGETHER, Table};
+use cell::Cell32;
+use conntable::{
+    Bucket, Buckets, Claim, Crowding, End, Kind, NewConnection, Query, Slot, SlotV4, TOGETHER,
+    Table,
+};
 
 /// Ticks that a template lasts longer while connections go by it.
 pub const LONGER: u32 = 60;
@@ -16,6 +20,15 @@ pub fn buckets(count: usize) -> Vec<Bucket<SlotV4>> {
 /// The table over them.
 pub fn table(buckets: &[Bucket<SlotV4>]) -> Table<&[Bucket<SlotV4>]> {
     Table::new(buckets, buckets.len() as u32)
+}
+
+/// Takes a slot in a table that is not crowded, until `claim_ends`.
+pub fn claim<'t, B: Buckets<'t>>(
+    table: &Table<B>,
+    hash: u32,
+    (now, claim_ends): (u32, u32),
+) -> Claim<'t, B::Entry> {
+    table.claim(hash, (now, claim_ends), Crowding(&Cell32::new(0)))
 }
 
 /// What a client's packet of connection `key` asks for.

@@ -5,7 +5,7 @@ use conntable::{
     SlotV4, Table, Word,
 };
 
-use crate::support::{LONGER, buckets, connection, query, table};
+use crate::support::{LONGER, buckets, claim, connection, query, table};
 
 const HASH: u32 = 1;
 /// Ticks that a template lasts after a use.
@@ -27,7 +27,7 @@ type Slots<'t> = Table<&'t [Bucket<SlotV4>]>;
 
 /// Makes an entry in the first bucket, and gives its number.
 fn make(table: &Slots<'_>, new: &NewConnection<u32>, now: u32, expiry: u32) -> u32 {
-    let Claim::Slot(claimed, _) = table.claim(HASH, now, now + 5) else {
+    let Claim::Slot(claimed, _) = claim(table, HASH, (now, now + 5)) else {
         panic!("there is room");
     };
     claimed.entry.write(new);
@@ -128,7 +128,7 @@ fn nobody_takes_the_slot_of_a_template_that_connections_go_by() {
         make(&table, &connection(2, 9), LASTS, 2 * LASTS);
     }
     assert!(found(&table, LASTS).is_some());
-    let full = table.claim(HASH, LASTS, LASTS + 5);
+    let full = claim(&table, HASH, (LASTS, LASTS + 5));
     assert!(matches!(full, Claim::Full));
 }
 

@@ -1,5 +1,6 @@
 //! Connections over IPv6, whose real server the table knows by the destination's number only.
 
+use crate::support::claim;
 use conntable::{
     Bucket, Buckets, Claim, End, Found, Kind, NewConnection, Query, Slot, SlotV6, Table,
 };
@@ -37,7 +38,7 @@ fn query(end: End, address: [u32; 4], port: u16) -> Query<[u32; 4]> {
 }
 
 fn make<'t>(table: &Table<&Farm<'t>>, destination: u32) -> Found<'t, SlotV6> {
-    let Claim::Slot(claimed, _) = table.claim(HASH, 0, 10) else {
+    let Claim::Slot(claimed, _) = claim(table, HASH, (0, 10)) else {
         panic!("the table is empty");
     };
     claimed.entry.write(&NewConnection {

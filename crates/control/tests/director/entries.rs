@@ -1,7 +1,7 @@
 //! What the entries of the connection tables that are no connections count for.
 
 use abi::{Address, hash_connection, hash_connection_v6, method};
-use conntable::{Bucket, Claim, Kind, NewConnection, Slot, Table};
+use conntable::{Bucket, Claim, Crowding, Kind, NewConnection, Slot, Table};
 use control::{Director, Plane, connections};
 use model::Forwarding;
 use plane_user::Memory;
@@ -24,7 +24,8 @@ fn put<S: Slot>(
 ) {
     let table = Table::new(buckets, buckets.len() as u32);
     let now = memory.now();
-    let Claim::Slot(claimed, None) = table.claim(hash, now, now + 1000) else {
+    let calm = Crowding(&memory.view().carries[0].crowding[0]);
+    let Claim::Slot(claimed, None) = table.claim(hash, (now, now + 1000), calm) else {
         panic!("the table is not full");
     };
     claimed.entry.write(new);
