@@ -3,10 +3,10 @@
 //! The sizes here are the smallest; the daemon sets the ones it wants when it loads the object.
 
 use abi::{
-    Address, AddressCell, AddressCellV6, Block, Carry, DestinationCell, FragmentKey, FragmentKeyV6,
-    FragmentValue, Globals, INTERFACES as INTERFACE_CELLS, InterfaceCell, LoadCell, LocalCell,
-    Locality, LocalityKey, LookupLine, MarkRule, Member, NeighbourKey, NextHopCell, RealServerKey,
-    ReasonCounters, RouteValue, Runtime, ServiceCell, ServiceRuntime, StatsCell,
+    Address, AddressCell, AddressCellV6, Block, Carry, DestinationCell, FilterWord, FragmentKey,
+    FragmentKeyV6, FragmentValue, Globals, INTERFACES as INTERFACE_CELLS, InterfaceCell, LoadCell,
+    LocalCell, Locality, LocalityKey, LookupLine, MarkRule, Member, NeighbourKey, NextHopCell,
+    RealServerKey, ReasonCounters, RouteValue, Runtime, ServiceCell, ServiceRuntime, StatsCell,
 };
 use aya_ebpf::bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC};
 use aya_ebpf::helpers::{bpf_get_prandom_u32, bpf_get_smp_processor_id};
@@ -56,6 +56,8 @@ fn processor_mask() -> u32 {
 static ADDRESSES: Array<AddressCell> = Array::with_max_entries(2, BPF_F_MMAPABLE);
 #[map]
 static ADDRESSES_V6: Array<AddressCellV6> = Array::with_max_entries(2, BPF_F_MMAPABLE);
+#[map]
+static ADDRESS_FILTER: Array<FilterWord> = Array::with_max_entries(2, BPF_F_MMAPABLE);
 #[map]
 static SERVICES: Array<ServiceCell> = Array::with_max_entries(2, BPF_F_MMAPABLE);
 #[map]
@@ -146,6 +148,10 @@ impl forward::Tables<'static> for Maps {
     #[inline(always)]
     fn address_v6(self, index: u32) -> Option<&'static AddressCellV6> {
         ADDRESSES_V6.get(index)
+    }
+    #[inline(always)]
+    fn address_filter(self, index: u32) -> Option<&'static FilterWord> {
+        ADDRESS_FILTER.get(index)
     }
     #[inline(always)]
     fn service(self, index: u32) -> Option<&'static ServiceCell> {

@@ -66,7 +66,7 @@ pub struct Globals {
     pub tcp_table: Cell32,
     /// Number of buckets of the connection table for IPv6.
     pub buckets_v6: Cell32,
-    /// Number of IPv6 address cells of a side, less one.
+    /// Number of IPv6 address cells of a side, less one: as `address_mask`, as both share a filter.
     pub address_mask_v6: Cell32,
     /// IPVS's pmtu_disc: 0 fragments what is too large for a tunnel, whatever the sender wants.
     pub pmtu_disc: Cell32,
@@ -839,6 +839,7 @@ mod tests {
         assert_eq!(size_of::<Runtime>(), 64);
         assert_eq!(size_of::<AddressCell>(), 8);
         assert_eq!(size_of::<AddressCellV6>(), 32);
+        assert_eq!(size_of::<crate::FilterWord>(), 8);
         assert_eq!(size_of::<ServiceCell>(), 128);
         assert_eq!(offset_of!(ServiceCell, picks), 48);
         assert_eq!(size_of::<MarkRule>(), 128);
@@ -861,6 +862,6 @@ mod tests {
         assert_eq!(size_of::<Carry>(), 256);
         assert_eq!(size_of::<LookupLine>(), 64);
         assert_eq!(size_of::<LocalityKey>(), 20);
-        assert_eq!(crate::ABI_VERSION, 11);
+        assert_eq!(crate::ABI_VERSION, 12);
     }
 }

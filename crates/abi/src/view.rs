@@ -1,14 +1,14 @@
 //! All tables but the connections, as slices.
 
 use crate::{
-    AddressCell, AddressCellV6, Block, Carry, DestinationCell, Globals, InterfaceCell, LoadCell,
-    LocalCell, LookupLine, MarkRule, Member, NextHopCell, ReasonCounters, Runtime, ServiceCell,
-    ServiceRuntime, StatsCell,
+    AddressCell, AddressCellV6, Block, Carry, DestinationCell, FilterWord, Globals, InterfaceCell,
+    LoadCell, LocalCell, LookupLine, MarkRule, Member, NextHopCell, ReasonCounters, Runtime,
+    ServiceCell, ServiceRuntime, StatsCell,
 };
 
 /// The tables as user space sees them: mapped from the kernel, or on the heap for the native host.
 ///
-/// Sizes: `addresses`, `addresses_v6` and `services` hold two sides, each of a power of two cells; `stats` holds
+/// Sizes: `addresses`, `addresses_v6`, `address_filter` and `services` hold two sides, each of a power of two cells; `stats` holds
 /// [`Globals::destinations`] cells for every processor; `reasons` one element for every processor.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
@@ -20,6 +20,8 @@ pub struct View<'a> {
     pub addresses: &'a [AddressCell],
     /// What IPv6 addresses are to the director; two sides.
     pub addresses_v6: &'a [AddressCellV6],
+    /// What tells that an address of either family is in none of those; two sides.
+    pub address_filter: &'a [FilterWord],
     /// Virtual services; two sides.
     pub services: &'a [ServiceCell],
     /// By service number.
@@ -59,6 +61,11 @@ impl<'a> View<'a> {
     /// The IPv6 address cells of one side.
     pub fn addresses_v6_of(&self, side: u32) -> &'a [AddressCellV6] {
         half(self.addresses_v6, side)
+    }
+
+    /// The words of one side's filter.
+    pub fn address_filter_of(&self, side: u32) -> &'a [FilterWord] {
+        half(self.address_filter, side)
     }
 
     /// The service cells of one side.

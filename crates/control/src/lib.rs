@@ -12,6 +12,7 @@ pub mod counters;
 mod defence;
 mod difference;
 mod director;
+mod filter;
 pub mod interfaces;
 pub mod loads;
 mod marks;

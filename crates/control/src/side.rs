@@ -9,7 +9,7 @@ use abi::{
     hash_address_v6, hash_service,
 };
 
-use crate::words;
+use crate::{filter, words};
 
 /// A cell of a hashed table.
 pub(crate) trait Cell {
@@ -148,6 +148,7 @@ pub(crate) fn copy_side(view: &View<'_>, from: u32, to: u32) {
     copy(view.addresses_of(from), view.addresses_of(to));
     copy(view.addresses_v6_of(from), view.addresses_v6_of(to));
     copy(view.services_of(from), view.services_of(to));
+    filter::copy_side(view, from, to);
 }
 
 fn copy<C: Cell>(from: &[C], to: &[C]) {

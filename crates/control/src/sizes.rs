@@ -130,6 +130,11 @@ impl Sizes {
         ((self.services + self.destinations) * 4).next_power_of_two()
     }
 
+    /// Words of one side's filter before the address cells: 16 bits for each address that fits.
+    pub const fn filter_words(&self) -> u32 {
+        abi::filter_words(self.address_cells() - 1)
+    }
+
     /// Local addresses of FULLNAT in all services' pools, those of a change that is being published
     /// included.
     pub const fn local_cells(&self) -> u32 {

@@ -3,7 +3,7 @@
 mod v4;
 mod v6;
 
-use abi::{Address, FragmentValue, Globals, Reason, Stage, Tick};
+use abi::{Address, Filtered, FragmentValue, Globals, Reason, Stage, Tick, filter_words};
 use cell::Cell32;
 use conntable::{Bucket, Entry, Handle, Slot, Words};
 use wire::Delta;
@@ -140,10 +140,32 @@ pub(crate) trait Family: Copy + 'static {
         length: u32,
     ) -> Option<()>;
     /// Flags of an address ([`abi::address_flags`]), 0 for one that does not concern the director.
+    /// Most of those the filter knows, which is in the caches when the tables are not.
+    #[inline(always)]
     fn address_flags<'t, T: Tables<'t>>(
         tables: T,
         globals: &Globals,
         address: Self::Address,
+    ) -> u32 {
+        let side = globals.side.load() & 1;
+        let mask = globals.address_mask.load();
+        let hash = Self::hash_address(address);
+        let filtered = Filtered::of(hash, mask);
+        match tables.address_filter(side * filter_words(mask) + filtered.word) {
+            Some(word) if filtered.is_in(word.0.load()) => {
+                Self::found_flags(tables, globals, address, (side, hash))
+            }
+            _ => 0,
+        }
+    }
+    /// Hash of an address in its table.
+    fn hash_address(address: Self::Address) -> u32;
+    /// Flags of an address by the cells of a side, from the one that its hash leads to.
+    fn found_flags<'t, T: Tables<'t>>(
+        tables: T,
+        globals: &Globals,
+        address: Self::Address,
+        place: (u32, u32),
     ) -> u32;
     /// An address as tables hold it.
     fn words(address: Self::Address) -> Address;

@@ -3,10 +3,10 @@
 use core::marker::PhantomData;
 
 use abi::{
-    Address, AddressCell, AddressCellV6, Block, Carry, DestinationCell, FragmentKey, FragmentKeyV6,
-    FragmentValue, Globals, LoadCell, LocalCell, LocalityKey, LookupLine, MarkRule, NeighbourKey,
-    NextHopCell, RealServerKey, Reason, ReasonCounters, RouteValue, Runtime, ServiceCell,
-    ServiceRuntime, StatsCell, Tick,
+    Address, AddressCell, AddressCellV6, Block, Carry, DestinationCell, FilterWord, FragmentKey,
+    FragmentKeyV6, FragmentValue, Globals, LoadCell, LocalCell, LocalityKey, LookupLine, MarkRule,
+    NeighbourKey, NextHopCell, RealServerKey, Reason, ReasonCounters, RouteValue, Runtime,
+    ServiceCell, ServiceRuntime, StatsCell, Tick,
 };
 use cell::{Cell32, element};
 use conntable::{Bucket, Buckets, Claim, Found, Handle, Query, SlotV4, SlotV6, Table};
@@ -29,6 +29,8 @@ pub trait Tables<'t>: Copy {
     fn address(self, index: u32) -> Option<&'t AddressCell>;
     /// Both sides, one after the other.
     fn address_v6(self, index: u32) -> Option<&'t AddressCellV6>;
+    /// Both sides, one after the other.
+    fn address_filter(self, index: u32) -> Option<&'t FilterWord>;
     /// Both sides, one after the other.
     fn service(self, index: u32) -> Option<&'t ServiceCell>;
     /// By service number.

@@ -48,9 +48,10 @@ const fn direct(processors: usize) -> [(&'static str, &'static str, usize); 5] {
 }
 
 /// Every other map of the object, but for those that only tracing needs.
-const MAPS: [&str; 26] = [
+const MAPS: [&str; 27] = [
     "ADDRESSES",
     "ADDRESSES_V6",
+    "ADDRESS_FILTER",
     "SERVICES",
     "SERVICE_RUNTIME",
     "MEMBERS",
@@ -142,6 +143,7 @@ pub fn open(pins: &Pins, sizes: &Sizes, variant: Variant) -> Result<Ebpf, Error>
     let entries = [
         ("ADDRESSES", 2 * sizes.address_cells()),
         ("ADDRESSES_V6", 2 * sizes.address_cells()),
+        ("ADDRESS_FILTER", 2 * sizes.filter_words()),
         ("SERVICES", 2 * sizes.service_cells()),
         ("SERVICE_RUNTIME", sizes.services),
         ("MEMBERS", sizes.members),

@@ -1,9 +1,9 @@
 //! All tables that are mapped into memory.
 
 use abi::{
-    AddressCell, AddressCellV6, Block, Carry, DestinationCell, Globals, InterfaceCell, LoadCell,
-    LocalCell, LookupLine, MarkRule, Member, NextHopCell, ReasonCounters, Runtime, ServiceCell,
-    ServiceRuntime, StatsCell, View,
+    AddressCell, AddressCellV6, Block, Carry, DestinationCell, FilterWord, Globals, InterfaceCell,
+    LoadCell, LocalCell, LookupLine, MarkRule, Member, NextHopCell, ReasonCounters, Runtime,
+    ServiceCell, ServiceRuntime, StatsCell, View,
 };
 use conntable::{BUCKET_SLOTS, Bucket, SlotV4, SlotV6};
 use control::Sizes;
@@ -19,6 +19,7 @@ pub struct Tables {
     runtime: Table<Runtime>,
     addresses: Table<AddressCell>,
     addresses_v6: Table<AddressCellV6>,
+    address_filter: Table<FilterWord>,
     services: Table<ServiceCell>,
     service_runtime: Table<ServiceRuntime>,
     members: Table<Member>,
@@ -45,6 +46,7 @@ impl Tables {
             runtime: Table::open_direct(pins, "RUNTIME")?,
             addresses: Table::open(pins, "ADDRESSES")?,
             addresses_v6: Table::open(pins, "ADDRESSES_V6")?,
+            address_filter: Table::open(pins, "ADDRESS_FILTER")?,
             services: Table::open(pins, "SERVICES")?,
             service_runtime: Table::open(pins, "SERVICE_RUNTIME")?,
             members: Table::open(pins, "MEMBERS")?,
@@ -71,6 +73,7 @@ impl Tables {
             runtime: self.runtime.one(),
             addresses: self.addresses.all(),
             addresses_v6: self.addresses_v6.all(),
+            address_filter: self.address_filter.all(),
             services: self.services.all(),
             service_runtime: self.service_runtime.all(),
             members: self.members.all(),

@@ -1,10 +1,10 @@
 //! A frame in a buffer, as the forwarding function's host.
 
 use abi::{
-    Address, AddressCell, AddressCellV6, Block, Carry, DestinationCell, FragmentKey, FragmentKeyV6,
-    FragmentValue, Globals, InterfaceCell, LoadCell, LocalCell, LocalityKey, LookupLine, MarkRule,
-    NeighbourKey, NextHopCell, RealServerKey, ReasonCounters, RouteValue, Runtime, ServiceCell,
-    ServiceRuntime, Stage, StatsCell, Tick, TraceHook, TraceProcessor,
+    Address, AddressCell, AddressCellV6, Block, Carry, DestinationCell, FilterWord, FragmentKey,
+    FragmentKeyV6, FragmentValue, Globals, InterfaceCell, LoadCell, LocalCell, LocalityKey,
+    LookupLine, MarkRule, NeighbourKey, NextHopCell, RealServerKey, ReasonCounters, RouteValue,
+    Runtime, ServiceCell, ServiceRuntime, Stage, StatsCell, Tick, TraceHook, TraceProcessor,
 };
 use cell::Cell32;
 use conntable::{Bucket, SlotV4, SlotV6};
@@ -354,6 +354,10 @@ impl<'t> Tables<'t> for &'t Memory {
 
     fn address_v6(self, index: u32) -> Option<&'t AddressCellV6> {
         self.view().addresses_v6.get(index as usize)
+    }
+
+    fn address_filter(self, index: u32) -> Option<&'t FilterWord> {
+        self.view().address_filter.get(index as usize)
     }
 
     fn service(self, index: u32) -> Option<&'t ServiceCell> {

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use abi::{
-    Address, AddressCell, AddressCellV6, Block, Carry, DestinationCell, FragmentKey, FragmentKeyV6,
-    FragmentValue, Globals, InterfaceCell, LoadCell, LocalCell, LocalityKey, LookupLine, MarkRule,
-    Needs, NeighbourKey, NextHopCell, RealServerKey, ReasonCounters, RouteValue, Runtime,
-    ServiceCell, ServiceRuntime, StatsCell, Tick, View,
+    Address, AddressCell, AddressCellV6, Block, Carry, DestinationCell, FilterWord, FragmentKey,
+    FragmentKeyV6, FragmentValue, Globals, InterfaceCell, LoadCell, LocalCell, LocalityKey,
+    LookupLine, MarkRule, Needs, NeighbourKey, NextHopCell, RealServerKey, ReasonCounters,
+    RouteValue, Runtime, ServiceCell, ServiceRuntime, StatsCell, Tick, View,
 };
 use conntable::{Bucket, SlotV4, SlotV6};
 use control::{Peek, Plane, PlaneError, Sizes, TablePrefix};
@@ -22,6 +22,7 @@ pub struct Memory {
     runtime: Runtime,
     addresses: Vec<AddressCell>,
     addresses_v6: Vec<AddressCellV6>,
+    address_filter: Vec<FilterWord>,
     services: Vec<ServiceCell>,
     service_runtime: Vec<ServiceRuntime>,
     members: Vec<abi::Member>,
@@ -61,6 +62,7 @@ impl Memory {
             runtime: Runtime::default(),
             addresses: cells(2 * sizes.address_cells()),
             addresses_v6: cells(2 * sizes.address_cells()),
+            address_filter: cells(2 * sizes.filter_words()),
             services: cells(2 * sizes.service_cells()),
             service_runtime: cells(sizes.services),
             members: cells(sizes.members),
@@ -192,6 +194,7 @@ impl Plane for Memory {
             runtime: &self.runtime,
             addresses: &self.addresses,
             addresses_v6: &self.addresses_v6,
+            address_filter: &self.address_filter,
             services: &self.services,
             service_runtime: &self.service_runtime,
             members: &self.members,
@@ -346,6 +349,8 @@ mod tests {
         let globals = &view.globals;
         assert_eq!(memory.connections_v6().len(), count(&globals.buckets_v6));
         assert_eq!(view.addresses_v6.len(), 2 * mask(&globals.address_mask_v6));
+        let words = abi::filter_words(globals.address_mask.load()) as usize;
+        assert_eq!(view.address_filter.len(), 2 * words);
         assert_eq!(
             view.stats.len(),
             2 * view.globals.destinations.load() as usize

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use abi::{
-    Address, AddressCell, AddressCellV6, Block, Carry, DestinationCell, FragmentKey, FragmentKeyV6,
-    FragmentValue, Globals, InterfaceCell, LoadCell, LocalCell, LocalityKey, LookupLine, MarkRule,
-    NeighbourKey, NextHopCell, RealServerKey, ReasonCounters, RouteValue, Runtime, ServiceCell,
-    ServiceRuntime, StatsCell, Tick, View,
+    Address, AddressCell, AddressCellV6, Block, Carry, DestinationCell, FilterWord, FragmentKey,
+    FragmentKeyV6, FragmentValue, Globals, InterfaceCell, LoadCell, LocalCell, LocalityKey,
+    LookupLine, MarkRule, NeighbourKey, NextHopCell, RealServerKey, ReasonCounters, RouteValue,
+    Runtime, ServiceCell, ServiceRuntime, StatsCell, Tick, View,
 };
 use cell::Cell32;
 use conntable::{Bucket, SlotV4, SlotV6};
@@ -158,6 +158,10 @@ impl<'t, P: Peek> Tables<'t> for &'t Overlay<'_, P> {
 
     fn address_v6(self, index: u32) -> Option<&'t AddressCellV6> {
         self.view.addresses_v6.get(index as usize)
+    }
+
+    fn address_filter(self, index: u32) -> Option<&'t FilterWord> {
+        self.view.address_filter.get(index as usize)
     }
 
     fn service(self, index: u32) -> Option<&'t ServiceCell> {

@@ -2,12 +2,12 @@
 
 use std::net::IpAddr;
 
-use abi::{LoadCell, StatsCell, View};
+use abi::{LoadCell, StatsCell, View, hash_address, hash_address_v6};
 
 use crate::publish::cells::ServiceValues;
 use crate::publish::plan::{CapacityError, DestinationWrite, Edit, Plan};
 use crate::runs::Run;
-use crate::{loads, side, words};
+use crate::{filter, loads, side, words};
 
 /// Makes edits on one side.
 pub(crate) fn apply(view: &View<'_>, side: u32, edits: &[Edit]) -> Result<(), CapacityError> {
@@ -29,27 +29,34 @@ pub(crate) fn apply(view: &View<'_>, side: u32, edits: &[Edit]) -> Result<(), Ca
 /// Gives an address these flags on one side, or takes it out where there are none. `None` where
 /// there is no room.
 fn set_address(view: &View<'_>, side: u32, address: IpAddr, flags: u32) -> Option<()> {
-    match address {
+    let hash = match address {
         IpAddr::V4(address) => {
             let (cells, address) = (view.addresses_of(side), words::of_v4(address));
             if flags == 0 {
                 side::remove(cells, address);
-                return Some(());
+            } else {
+                let cell = side::place(cells, address)?;
+                cell.flags.store(flags);
+                cell.address.publish(address);
             }
-            let cell = side::place(cells, address)?;
-            cell.flags.store(flags);
-            cell.address.publish(address);
+            hash_address(address)
         }
         IpAddr::V6(_) => {
             let (cells, address) = (view.addresses_v6_of(side), words::of(address));
             if flags == 0 {
                 side::remove(cells, address);
-                return Some(());
+            } else {
+                let cell = side::place(cells, address)?;
+                cell.flags.store(flags);
+                words::store(&cell.address, address);
             }
-            let cell = side::place(cells, address)?;
-            cell.flags.store(flags);
-            words::store(&cell.address, address);
+            hash_address_v6(address)
         }
+    };
+    if flags == 0 {
+        filter::take_out(view, side, hash);
+    } else {
+        filter::put_in(view, side, hash);
     }
     Some(())
 }

@@ -13,8 +13,8 @@ use plane_user::Memory;
 use proptest::prelude::*;
 
 use crate::common::{
-    Do, IFINDEX, Lan, add_service, director, flags_on, key, load, remove, remove_service, sizes,
-    words,
+    Do, IFINDEX, Lan, add_service, check_filter, director, flags_on, key, load, remove,
+    remove_service, sizes, words,
 };
 use crate::packets::{Flag, reason, serve, tcp};
 
@@ -280,6 +280,7 @@ proptest! {
                 }
             }
             check(&director, &network);
+            check_filter(director.plane());
             check_counts(&director);
         }
         director.must(Command::Flush);
@@ -293,6 +294,7 @@ proptest! {
         let view = director.plane().view();
         prop_assert!(view.addresses.iter().all(|cell| cell.address.load() == 0));
         prop_assert!(view.addresses_v6.iter().all(|cell| load(&cell.address) == [0; 4]));
+        prop_assert!(view.address_filter.iter().all(|word| word.0.load() == 0));
         prop_assert!(view.destinations.iter().all(|cell| load(&cell.address) == [0; 4]));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use abi::{Address, DestinationCell};
+use abi::{Address, DestinationCell, Filtered};
 use cell::Cell32;
 use control::nexthops::{Hop, HopState, Neighbour, Network, OwnAddresses, Prefix, Way};
 use control::wanted::Effect;
@@ -117,10 +117,28 @@ pub fn probes<T>(cells: &[T], hash: u32) -> impl Iterator<Item = &T> {
     })
 }
 
+/// How an address shows in the filter.
+fn filtered(memory: &Memory, address: Address, is_v4: bool) -> Filtered {
+    let hash = if is_v4 {
+        abi::hash_address(address[0])
+    } else {
+        abi::hash_address_v6(address)
+    };
+    Filtered::of(hash, memory.view().globals.address_mask.load())
+}
+
 /// What a packet finds an address to be, in one half of the tables.
 pub fn flags_on(memory: &Memory, side: u32, address: IpAddr) -> u32 {
     let view = memory.view();
     let wanted = words(&address.to_string());
+    let filtered = filtered(memory, wanted, address.is_ipv4());
+    if !filtered.is_in(
+        view.address_filter_of(side)[filtered.word as usize]
+            .0
+            .load(),
+    ) {
+        return 0;
+    }
     if address.is_ipv4() {
         return probes(view.addresses_of(side), abi::hash_address(wanted[0]))
             .take_while(|cell| cell.address.load() != 0)
@@ -131,6 +149,25 @@ pub fn flags_on(memory: &Memory, side: u32, address: IpAddr) -> u32 {
         .take_while(|cell| load(&cell.address) != [0; 4])
         .find(|cell| load(&cell.address) == wanted)
         .map_or(0, |cell| cell.flags.load())
+}
+
+/// The filter of each half has the bits of the addresses that are in the half's cells, and no other.
+pub fn check_filter(memory: &Memory) {
+    let view = memory.view();
+    for side in [0, 1] {
+        let v4 = view.addresses_of(side).iter();
+        let v6 = view.addresses_v6_of(side).iter();
+        let v4 = v4.map(|cell| ([cell.address.load(), 0, 0, 0], true));
+        let v6 = v6.map(|cell| (load(&cell.address), false));
+        let words = view.address_filter_of(side);
+        let mut wanted = vec![0; words.len()];
+        for (address, is_v4) in v4.chain(v6).filter(|(address, _)| *address != [0; 4]) {
+            let filtered = filtered(memory, address, is_v4);
+            wanted[filtered.word as usize] |= filtered.bits;
+        }
+        let found: Vec<u64> = words.iter().map(|word| word.0.load()).collect();
+        assert_eq!(found, wanted, "side {side}");
+    }
 }
 
 pub fn destination(text: &str, weight: i32) -> Destination {

@@ -199,7 +199,9 @@ fn a_change_that_was_never_published_is_undone_by_the_next_daemon() {
             let v4: Vec<_> = v4.map(|c| (c.address.load(), c.flags.load())).collect();
             let v6: Vec<_> = v6.map(|c| (load(&c.address), c.flags.load())).collect();
             let services = services.map(|c| (load(&c.address), c.key.load(), c.number.load()));
-            (v4, v6, services.collect::<Vec<_>>())
+            let filter = view.address_filter_of(side).iter();
+            let filter: Vec<u64> = filter.map(|word| word.0.load()).collect();
+            (v4, v6, filter, services.collect::<Vec<_>>())
         };
         [side(0), side(1)]
     };
@@ -211,6 +213,9 @@ fn a_change_that_was_never_published_is_undone_by_the_next_daemon() {
     }
     for cell in view.addresses_v6_of(idle) {
         cell.flags.store(7);
+    }
+    for word in view.address_filter_of(idle) {
+        word.0.store(7);
     }
     for cell in view.services_of(idle) {
         cell.number.store(7);

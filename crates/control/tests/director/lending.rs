@@ -8,7 +8,9 @@ use control::{Director, Plane, connections};
 use model::{Command, Forwarding, Refusal};
 use plane_user::Memory;
 
-use crate::common::{Do, add_by, add_service, director, flags_on, key, remove_service};
+use crate::common::{
+    Do, add_by, add_service, check_filter, director, flags_on, key, remove_service,
+};
 use crate::packets::{Flag, client, lan, listed, serve};
 
 const WEB: &str = "TCP 10.0.0.1:80";
@@ -49,6 +51,7 @@ fn lending(addresses: &[&str]) -> Director<Memory> {
 fn is_lent(director: &Director<Memory>, address: &str) -> bool {
     let on = |side| flags_on(director.plane(), side, ip(address)) & address_flags::LENT != 0;
     assert_eq!(on(0), on(1));
+    check_filter(director.plane());
     on(0)
 }
 

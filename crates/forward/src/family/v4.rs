@@ -193,10 +193,19 @@ impl Family for V4 {
     }
 
     #[inline(always)]
-    fn address_flags<'t, T: Tables<'t>>(tables: T, globals: &Globals, address: u32) -> u32 {
+    fn hash_address(address: u32) -> u32 {
+        hash_address(address)
+    }
+
+    #[inline(always)]
+    fn found_flags<'t, T: Tables<'t>>(
+        tables: T,
+        globals: &Globals,
+        address: u32,
+        (side, hash): (u32, u32),
+    ) -> u32 {
         let mask = globals.address_mask.load();
-        let side = (globals.side.load() & 1) * (mask + 1);
-        let hash = hash_address(address);
+        let side = side * (mask + 1);
         for probe in 0..MAX_PROBES {
             let Some(cell) = tables.address(side + (hash.wrapping_add(probe) & mask)) else {
                 return 0;

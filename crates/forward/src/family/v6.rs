@@ -208,10 +208,19 @@ impl Family for V6 {
     }
 
     #[inline(always)]
-    fn address_flags<'t, T: Tables<'t>>(tables: T, globals: &Globals, address: Address) -> u32 {
+    fn hash_address(address: Address) -> u32 {
+        hash_address_v6(address)
+    }
+
+    #[inline(always)]
+    fn found_flags<'t, T: Tables<'t>>(
+        tables: T,
+        globals: &Globals,
+        address: Address,
+        (side, hash): (u32, u32),
+    ) -> u32 {
         let mask = globals.address_mask_v6.load();
-        let side = (globals.side.load() & 1) * (mask + 1);
-        let hash = hash_address_v6(address);
+        let side = side * (mask + 1);
         for probe in 0..MAX_PROBES {
             let Some(cell) = tables.address_v6(side + (hash.wrapping_add(probe) & mask)) else {
                 return 0;

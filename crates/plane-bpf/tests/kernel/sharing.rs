@@ -63,7 +63,11 @@ fn what_is_written_to_the_tables_is_seen_by_a_program() {
 
     let address = u32::from_ne_bytes([10, 0, 0, 1]);
     let mask = plane.view().globals.address_mask.load();
-    let index = abi::hash_address(address) & mask;
+    let hash = abi::hash_address(address);
+    let filtered = abi::Filtered::of(hash, mask);
+    let filter = plane.view().address_filter_of(0);
+    filter[filtered.word as usize].0.store(filtered.bits);
+    let index = hash & mask;
     let cell: &AddressCell = &plane.view().addresses_of(0)[index as usize];
     cell.flags
         .store(address_flags::VIRTUAL | address_flags::LOCAL);
