@@ -256,12 +256,12 @@ impl<'t, B: Buckets<'t>> Table<B> {
                     && is_still(entry, word)
                     && is_still(own.entry, own.word)
                 {
-                    let lost = if own_is_passed {
-                        free(entry, word.epoch())
+                    let (later, its) = if own_is_passed {
+                        (entry, word)
                     } else {
-                        free(own.entry, own.word.epoch())
+                        (own.entry, own.word)
                     };
-                    if let Some(lost) = lost {
+                    if let Some(lost) = free(later, its.epoch()) {
                         died(lost);
                     }
                     if !own_is_passed {

@@ -1,6 +1,7 @@
 //! Packets to a virtual service that may open a connection.
 
 use abi::{Globals, NONE, Reason, Scheduling, ServiceCell, address_flags, method, wildcards};
+use cell::blurred;
 use conntable::{Entry as _, Found, Query};
 use wire::{ipv4, tcp};
 
@@ -39,11 +40,14 @@ pub(crate) fn open<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
     let carry = host.carry().ok_or(Reason::TableMissing)?;
     let is_unknown = carry.is_unknown.load() != 0;
     let mut packet = Packet::<F>::read(host)?;
-    let is_virtual = is_unknown || {
-        let flags = F::address_flags(host.tables(), globals, packet.ip.destination());
-        flags & address_flags::VIRTUAL != 0
+    let flags = if is_unknown {
+        address_flags::VIRTUAL
+    } else {
+        F::address_flags(host.tables(), globals, packet.ip.destination())
     };
-    if !is_unknown && let Err(reason) = packet.check(host) {
+    // The kernel's verifier need not follow both ways to here any further.
+    let is_virtual = blurred(flags, packet.length) & address_flags::VIRTUAL != 0;
+    if let Err(reason) = packet.check(host) {
         return Err(if is_virtual { reason } else { Reason::NotOurs });
     }
     let ports = packet.ports(host)?;
