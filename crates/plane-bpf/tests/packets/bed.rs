@@ -11,6 +11,8 @@ use control::nexthops::Network;
 use control::{Director, Plane as _, Sizes};
 use forward::Action;
 use model::{Command, SettingRequest, TracedConnection};
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::unistd::Pid;
 use plane_bpf::{Hook, Plane, Ran};
 use plane_user::{Frame, Memory, Outcome, Overlay};
 
@@ -56,10 +58,19 @@ impl Hooks for Memory {
     }
 }
 
+/// The directors on the heap have one processor, and the kernel's keep by processor how full they
+/// find their tables.
+fn stay_on_one_processor() {
+    let mut first = CpuSet::new();
+    first.set(0).expect("there is one");
+    sched_setaffinity(Pid::from_raw(0), &first).expect("and it is ours");
+}
+
 /// A frame run by hand, unless the kernel refuses to: it wants a byte behind the Ethernet header,
 /// and at TC all of the IP header that it announces.
 fn by_hand(plane: &Plane, hook: Hook, frame: &[u8]) -> Option<Ran> {
     const ALWAYS_RUN: usize = 14 + 40;
+    stay_on_one_processor();
     match plane.run(hook, frame, 1) {
         Ok(ran) => Some(ran),
         Err(error) if frame.len() >= ALWAYS_RUN => panic!("{error}: {frame:02x?}"),
