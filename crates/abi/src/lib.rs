@@ -6,10 +6,11 @@
 //!
 //! # Who writes what
 //! Configuration is published by *sides*: [`AddressCell`]s, their filter ([`FilterWord`]s) and
-//! [`ServiceCell`]s exist twice, and [`Globals::side`] says which half packets use. The daemon changes the idle half, switches, waits
-//! until no packet can still be using the other one, and repeats the change there. Everything that
-//! a service cell points to ([`Block`]s, members, [`DestinationCell`]s, [`NextHopCell`]s) is
-//! written before it is pointed to, and reused only after that wait.
+//! [`ServiceCell`]s exist twice, and [`Globals::side`] says which half packets use. The daemon
+//! changes the idle half, switches, waits until no packet can still be using the other one, and
+//! repeats the change there. Everything that a service cell points to ([`Block`]s, members,
+//! [`DestinationCell`]s, [`NextHopCell`]s) is written before it is pointed to, and reused only after
+//! that wait.
 #![no_std]
 
 mod filter;

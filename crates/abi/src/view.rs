@@ -8,8 +8,9 @@ use crate::{
 
 /// The tables as user space sees them: mapped from the kernel, or on the heap for the native host.
 ///
-/// Sizes: `addresses`, `addresses_v6`, `address_filter` and `services` hold two sides, each of a power of two cells; `stats` holds
-/// [`Globals::destinations`] cells for every processor; `reasons` one element for every processor.
+/// Sizes: `addresses`, `addresses_v6`, `address_filter` and `services` hold two sides, each of a
+/// power of two cells; `stats` holds [`Globals::destinations`] cells for every processor; `reasons`
+/// one element for every processor.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
     /// Settings and facts.
