@@ -263,12 +263,20 @@ impl forward::Tables<'static> for Maps {
         xvs_find_far_v6(hash, now)
     }
     #[inline(always)]
-    fn claim_further(self, hash: u32, (now, claim_ends): (u32, u32)) -> u64 {
-        xvs_claim_further(hash, now, claim_ends)
+    fn roomiest(self, hash: u32, now: u32) -> u32 {
+        xvs_roomiest(hash, now)
     }
     #[inline(always)]
-    fn claim_further_v6(self, hash: u32, (now, claim_ends): (u32, u32)) -> u64 {
-        xvs_claim_further_v6(hash, now, claim_ends)
+    fn claim_from(self, hash: u32, (now, claim_ends): (u32, u32), first: u32) -> u64 {
+        xvs_claim_from(hash, now, claim_ends, first)
+    }
+    #[inline(always)]
+    fn roomiest_v6(self, hash: u32, now: u32) -> u32 {
+        xvs_roomiest_v6(hash, now)
+    }
+    #[inline(always)]
+    fn claim_from_v6(self, hash: u32, (now, claim_ends): (u32, u32), first: u32) -> u64 {
+        xvs_claim_from_v6(hash, now, claim_ends, first)
     }
     #[inline(always)]
     fn assure(self, template: u32, is_v6: bool) {
@@ -386,15 +394,29 @@ pub extern "C" fn xvs_find_far_v6(hash: u32, now: u32) -> u64 {
 /// As [`xvs_sweep`].
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn xvs_claim_further(hash: u32, now: u32, claim_ends: u32) -> u64 {
-    forward::claim_further(Maps, hash, (now, claim_ends))
+pub extern "C" fn xvs_roomiest(hash: u32, now: u32) -> u32 {
+    forward::roomiest(Maps, hash, now)
 }
 
 /// As [`xvs_sweep`].
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn xvs_claim_further_v6(hash: u32, now: u32, claim_ends: u32) -> u64 {
-    forward::claim_further_v6(Maps, hash, (now, claim_ends))
+pub extern "C" fn xvs_claim_from(hash: u32, now: u32, claim_ends: u32, first: u32) -> u64 {
+    forward::claim_from(Maps, hash, (now, claim_ends), first)
+}
+
+/// As [`xvs_sweep`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn xvs_roomiest_v6(hash: u32, now: u32) -> u32 {
+    forward::roomiest_v6(Maps, hash, now)
+}
+
+/// As [`xvs_sweep`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn xvs_claim_from_v6(hash: u32, now: u32, claim_ends: u32, first: u32) -> u64 {
+    forward::claim_from_v6(Maps, hash, (now, claim_ends), first)
 }
 
 /// As [`xvs_sweep`].

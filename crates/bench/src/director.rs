@@ -5,10 +5,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 use std::{fs, process};
 
 use abi::Reason;
 use aya::maps::MapData;
+use control::connections::{SWEEP_EVERY, sweep_step};
 use control::interfaces::{self, Interface};
 use control::nexthops::{Hop, Neighbour, Network, OwnAddresses, Prefix, Way};
 use control::{Director, Plane as _, Sizes};
@@ -199,6 +201,14 @@ impl Bench {
     pub fn sweep(&mut self) {
         let buckets = control::connections::buckets(self.plane());
         self.director.sweep(buckets, &self.surroundings);
+    }
+
+    /// Sweeps as much as the daemon does in a second.
+    pub fn sweep_a_second(&mut self) {
+        let step = sweep_step(self.plane());
+        for _ in 0..Duration::from_secs(1).as_millis() / SWEEP_EVERY.as_millis() {
+            self.director.sweep(step, &self.surroundings);
+        }
     }
 
     /// Lets every service begin its sequence of destinations anew.

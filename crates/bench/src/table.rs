@@ -137,7 +137,8 @@ impl Table<'_> {
         Ok(rows)
     }
 
-    /// Holds ten million connections for a minute, while a million a second end and as many begin.
+    /// Holds ten million connections for a minute, while a million a second end and as many begin, and
+    /// the daemon sweeps.
     /// The clock goes faster than the time, so that they end when they should.
     fn replace(&mut self) -> Result<Vec<Row>, Error> {
         let (mut seconds, mut refused) = (Vec::new(), 0);
@@ -148,6 +149,7 @@ impl Table<'_> {
                 seconds.push(batch.seconds);
                 refused += batch.refused;
             }
+            self.bench.sweep_a_second();
             let rest = Duration::from_secs(1).saturating_sub(begin.elapsed());
             std::thread::sleep(rest);
             let shift = LIFE / f64::from(HELD) - begin.elapsed().as_secs_f64();

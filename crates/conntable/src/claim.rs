@@ -10,6 +10,15 @@ use crate::{BUCKET_SLOTS, Bucket, Buckets, Died, Entry, Handle, Position, Table}
 
 /// The most slots in which a new connection is [at home](Crowding).
 const NEAR: u32 = 3;
+/// The share of taken places up to which it is in all of them: three eighths.
+const FEW: u32 = 3 << 13;
+/// The share up to which it is in two of them: half.
+const HALF: u32 = 1 << 15;
+
+/// Free slots of its home bucket that are enough for a new connection, wherever else there is room.
+const ENOUGH_AT_HOME: u32 = 3;
+/// The same of another bucket. Even a crowded table has few buckets without.
+const ENOUGH: u32 = 2;
 
 /// A slot that this processor may write.
 pub struct Claimed<'t, E> {
@@ -41,7 +50,7 @@ impl Crowding<'_> {
     #[inline(always)]
     fn near(self) -> u32 {
         let share = self.0.load();
-        NEAR - (share > 6 << 12) as u32 - (share > 9 << 12) as u32
+        NEAR - (share > FEW) as u32 - (share > HALF) as u32
     }
 
     /// One more has found it taken, or not. An exponential average.
@@ -83,7 +92,8 @@ impl<'t, B: Buckets<'t>> Table<B> {
     /// Takes a slot for a new connection; the claim counts until `claim_ends`.
     ///
     /// The slot where searches begin, where nobody has it, which is one cache line touched; then,
-    /// unless the table is crowded, one of the next; else what [`Self::claim_further`] finds.
+    /// unless the table is crowded, one of the next; else what
+    /// [`Buckets::claim_further`] finds.
     #[inline(always)]
     pub fn claim(
         &self,
@@ -114,7 +124,7 @@ impl<'t, B: Buckets<'t>> Table<B> {
         // From here on, the kernel's verifier does not care which.
         let hit = blurred(hit, before.expiry());
         if hit == NEAR {
-            return B::claim_further(self, hash, now, claim_ends);
+            return B::claim_further(self, hash, (now, claim_ends));
         }
         if hit != 0 {
             mark(element(&bucket.0, start), Word::place(hit));
@@ -122,17 +132,38 @@ impl<'t, B: Buckets<'t>> Table<B> {
         taken(bucket, (home, start + hit), before, claim_ends)
     }
 
-    /// [`Self::claim`], the slots where it looks being somebody's.
-    ///
-    /// The home bucket or the next, whichever has more room, then the other one, then the others.
+    /// Which bucket of a hash a new connection should try first, where the slots at which
+    /// [`Self::claim`] looks are somebody's: its home, where that has room enough, else the first of
+    /// the others that has, else whichever has most.
     #[inline(always)]
-    pub fn claim_further(&self, hash: u32, now: u32, claim_ends: u32) -> Claim<'t, B::Entry> {
-        let at_home = self.room(self.home(hash), now);
-        let next_first = (self.room(self.bucket_of(hash, 1), now) > at_home) as u32;
+    pub fn roomiest(&self, hash: u32, now: u32) -> u32 {
+        let mut roomiest = 0;
+        let mut most = self.room(self.home(hash), now);
+        for number in 1..Self::BUCKETS {
+            let enough = if number == 1 { ENOUGH_AT_HOME } else { ENOUGH };
+            if most >= enough {
+                break;
+            }
+            let room = self.room(self.bucket_of(hash, number), now);
+            if room > most {
+                (roomiest, most) = (number, room);
+            }
+        }
+        roomiest
+    }
+
+    /// Takes a slot wherever there is one, in bucket number `first` of the hash before any other.
+    #[inline(always)]
+    pub fn claim_from(
+        &self,
+        hash: u32,
+        (now, claim_ends): (u32, u32),
+        first: u32,
+    ) -> Claim<'t, B::Entry> {
         let mut hit = Self::TURNS;
         let mut before = Word::default();
         for turn in 0..Self::TURNS {
-            let turn = Self::swapped(turn, next_first);
+            let turn = Self::swapped(turn, first);
             let Some(bucket) = self.buckets.bucket(self.bucket_of_turn(hash, turn)) else {
                 break;
             };
@@ -180,12 +211,16 @@ impl<'t, B: Buckets<'t>> Table<B> {
         room
     }
 
-    /// The turn of a claim in whose place another comes, where the next bucket comes before the
-    /// home one.
+    /// The turn of a claim in whose place another comes, where bucket `first` of the hash and its home
+    /// take each other's.
     #[inline(always)]
-    const fn swapped(turn: u32, next_first: u32) -> u32 {
-        let is_of_both = (turn < 2 * BUCKET_SLOTS as u32) as u32;
-        turn ^ ((is_of_both & next_first) * BUCKET_SLOTS as u32)
+    const fn swapped(turn: u32, first: u32) -> u32 {
+        let number = turn / BUCKET_SLOTS as u32;
+        if number == 0 || number == first {
+            turn ^ (first * BUCKET_SLOTS as u32)
+        } else {
+            turn
+        }
     }
 
     /// Makes a claimed and written slot a connection. Returns its word, or `None` where the claim
@@ -286,14 +321,13 @@ impl<'t, B: Buckets<'t>> Table<B> {
         let start = Self::start(hash);
         let marks = marks(bucket, start);
         let places = marks.places();
-        let is_first = own.position.slot == start;
-        if is_first && places == 1 && !marks.went_on() && own.position.bucket == self.home(hash) {
-            return true;
-        }
         let is_elsewhere =
             own.position.bucket != self.home(hash) || marks.went_on() || places >> NEAR != 0;
         if is_elsewhere {
             return false;
+        }
+        if places == 1 {
+            return true;
         }
         // Without a branch, for the kernel's verifier.
         let mut others = 0;
@@ -309,10 +343,12 @@ impl<'t, B: Buckets<'t>> Table<B> {
     }
 }
 
-/// Sets marks of a place. Nobody takes one back, so that it need not be set twice.
+/// Sets a mark of a place, for a slot that was claimed and is to be published. Where it is set and
+/// known to be wanted nothing needs to be written, as nobody [takes it back](crate::marks) then.
 #[inline(always)]
-fn mark<E: Entry>(begin: &E, bits: u64) {
-    if begin.word().load() & bits == 0 {
+fn mark<E: Entry>(begin: &E, mark: u8) {
+    let bits = Word::wanting(mark);
+    if begin.word().load() & bits != bits {
         begin.word().set_bits(bits);
     }
 }

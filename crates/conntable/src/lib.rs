@@ -4,10 +4,10 @@
 //! A [`Bucket`] is eight slots of 64 bytes. The hash of the client's side says in which bucket a
 //! connection is at home, and at which of its slots a search for it begins. It lives in that slot
 //! or, where somebody else does, in one of the two behind it; where these are taken too, or the
-//! table is [crowded](Crowding), in another one of the bucket or of four others, first of whichever
-//! of the home and the next one has more room. The slot where the search begins is [marked](Word)
+//! table is [crowded](Crowding), in another one of the bucket or of four others, first of the
+//! [roomiest](Table::roomiest). The slot where the search begins is [marked](Word)
 //! with where else its connections went, so that a search looks only where it may help: mostly at
-//! one cache line. The marks stay.
+//! one cache line. Marks that nobody needs any more are [taken back](marks).
 //!
 //! Everything that changes together stands in a slot's [`Word`]: whether it is free, the
 //! connection's state, when it dies, and an epoch that grows whenever the slot is taken. The word
@@ -26,10 +26,10 @@
 //! | slots taken | refused |
 //! |---|---|
 //! | up to 70 % | none of 2.9 million |
-//! | 75 % | 1 in 260 000 |
-//! | 80 % | 1 in 23 000 |
-//! | 85 % | 1 in 2600 |
-//! | 90 % | 1 in 410 |
+//! | 75 % | 1 of 3.1 million |
+//! | 80 % | 1 in 240 000 |
+//! | 85 % | 1 in 13 000 |
+//! | 90 % | 1 in 1100 |
 //!
 //! Connections of one client address and port share a hash, so there is room for 40 of them.
 //!
@@ -54,6 +54,7 @@
 
 mod alias;
 mod claim;
+pub mod marks;
 mod position;
 mod search;
 mod slot;
@@ -99,15 +100,11 @@ pub trait Buckets<'t>: Sized {
     ) -> Option<Found<'t, Self::Entry>> {
         table.find_far(hash, query, now)
     }
-    /// [`Table::claim_further`], likewise.
+    /// [`Table::claim_from`] the [roomiest](Table::roomiest) bucket, likewise. Times as in
+    /// [`Table::claim`].
     #[inline(always)]
-    fn claim_further(
-        table: &Table<Self>,
-        hash: u32,
-        now: u32,
-        claim_ends: u32,
-    ) -> Claim<'t, Self::Entry> {
-        table.claim_further(hash, now, claim_ends)
+    fn claim_further(table: &Table<Self>, hash: u32, times: (u32, u32)) -> Claim<'t, Self::Entry> {
+        table.claim_from(hash, times, table.roomiest(hash, times.0))
     }
 }
 

@@ -104,10 +104,18 @@ impl<'t, B: Buckets<'t>> Table<B> {
     /// How many slots a search for a connection of this hash looks at, at most, until it comes to
     /// `position`.
     pub fn probes(&self, hash: u32, position: Position) -> u32 {
-        let in_bucket = (position.slot.wrapping_sub(Self::start(hash)) & LAST_SLOT) + 1;
-        let number =
-            (0..Self::BUCKETS).find(|&number| self.bucket_of(hash, number) == position.bucket);
-        number.unwrap_or(Self::BUCKETS) * BUCKET_SLOTS as u32 + in_bucket
+        let number = self.number_of(hash, position.bucket);
+        number.unwrap_or(Self::BUCKETS) * BUCKET_SLOTS as u32 + Self::further(hash, position) + 1
+    }
+
+    /// Which of the buckets of a hash it is; `None` where it is none of them.
+    pub(crate) fn number_of(&self, hash: u32, bucket: u32) -> Option<u32> {
+        (0..Self::BUCKETS).find(|&number| self.bucket_of(hash, number) == bucket)
+    }
+
+    /// How many slots a position is behind where searches for a hash begin.
+    pub(crate) const fn further(hash: u32, position: Position) -> u32 {
+        position.slot.wrapping_sub(Self::start(hash)) & LAST_SLOT
     }
 
     /// Moves a found connection to a state and an expiry; `None` where it is gone. Another

@@ -16,19 +16,21 @@ pub enum Life {
 /// ```text
 ///  63        48 47            40 39  38 37 36 35    32 31              0
 /// +------------+----------------+------+--+--+--------+-----------------+
-/// |   epoch    |     marks      | life |1W| -| state  |  expiry (tick)  |
+/// |   epoch    |     marks      | life |1W|WD| state  |  expiry (tick)  |
 /// +------------+----------------+------+--+--+--------+-----------------+
 /// ```
 /// 1W: only the client's packets have been seen (IPVS's NOOUTPUT).
 ///
 /// The marks belong to the place, whoever has the slot, and say where the connections are whose
 /// search begins at it: bit 40 that some went on to the next bucket of their search, bit 40 + n
-/// that some are n slots further in this bucket. Nobody takes a mark back.
+/// that some are n slots further in this bucket. WD: one of them was wanted since they were last
+/// [doubted](crate::Table::doubt_marks).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Word(pub u64);
 
 const STATE_SHIFT: u32 = 32;
 const STATE_MASK: u64 = 15 << STATE_SHIFT;
+const WANTED: u64 = 1 << 36;
 const ONE_WAY: u64 = 1 << 37;
 const LIFE_SHIFT: u32 = 38;
 const LIFE_MASK: u64 = 3 << LIFE_SHIFT;
@@ -36,6 +38,8 @@ const CLAIMED: u64 = 1 << LIFE_SHIFT;
 const LIVE: u64 = 2 << LIFE_SHIFT;
 const MARKS_SHIFT: u32 = 40;
 const MARKS: u64 = 0xff << MARKS_SHIFT;
+/// What belongs to the place.
+const OF_PLACE: u64 = MARKS | WANTED;
 const EPOCH_SHIFT: u32 = 48;
 const EPOCH_ONE: u64 = 1 << EPOCH_SHIFT;
 
@@ -83,7 +87,7 @@ impl Word {
     /// Whether connections that begin here went on to the next bucket of their search.
     #[inline(always)]
     pub const fn went_on(self) -> bool {
-        self.0 & Self::WENT_ON != 0
+        self.marks() & Self::WENT_ON != 0
     }
 
     /// Which slots of the bucket hold connections that begin here, or did: bit n for the slot n
@@ -94,12 +98,12 @@ impl Word {
     }
 
     /// The mark of a connection that went on to the next bucket.
-    pub(crate) const WENT_ON: u64 = 1 << MARKS_SHIFT;
+    pub(crate) const WENT_ON: u8 = 1;
 
     /// The mark of a connection that is `further` slots, from 1 to 7, behind where it began.
     #[inline(always)]
-    pub(crate) const fn place(further: u32) -> u64 {
-        Self::WENT_ON << (further & 7)
+    pub(crate) const fn place(further: u32) -> u8 {
+        1 << (further & 7)
     }
 
     /// Whether the time to die has come.
@@ -136,7 +140,7 @@ impl Word {
     #[inline(always)]
     pub const fn claimed(self, expiry: u32) -> Self {
         let epoch = (self.0 & !(EPOCH_ONE - 1)).wrapping_add(EPOCH_ONE);
-        Self(epoch | self.0 & MARKS | CLAIMED | expiry as u64)
+        Self(epoch | self.0 & OF_PLACE | CLAIMED | expiry as u64)
     }
 
     /// The claimed slot as a connection.
@@ -148,7 +152,33 @@ impl Word {
     /// The slot given back.
     #[inline(always)]
     pub const fn freed(self) -> Self {
-        Self(self.0 & !(EPOCH_ONE - 1) | self.0 & MARKS)
+        Self(self.0 & !(EPOCH_ONE - 1) | self.0 & OF_PLACE)
+    }
+
+    /// The bits of a connection that wants marks here.
+    #[inline(always)]
+    pub(crate) const fn wanting(marks: u8) -> u64 {
+        (marks as u64) << MARKS_SHIFT | WANTED
+    }
+
+    /// The marks: bit 0 that some went on, bit n that some are n slots further.
+    pub(crate) const fn marks(self) -> u8 {
+        (self.0 >> MARKS_SHIFT) as u8
+    }
+
+    /// Whether a mark was wanted since they were doubted.
+    pub(crate) const fn is_wanted(self) -> bool {
+        self.0 & WANTED != 0
+    }
+
+    /// The same slot, its marks doubted.
+    pub(crate) const fn doubted(self) -> Self {
+        Self(self.0 & !WANTED)
+    }
+
+    /// The same slot with only those of its marks that `needed` has too.
+    pub(crate) const fn with_marks_of(self, needed: u8) -> Self {
+        Self(self.0 & !MARKS | self.0 & (needed as u64) << MARKS_SHIFT)
     }
 }
 
@@ -180,23 +210,23 @@ mod tests {
     #[test]
     fn the_marks_survive_every_change() {
         for further in 1..8 {
-            let marked = Word(Word::WENT_ON | Word::place(further));
+            let marked = Word(Word::wanting(Word::WENT_ON | Word::place(further)));
             let last = marked
                 .claimed(1)
                 .published(15, false, 2)
                 .moved(2, true, u32::MAX)
                 .freed();
-            assert!(last.went_on());
+            assert!(last.went_on() && last.is_wanted());
             assert_eq!(last.places(), 1 | 1 << further);
         }
         let unmarked = Word(0).claimed(1).published(15, true, u32::MAX).freed();
-        assert!(!unmarked.went_on());
+        assert!(!unmarked.went_on() && !unmarked.is_wanted());
         assert_eq!(unmarked.places(), 1);
     }
 
     #[test]
     fn the_epoch_wraps_without_touching_its_neighbours() {
-        let word = Word(0xffff << 48 | Word::WENT_ON | Word::place(7)).claimed(5);
+        let word = Word(0xffff << 48 | Word::wanting(Word::WENT_ON | Word::place(7))).claimed(5);
         assert_eq!((word.epoch(), word.life()), (0, Life::Claimed));
         assert_eq!((word.went_on(), word.places()), (true, 0x81));
     }
@@ -215,8 +245,8 @@ mod tests {
             let claimed = Word(0).claimed(expiry);
             let live = claimed.published(1, true, expiry);
             assert!(live.freed().is_takeable(now));
-            assert!(Word(live.freed().0 | MARKS).is_takeable(now));
-            for word in [claimed, live, Word(live.0 | MARKS)] {
+            assert!(Word(live.freed().0 | OF_PLACE).is_takeable(now));
+            for word in [claimed, live, Word(live.0 | OF_PLACE)] {
                 assert_eq!(
                     word.is_takeable(now),
                     word.is_past(now),

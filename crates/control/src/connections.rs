@@ -1,16 +1,16 @@
 //! The connection tables as the daemon sees them, one after the other: swept, counted and listed.
 
+mod sweeper;
+
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 
 use abi::{HELD_SECONDS, Tick, View, hash_connection, hash_connection_v6};
-use conntable::{
-    BUCKET_SLOTS, Bucket, Died, Handle, Kind, Load, Position, Slot, SlotV4, SlotV6, Table, Word,
-};
+use conntable::{Bucket, Died, Handle, Kind, Load, Position, Slot, SlotV4, SlotV6, Table, Word};
 use model::{ConnectionEntry, ConnectionProtocol};
 
+pub use self::sweeper::{Census, Fill, SWEEP_EVERY, Sweeper, sweep_step};
 use crate::publish::destination_address;
 use crate::{Plane, aliases, loads, words};
 
@@ -48,31 +48,6 @@ impl Listed for SlotV6 {
     }
 }
 
-/// What a sweep over both tables found.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Census {
-    /// Entries of both tables by destination number: connections, persistence templates and
-    /// aliases.
-    pub by_destination: Vec<u32>,
-    /// The local addresses that aliases hold.
-    pub lent: HashSet<IpAddr>,
-    /// The table for IPv4.
-    pub v4: Fill,
-    /// The table for IPv6.
-    pub v6: Fill,
-}
-
-/// How full a table is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Fill {
-    /// Entries: connections, persistence templates and aliases.
-    pub entries: u32,
-    /// The most slots that a search for a living entry looks at.
-    pub longest_probe: u32,
-    /// Entries that stand in another bucket than their home.
-    pub in_other_buckets: u32,
-}
-
 /// Buckets of both tables together.
 pub fn buckets(plane: &impl Plane) -> u32 {
     (plane.connections().len() + plane.connections_v6().len()) as u32
@@ -85,101 +60,6 @@ fn stretch(plane: &impl Plane, first: u32, buckets: u32) -> (Range<usize>, Range
     let end = first.saturating_add(buckets as usize);
     let behind = |index: usize| index.saturating_sub(v4).min(v6);
     (first.min(v4)..end.min(v4), behind(first)..behind(end))
-}
-
-/// Goes through the tables, a stretch at a time, and frees what has died.
-#[derive(Debug)]
-pub struct Sweeper {
-    next: u32,
-    census: Census,
-}
-
-impl Sweeper {
-    /// A sweep about to begin, over tables whose connections go to this many destinations.
-    pub fn new(destinations: u32) -> Self {
-        Self {
-            next: 0,
-            census: Self::empty(destinations as usize),
-        }
-    }
-
-    fn empty(destinations: usize) -> Census {
-        Census {
-            by_destination: vec![0; destinations],
-            ..Census::default()
-        }
-    }
-
-    /// Sweeps the next `buckets` buckets. What was found, when the end of the tables is reached;
-    /// the next step then begins anew.
-    pub fn step(&mut self, plane: &impl Plane, buckets: u32) -> Option<Census> {
-        let (v4, v6) = stretch(plane, self.next, buckets);
-        let Census {
-            by_destination,
-            lent,
-            v4: fill_v4,
-            v6: fill_v6,
-        } = &mut self.census;
-        sweep(
-            plane,
-            plane.connections(),
-            v4,
-            fill_v4,
-            (by_destination, lent),
-        );
-        sweep(
-            plane,
-            plane.connections_v6(),
-            v6,
-            fill_v6,
-            (by_destination, lent),
-        );
-        let all = self::buckets(plane);
-        self.next = self.next.saturating_add(buckets).min(all);
-        (self.next == all).then(|| self.finish())
-    }
-
-    fn finish(&mut self) -> Census {
-        self.next = 0;
-        let empty = Self::empty(self.census.by_destination.len());
-        std::mem::replace(&mut self.census, empty)
-    }
-}
-
-/// Sweeps a stretch of one table, and counts what lives there.
-fn sweep<S: Listed>(
-    plane: &impl Plane,
-    buckets: &[Bucket<S>],
-    stretch: Range<usize>,
-    fill: &mut Fill,
-    (by_destination, lent): (&mut [u32], &mut HashSet<IpAddr>),
-) {
-    let view = plane.view();
-    let seed = view.globals.hash_seed.load();
-    let table = table(buckets);
-    let (now, longer) = (plane.now(), held_ticks(&view));
-    for index in stretch {
-        let bucket = index as u32;
-        table.sweep(bucket, (now, longer), |died| {
-            settle_death(&view, &table, died);
-        });
-        table.sweep_aliases(bucket, now, |main| aliases::holds::<S>(plane, main));
-        for (slot, entry) in (0..).zip(&buckets[index].0) {
-            if !Word(entry.word().load()).is_live() {
-                continue;
-            }
-            let probes = table.probes(entry.hash(seed), Position { bucket, slot });
-            fill.entries += 1;
-            fill.longest_probe = fill.longest_probe.max(probes);
-            fill.in_other_buckets += u32::from(probes > BUCKET_SLOTS as u32);
-            if entry.load().kind == Kind::Alias as u8 {
-                lent.insert(S::ip(entry.client()));
-            }
-            if let Some(count) = by_destination.get_mut(entry.destination() as usize) {
-                *count += 1;
-            }
-        }
-    }
 }
 
 /// How long a template that connections go by lasts after its time, in ticks.

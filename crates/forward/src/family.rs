@@ -179,8 +179,10 @@ pub(crate) trait Family: Copy + 'static {
     fn settle<'t, T: Tables<'t>>(tables: T, own: Handle, now: Tick, processor: u32) -> u64;
     /// [`crate::find_far`].
     fn find_far<'t, T: Tables<'t>>(tables: T, hash: u32, now: Tick) -> u64;
-    /// [`crate::claim_further`].
-    fn claim_further<'t, T: Tables<'t>>(tables: T, hash: u32, times: (Tick, Tick)) -> u64;
+    /// [`crate::roomiest`].
+    fn roomiest<'t, T: Tables<'t>>(tables: T, hash: u32, now: Tick) -> u32;
+    /// [`crate::claim_from`].
+    fn claim_from<'t, T: Tables<'t>>(tables: T, hash: u32, times: (Tick, Tick), first: u32) -> u64;
     /// The hash of a client's address, port and protocol.
     fn hash(globals: &Globals, client: Self::Address, port: u16, protocol: u8) -> u32;
     /// What a datagram's first fragment decided.

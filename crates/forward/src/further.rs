@@ -65,30 +65,57 @@ fn try_find<'t, F: Family, T: Tables<'t>>(tables: T, hash: u32, now: Tick) -> Op
     Some(found.handle())
 }
 
-/// The handle's number of a slot for a new connection, claimed until `claim_ends`, where the one
-/// at which searches begin is somebody's; [`NOWHERE`] where there is no room.
+/// [`Table::roomiest`]; the home bucket where there is no table.
 ///
-/// Tables whose functions the kernel verifies one by one give this as [`Tables::claim_further`].
+/// Tables whose functions the kernel verifies one by one give this as [`Tables::roomiest`].
 #[inline(always)]
-pub fn claim_further<'t, T: Tables<'t>>(tables: T, hash: u32, times: (Tick, Tick)) -> u64 {
-    try_claim::<V4, T>(tables, hash, times).map_or(NOWHERE, |handle| handle.0)
+pub fn roomiest<'t, T: Tables<'t>>(tables: T, hash: u32, now: Tick) -> u32 {
+    roomiest_of::<V4, T>(tables, hash, now)
 }
 
-/// As [`claim_further`], for IPv6.
+/// As [`roomiest`], for IPv6.
 #[inline(always)]
-pub fn claim_further_v6<'t, T: Tables<'t>>(tables: T, hash: u32, times: (Tick, Tick)) -> u64 {
-    try_claim::<V6, T>(tables, hash, times).map_or(NOWHERE, |handle| handle.0)
+pub fn roomiest_v6<'t, T: Tables<'t>>(tables: T, hash: u32, now: Tick) -> u32 {
+    roomiest_of::<V6, T>(tables, hash, now)
+}
+
+#[inline(always)]
+fn roomiest_of<'t, F: Family, T: Tables<'t>>(tables: T, hash: u32, now: Tick) -> u32 {
+    tables.globals().map_or(0, |globals| {
+        connections::<F, T>(tables, globals).roomiest(hash, now)
+    })
+}
+
+/// The handle's number of a slot for a new connection, claimed in time, where the one at which
+/// searches begin is somebody's: from bucket number `first` on. [`NOWHERE`] where there is no room.
+///
+/// Tables whose functions the kernel verifies one by one give this as [`Tables::claim_from`].
+#[inline(always)]
+pub fn claim_from<'t, T: Tables<'t>>(tables: T, hash: u32, times: (Tick, Tick), first: u32) -> u64 {
+    try_claim::<V4, T>(tables, hash, times, first).map_or(NOWHERE, |handle| handle.0)
+}
+
+/// As [`claim_from`], for IPv6.
+#[inline(always)]
+pub fn claim_from_v6<'t, T: Tables<'t>>(
+    tables: T,
+    hash: u32,
+    times: (Tick, Tick),
+    first: u32,
+) -> u64 {
+    try_claim::<V6, T>(tables, hash, times, first).map_or(NOWHERE, |handle| handle.0)
 }
 
 #[inline(always)]
 fn try_claim<'t, F: Family, T: Tables<'t>>(
     tables: T,
     hash: u32,
-    (now, claim_ends): (Tick, Tick),
+    times: (Tick, Tick),
+    first: u32,
 ) -> Option<Handle> {
     let (globals, processor) = (tables.globals()?, tables.processor());
     let table = connections::<F, T>(tables, globals);
-    let Claim::Slot(claimed, died) = table.claim_further(hash, now, claim_ends) else {
+    let Claim::Slot(claimed, died) = table.claim_from(hash, times, first) else {
         return None;
     };
     if let Some(died) = died {
@@ -166,7 +193,7 @@ pub(crate) fn found_far<'t, F: Family, T: Tables<'t>>(
     }
 }
 
-/// [`claim_further`] for a family's table.
+/// A slot for a new connection where the one at which searches begin is somebody's.
 #[inline(always)]
 pub(crate) fn claimed_further<'t, F: Family, T: Tables<'t>>(
     table: &Table<Connections<F, T>>,
@@ -182,7 +209,8 @@ pub(crate) fn claimed_further<'t, F: Family, T: Tables<'t>>(
     if refused.load() >= FULL_AFTER && at.load() == times.0 {
         return Claim::Full;
     }
-    let number = F::claim_further(tables, hash, times);
+    let first = F::roomiest(tables, hash, times.0);
+    let number = F::claim_from(tables, hash, times, first);
     if number == NOWHERE {
         refused.store(refused.load() + 1);
         at.store(times.0);

@@ -124,15 +124,25 @@ pub trait Tables<'t>: Copy {
     fn find_far_v6(self, hash: u32, now: Tick) -> u64 {
         crate::find_far_v6(self, hash, now)
     }
-    /// [`crate::claim_further`], likewise.
+    /// [`crate::roomiest`], likewise.
     #[inline(always)]
-    fn claim_further(self, hash: u32, times: (Tick, Tick)) -> u64 {
-        crate::claim_further(self, hash, times)
+    fn roomiest(self, hash: u32, now: Tick) -> u32 {
+        crate::roomiest(self, hash, now)
     }
-    /// [`crate::claim_further_v6`], likewise.
+    /// [`crate::claim_from`], likewise.
     #[inline(always)]
-    fn claim_further_v6(self, hash: u32, times: (Tick, Tick)) -> u64 {
-        crate::claim_further_v6(self, hash, times)
+    fn claim_from(self, hash: u32, times: (Tick, Tick), first: u32) -> u64 {
+        crate::claim_from(self, hash, times, first)
+    }
+    /// [`crate::roomiest_v6`], likewise.
+    #[inline(always)]
+    fn roomiest_v6(self, hash: u32, now: Tick) -> u32 {
+        crate::roomiest_v6(self, hash, now)
+    }
+    /// [`crate::claim_from_v6`], likewise.
+    #[inline(always)]
+    fn claim_from_v6(self, hash: u32, times: (Tick, Tick), first: u32) -> u64 {
+        crate::claim_from_v6(self, hash, times, first)
     }
     /// [`crate::assure`], likewise.
     #[inline(always)]
@@ -207,13 +217,8 @@ where
     }
 
     #[inline(always)]
-    fn claim_further(
-        table: &Table<Self>,
-        hash: u32,
-        now: Tick,
-        claim_ends: Tick,
-    ) -> Claim<'t, F::Slot> {
-        further::claimed_further(table, hash, (now, claim_ends))
+    fn claim_further(table: &Table<Self>, hash: u32, times: (Tick, Tick)) -> Claim<'t, F::Slot> {
+        further::claimed_further(table, hash, times)
     }
 }
 

@@ -67,7 +67,7 @@ pub use classify::classify;
 pub use connection::assure;
 pub use cut::piece;
 pub use fullnat::{copy_tells, is_lent};
-pub use further::{claim_further, claim_further_v6, find_far, find_far_v6};
+pub use further::{claim_from, claim_from_v6, find_far, find_far_v6, roomiest, roomiest_v6};
 pub use host::{Host, Tables};
 pub use make::{settle, settle_v6};
 pub use process::{process, process_departing, run};

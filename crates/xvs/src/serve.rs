@@ -33,7 +33,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use axum::Router;
 use axum::routing::get;
-use control::Plane as _;
+use control::connections::{SWEEP_EVERY, sweep_step};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -46,14 +46,6 @@ use crate::serve::network::Kernel;
 use crate::serve::options::ServeOptions;
 use crate::serve::shared::{Shared, State};
 use crate::serve::state::DaemonLock;
-
-/// Between two steps of the sweep.
-const SWEEP_STEP: Duration = Duration::from_millis(100);
-/// Steps in which the whole connection table is swept.
-const SWEEP_STEPS: usize = 50;
-/// Buckets of a step at most: 160,000 connections, 3 to 4 ms. A table of more than eight million takes
-/// more steps.
-const MOST_SWEPT: usize = 20_000;
 
 /// Runs the daemon, or ends what one left behind.
 pub fn main(options: ServeOptions) -> Result<ExitCode> {
@@ -186,9 +178,8 @@ async fn wait_for_signal(shared: &Shared) -> Result<()> {
 /// Frees connections that have died, all the time, so that the whole table's turn comes every few
 /// seconds.
 async fn sweep(shared: Arc<Shared>) {
-    let buckets = shared.lock().director.plane().connections().len();
-    let step = buckets.div_ceil(SWEEP_STEPS).min(MOST_SWEPT) as u32;
-    let mut clock = interval(SWEEP_STEP);
+    let step = sweep_step(shared.lock().director.plane());
+    let mut clock = interval(SWEEP_EVERY);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         clock.tick().await;

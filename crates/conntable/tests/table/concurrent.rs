@@ -1,10 +1,13 @@
 //! Threads that make, find, move, end and sweep connections at once.
 
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::{Barrier, RwLock};
 use std::thread;
 
-use crate::support::{LONGER, Random, buckets, claim, connection, key_of, live, query, table};
+use crate::support::{
+    LONGER, Random, buckets, claim, connection, doubt, key_of, live, needed, query, table,
+    take_back,
+};
 use conntable::{Bucket, Claim, Found, Slot as _, SlotV4, Table};
 
 type Shared<'t> = Table<&'t [Bucket<SlotV4>]>;
@@ -153,6 +156,47 @@ fn a_connection_that_is_found_is_the_one_asked_for_whoever_takes_its_slot() {
             });
         }
     });
+}
+
+#[test]
+fn no_connection_is_lost_while_marks_are_taken_back() {
+    let buckets = buckets(8);
+    let table = table(&buckets);
+    // Whoever inserts holds it for reading; who doubts waits until nobody does, as a data plane waits
+    // for the packets that it works on.
+    let readers = RwLock::new(());
+    let taken_back = AtomicU32::new(0);
+    let running = AtomicU32::new(THREADS);
+    thread::scope(|scope| {
+        for number in 0..THREADS {
+            let (readers, running, counts) = (&readers, &running, Counts::default());
+            scope.spawn(move || {
+                let mut random = Random(u64::from(number));
+                for round in 0..30_000 {
+                    // Each thread has keys of its own: nobody else ends what it made.
+                    let key = random.below(10) * THREADS + number;
+                    {
+                        let _reading = readers.read();
+                        packet(&table, key, 0, 1_000_000, &counts);
+                    }
+                    let found = table.find(hash(key), &query(key), 0);
+                    let found = found.unwrap_or_else(|| panic!("{key} in round {round}"));
+                    assert!(table.end(&found).is_some());
+                }
+                running.fetch_sub(1, Ordering::Relaxed);
+            });
+        }
+        scope.spawn(|| {
+            while running.load(Ordering::Relaxed) != 0 {
+                doubt(&buckets);
+                drop(readers.write());
+                let needed = needed(&buckets, |entry| hash(key_of(entry)));
+                take_back(&buckets, &needed);
+                taken_back.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+    });
+    assert!(taken_back.into_inner() > 10);
 }
 
 #[test]

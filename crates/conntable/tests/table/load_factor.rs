@@ -31,20 +31,12 @@ fn total(refused: &[usize], upto: usize) -> usize {
 }
 
 #[test]
-fn next_to_no_connection_is_refused_up_to_seventy_percent() {
-    const SEEDS: usize = 16;
-    let mut at_seventy = 0;
-    for seed in 0..SEEDS {
-        let mut random = Random(seed as u64);
+fn no_connection_is_refused_up_to_seventy_percent() {
+    for seed in 0..32 {
+        let mut random = Random(seed);
         let refused = refused(std::iter::repeat_with(|| random.next() as u32), 70);
-        assert_eq!(total(&refused, 65), 0, "seed {seed}");
-        at_seventy += total(&refused, 70);
+        assert_eq!(total(&refused, 70), 0, "seed {seed}");
     }
-    let made = SEEDS * SLOTS * 70 / 100;
-    assert!(
-        at_seventy * 100_000 <= made,
-        "{at_seventy} of {made} refused"
-    );
 }
 
 #[test]
@@ -56,8 +48,7 @@ fn clients_that_count_their_ports_up_fill_the_table_as_well_as_random_ones() {
             abi::hash_connection(client.to_be(), port.to_be(), 6, seed)
         });
         let refused = refused(hashes, 70);
-        assert_eq!(total(&refused, 65), 0, "seed {seed}");
-        assert!(total(&refused, 70) <= 3, "seed {seed}");
+        assert_eq!(total(&refused, 70), 0, "seed {seed}");
     }
 }
 

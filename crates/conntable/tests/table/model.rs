@@ -1,9 +1,13 @@
 //! The table against a plain list of connections, under any sequence of operations and times.
 
+use std::collections::HashMap;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::support::{LONGER, buckets, connection, key_of, query, reply, table};
+use crate::support::{
+    LONGER, buckets, connection, doubt, key_of, needed, query, reply, table, take_back,
+};
 use cell::Cell32;
 use conntable::{
     BUCKET_SLOTS, Bucket, Claim, Claimed, Crowding, Died, Handle, Position, Slot as _, SlotV4,
@@ -60,6 +64,12 @@ enum Step {
     Wait {
         ticks: u32,
     },
+    /// All marks are doubted.
+    Doubt,
+    /// It is noted which marks are needed, once all claims from before the doubt are no more.
+    Look,
+    /// The others are taken back.
+    TakeBack,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -75,6 +85,9 @@ fn step() -> impl Strategy<Value = Step> {
         2 => key.prop_map(|key| Step::End { key }),
         2 => (0..BUCKETS as u32).prop_map(|bucket| Step::Sweep { bucket }),
         4 => (0u32..20).prop_map(|ticks| Step::Wait { ticks }),
+        2 => Just(Step::Doubt),
+        2 => Just(Step::Look),
+        2 => Just(Step::TakeBack),
     ]
 }
 
@@ -95,6 +108,19 @@ struct World<'t> {
     crowding: Cell32,
     made: Vec<Known>,
     claims: Vec<(Claimed<'t, SlotV4>, u32, u32)>,
+    tidying: Tidying,
+}
+
+/// How far somebody has come with the taking back of marks.
+enum Tidying {
+    Idle,
+    /// They were doubted when there were so many claims, of which so many are left.
+    Doubted {
+        claims: usize,
+    },
+    Looked {
+        needed: HashMap<(u32, u32), u8>,
+    },
 }
 
 impl<'t> World<'t> {
@@ -229,6 +255,23 @@ impl<'t> World<'t> {
                 }
             }
             Step::Wait { ticks } => self.now = self.now.wrapping_add(ticks),
+            Step::Doubt => {
+                doubt(self.buckets);
+                let claims = self.claims.len();
+                self.tidying = Tidying::Doubted { claims };
+            }
+            Step::Look => {
+                if matches!(self.tidying, Tidying::Doubted { claims: 0 }) {
+                    let needed = needed(self.buckets, |entry| hash(key_of(entry)));
+                    self.tidying = Tidying::Looked { needed };
+                }
+            }
+            Step::TakeBack => {
+                if let Tidying::Looked { needed } = &self.tidying {
+                    take_back(self.buckets, needed);
+                    self.tidying = Tidying::Idle;
+                }
+            }
             Step::Publish { .. } => {}
         }
     }
@@ -237,6 +280,9 @@ impl<'t> World<'t> {
     /// fail only where the claim has run out.
     fn publish_late(&mut self, lifetime: u32) {
         let (claimed, key, ends) = self.claims.remove(0);
+        if let Tidying::Doubted { claims } = &mut self.tidying {
+            *claims = claims.saturating_sub(1);
+        }
         if self.living(key).is_some() {
             return;
         }
@@ -297,6 +343,7 @@ proptest! {
             crowding: Cell32::new(0),
             made: Vec::new(),
             claims: Vec::new(),
+            tidying: Tidying::Idle,
         };
         for step in steps {
             world.step(step);

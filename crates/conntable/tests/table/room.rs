@@ -1,5 +1,7 @@
 //! Where connections find room: the home bucket and the others, the marks, the last slot.
 
+use std::collections::BTreeMap;
+
 use crate::support::{self, LONGER, buckets, connection, query, reply, table};
 use cell::Cell32;
 use conntable::{
@@ -130,15 +132,30 @@ fn a_connection_of_another_hash_in_the_way_is_no_reason_to_look_further() {
 }
 
 #[test]
-fn three_slots_near_the_search_s_begin_are_preferred_to_an_emptier_bucket() {
+fn a_home_with_room_enough_is_preferred_to_an_emptier_bucket() {
     let buckets = buckets(4);
     let table = table(&buckets);
-    for near in 0..3 {
+    for near in 0..6 {
         let (claimed, _) = claim(&table, 0, 0).expect("room");
         assert_eq!((claimed.position.bucket, claimed.position.slot), (0, near));
     }
     let (claimed, _) = claim(&table, 0, 0).expect("room");
-    assert!(is_far(&claimed));
+    assert!(is_far(&claimed), "two slots are not enough");
+}
+
+#[test]
+fn the_last_slots_of_a_bucket_are_kept_while_another_has_room_enough() {
+    let buckets = buckets(1024);
+    let table = table(&buckets);
+    let mut taken = BTreeMap::new();
+    for _ in 0..32 {
+        let (claimed, _) = claim(&table, 0x1234_5678, 0).expect("room");
+        *taken.entry(claimed.position.bucket).or_insert(0) += 1;
+    }
+    assert!(
+        taken.len() == 5 && taken.values().all(|taken| *taken < 8),
+        "{taken:?}"
+    );
 }
 
 #[test]
@@ -153,21 +170,22 @@ fn in_a_crowded_table_the_emptier_bucket_is_preferred_at_once() {
             Claim::Full => panic!("room"),
         })
     };
-    assert_eq!(far_of(3, 0), 0, "nobody found his place taken yet");
+    // The last connection finds its slot taken, the two behind it free, and no other.
+    let far_of_the_last = |bucket: u32| {
+        (2..8).for_each(|start| assert_eq!(far_of(1, bucket << 22 | start), 0));
+        far_of(1, bucket << 22 | 7)
+    };
+    assert_eq!(far_of_the_last(0), 0, "nobody found his place taken yet");
     // 19 of 20 find their place taken, again and again.
     for hash in 1..20 {
         far_of(20, hash << 22);
     }
-    assert_eq!(
-        far_of(2, 30 << 22),
-        1,
-        "the second one finds one slot taken"
-    );
+    assert_eq!(far_of_the_last(30), 1);
     // And after so many that find it free, the table is not crowded any more.
     for alone in 100..1000 {
         far_of(1, alone << 22);
     }
-    assert_eq!(far_of(3, 40 << 22), 0);
+    assert_eq!(far_of_the_last(40), 0);
 }
 
 #[test]
@@ -203,6 +221,63 @@ fn what_is_in_another_bucket_is_found_when_the_first_has_emptied() {
     check();
     insert(&table, 0, 10, 100, 1_000);
     check();
+}
+
+/// Doubts all marks, lets `meanwhile` happen, and takes those back that nobody needs.
+fn tidy(buckets: &[Bucket<SlotV4>], hash: u32, meanwhile: impl FnOnce()) {
+    support::doubt(buckets);
+    let needed = support::needed(buckets, |_| hash);
+    meanwhile();
+    support::take_back(buckets, &needed);
+}
+
+#[test]
+fn marks_are_taken_back_when_no_connection_needs_them_any_more() {
+    const HASH: u32 = 3;
+    let buckets = buckets(1024);
+    let table = table(&buckets);
+    for key in 0..40 {
+        insert(&table, HASH, key, 0, if key == 2 { 1_000 } else { 100 });
+    }
+    tidy(&buckets, HASH, || ());
+    let begins = marks(&buckets[0], HASH);
+    assert_eq!(
+        (begins.places(), begins.went_on()),
+        (0xff, true),
+        "all live"
+    );
+    (0..1024).for_each(|bucket| table.sweep(bucket, (100, LONGER), |_| ()));
+    tidy(&buckets, HASH, || ());
+    let begins = marks(&buckets[0], HASH);
+    assert_eq!((begins.places(), begins.went_on()), (0b101, false), "one");
+    assert!(table.find(HASH, &query(2), 100).is_some());
+    let all = || buckets.iter().flat_map(|bucket| &bucket.0);
+    let marked = |slot: &&SlotV4| {
+        let word = Word(slot.word().load());
+        word.went_on() || word.places() != 1
+    };
+    assert_eq!(all().filter(marked).count(), 1);
+    table.sweep(0, (1_000, LONGER), |_| ());
+    tidy(&buckets, HASH, || ());
+    assert_eq!(all().filter(marked).count(), 0, "nothing");
+}
+
+#[test]
+fn a_mark_that_a_connection_wants_meanwhile_stays() {
+    const HASH: u32 = 3;
+    let buckets = buckets(1024);
+    let table = table(&buckets);
+    for key in 0..40 {
+        insert(&table, HASH, key, 0, 100);
+    }
+    (0..1024).for_each(|bucket| table.sweep(bucket, (100, LONGER), |_| ()));
+    insert(&table, HASH, 40, 100, 1_000);
+    tidy(&buckets, HASH, || {
+        (41..80).for_each(|key| assert_eq!(insert(&table, HASH, key, 100, 1_000), None));
+    });
+    for key in 40..80 {
+        assert!(table.find(HASH, &query(key), 100).is_some(), "{key}");
+    }
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! A table on the heap, and connections to put in it.
 
+use std::collections::HashMap;
+
 use cell::Cell32;
 use conntable::{
-    Bucket, Buckets, Claim, Crowding, End, Kind, NewConnection, Query, Slot, SlotV4, TOGETHER,
-    Table,
+    BUCKET_SLOTS, Bucket, Buckets, Claim, Crowding, End, Entry as _, Kind, NewConnection, Position,
+    Query, Slot, SlotV4, TOGETHER, Table, Word,
 };
 
 /// Ticks that a template lasts longer while connections go by it.
@@ -76,9 +78,42 @@ fn server(key: u32) -> u32 {
     0xc0a8_0000 | key & 0xffff
 }
 
+/// The marks that connections need, by their hashes: by bucket and slot.
+pub fn needed(
+    buckets: &[Bucket<SlotV4>],
+    hash: impl Fn(&SlotV4) -> u32,
+) -> HashMap<(u32, u32), u8> {
+    let table = table(buckets);
+    let mut needed = HashMap::new();
+    for (bucket, slots) in (0..).zip(buckets) {
+        for (slot, entry) in (0..).zip(&slots.0) {
+            if Word(entry.word().load()).is_live() {
+                table.needed_marks(hash(entry), Position { bucket, slot }, |begin, marks| {
+                    *needed.entry((begin.bucket, begin.slot)).or_default() |= marks;
+                });
+            }
+        }
+    }
+    needed
+}
+
+/// Doubts all marks.
+pub fn doubt(buckets: &[Bucket<SlotV4>]) {
+    (0..buckets.len() as u32).for_each(|bucket| table(buckets).doubt_marks(bucket));
+}
+
+/// Takes all marks back but the needed ones.
+pub fn take_back(buckets: &[Bucket<SlotV4>], needed: &HashMap<(u32, u32), u8>) {
+    for bucket in 0..buckets.len() as u32 {
+        for slot in 0..BUCKET_SLOTS as u32 {
+            let needed = needed.get(&(bucket, slot)).copied().unwrap_or_default();
+            table(buckets).take_marks_back(Position { bucket, slot }, needed);
+        }
+    }
+}
+
 /// Entries that are connections, alive or past their time.
 pub fn live(buckets: &[Bucket<SlotV4>]) -> Vec<&SlotV4> {
-    use conntable::{Entry, Word};
     buckets
         .iter()
         .flat_map(|bucket| &bucket.0)

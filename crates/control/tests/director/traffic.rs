@@ -1,15 +1,20 @@
 //! Connections made by real packets: counted, swept, listed, and kept by destinations that come
 //! back.
 
-use std::net::SocketAddr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 
 use abi::Reason;
+use conntable::{Entry as _, Word};
 use control::{Director, Plane};
-use model::{Command, Destination, DestinationStatus};
+use model::{
+    Command, ConnectionEntry, Destination, DestinationStatus, Family, Netmask, Persistence,
+    ServiceRequest,
+};
 use plane_user::Memory;
 
-use crate::common::{Do, add, add_service, destination, key, remove, remove_service};
-use crate::packets::{Flag, balancing, client, listed, server};
+use crate::common::{Do, add, add_service, destination, director, key, remove, remove_service};
+use crate::packets::{Flag, balancing, client, lan, listed, reason, serve, server, tcp};
 
 const WEB: &str = "TCP 10.0.0.1:80";
 const DNS: &str = "UDP 10.0.0.1:53";
@@ -316,4 +321,77 @@ fn a_full_sweep_says_how_full_the_table_is() {
     director.plane().advance(61 * Memory::TICKS_PER_SECOND);
     director.sweep_all();
     assert_eq!(director.census().unwrap().v4.entries, 0);
+}
+
+/// Slots of the table that say that connections are elsewhere.
+fn marked(director: &Director<Memory>) -> usize {
+    let slots = director.plane().connections().iter().flat_map(|b| &b.0);
+    let words = slots.map(|slot| Word(slot.word().load()));
+    words
+        .filter(|word| word.went_on() || word.places() != 1)
+        .count()
+}
+
+#[test]
+fn marks_of_connections_that_have_ended_are_taken_back_by_the_sweep_and_no_others() {
+    let mut director = balancing("rr", &[ONE, TWO]);
+    let open = |director: &Director<Memory>, every: u16| {
+        for port in (2001..=2700).filter(|port| port % every == 0) {
+            assert_eq!(client(director, port, Flag::Syn), Reason::Forwarded);
+        }
+    };
+    let made = |director: &Director<Memory>| director.status(WEB).stats.connections;
+    open(&director, 1);
+    let full = marked(&director);
+    director.plane().advance(50 * Memory::TICKS_PER_SECOND);
+    open(&director, 7);
+    director.plane().advance(11 * Memory::TICKS_PER_SECOND);
+    (0..4).for_each(|_| director.sweep_all());
+    let few = marked(&director);
+    assert!(0 < few && few < full / 4, "{few} of {full}");
+    assert_eq!(listed(&director).len(), 100);
+    open(&director, 7);
+    assert_eq!(made(&director), 700, "none of them anew");
+    director.plane().advance(61 * Memory::TICKS_PER_SECOND);
+    (0..4).for_each(|_| director.sweep_all());
+    assert_eq!(marked(&director), 0);
+}
+
+#[test]
+fn clients_of_a_persistent_service_keep_their_real_server_while_marks_are_taken_back() {
+    let mut director = director();
+    director.must(Command::AddService(ServiceRequest {
+        persistence: Some(Persistence {
+            timeout: 300,
+            netmask: Netmask::full(Family::Ipv4),
+        }),
+        ..ServiceRequest::new(key(WEB), "rr")
+    }));
+    director.must(add(WEB, ONE, 1));
+    director.must(add(WEB, TWO, 1));
+    serve(&mut director, &lan());
+    let open = |director: &Director<Memory>, port: u16| {
+        let to = SocketAddr::from(([10, 0, 0, 1], 80));
+        for client in 0..300u16 {
+            let [high, low] = client.to_be_bytes();
+            let from = SocketAddr::from(([198, 51, high, low], port));
+            let reason = reason(director, &tcp(from, to, Flag::Syn));
+            assert_eq!(reason, Reason::Forwarded, "{from}");
+        }
+    };
+    let servers = |director: &Director<Memory>, port: u16| -> BTreeMap<IpAddr, SocketAddr> {
+        let of_port = |entry: &ConnectionEntry| entry.client.port() == port;
+        let entries = listed(director).into_iter().filter(of_port);
+        entries
+            .map(|entry| (entry.client.ip(), entry.destination))
+            .collect()
+    };
+    open(&director, 40_001);
+    let first = servers(&director, 40_001);
+    director.plane().advance(61 * Memory::TICKS_PER_SECOND);
+    (0..4).for_each(|_| director.sweep_all());
+    assert!(marked(&director) > 0, "templates are elsewhere too");
+    assert_eq!(listed(&director).len(), 300, "the templates alone are left");
+    open(&director, 40_002);
+    assert_eq!(servers(&director, 40_002), first);
 }

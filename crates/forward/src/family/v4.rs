@@ -252,8 +252,13 @@ impl Family for V4 {
     }
 
     #[inline(always)]
-    fn claim_further<'t, T: Tables<'t>>(tables: T, hash: u32, times: (Tick, Tick)) -> u64 {
-        tables.claim_further(hash, times)
+    fn roomiest<'t, T: Tables<'t>>(tables: T, hash: u32, now: Tick) -> u32 {
+        tables.roomiest(hash, now)
+    }
+
+    #[inline(always)]
+    fn claim_from<'t, T: Tables<'t>>(tables: T, hash: u32, times: (Tick, Tick), first: u32) -> u64 {
+        tables.claim_from(hash, times, first)
     }
 
     #[inline(always)]
