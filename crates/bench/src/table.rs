@@ -46,7 +46,7 @@ pub fn measure() -> Result<Vec<Group>, Error> {
         next: 0,
     };
     let refused = table.refused_by_load()?;
-    let marks = table.idle_marks()?;
+    table.bench.forget_connections();
     let held = table.replace()?;
     let mut rows = vec![one(
         "bytes a connection, all tables together, 10 M connections",
@@ -61,7 +61,6 @@ pub fn measure() -> Result<Vec<Group>, Error> {
         None,
     ));
     rows.extend(held);
-    rows.extend(marks);
     let nothing = "itself";
     Ok(vec![
         Group::new(format!("A table of {SLOTS} connections"), "", nothing, rows),
@@ -136,23 +135,6 @@ impl Table<'_> {
             ));
         }
         Ok(rows)
-    }
-
-    /// Opens connections in the table that was full and is empty again, with and without the marks that
-    /// the others have left. It was not swept before, and ends as empty.
-    fn idle_marks(&mut self) -> Result<Vec<Row>, Error> {
-        let case = |marks| format!("emptied again, a million new, {marks}: seconds");
-        self.bench.forget_connections();
-        let left = self.open()?.seconds;
-        // One sweep says that no mark is needed, the other takes them back.
-        self.bench.forget_connections();
-        self.bench.forget_connections();
-        let taken_back = self.open()?.seconds;
-        self.bench.forget_connections();
-        Ok(vec![
-            one(case("idle marks left"), left, None),
-            one(case("taken back"), taken_back, None),
-        ])
     }
 
     /// Holds ten million connections for a minute, while a million a second end and as many begin, and

@@ -16,7 +16,7 @@ const FEW: u32 = 3 << 13;
 const HALF: u32 = 1 << 15;
 
 /// Free slots of its home bucket that are enough for a new connection, wherever else there is room.
-const ENOUGH_AT_HOME: u32 = 3;
+const ENOUGH_AT_HOME: u32 = 4;
 /// The same of another bucket. Even a crowded table has few buckets without.
 const ENOUGH: u32 = 2;
 

@@ -25,11 +25,10 @@
 //!
 //! | slots taken | refused |
 //! |---|---|
-//! | up to 70 % | none of 2.9 million |
-//! | 75 % | 1 of 3.1 million |
-//! | 80 % | 1 in 240 000 |
-//! | 85 % | 1 in 13 000 |
-//! | 90 % | 1 in 1100 |
+//! | up to 75 % | none of 3.1 million |
+//! | 80 % | 1 in 340 000 |
+//! | 85 % | 1 in 24 000 |
+//! | 90 % | 1 in 1400 |
 //!
 //! Connections of one client address and port share a hash, so there is room for 40 of them.
 //!
