@@ -138,8 +138,7 @@ impl Table<'_> {
     }
 
     /// Holds ten million connections for a minute, while a million a second end and as many begin, and
-    /// the daemon sweeps.
-    /// The clock goes faster than the time, so that they end when they should.
+    /// the daemon sweeps. The clock goes faster than the time, so that they end when they should.
     fn replace(&mut self) -> Result<Vec<Row>, Error> {
         let (mut seconds, mut refused) = (Vec::new(), 0);
         for number in 0..HELD + REPLACED {

@@ -92,8 +92,7 @@ impl<'t, B: Buckets<'t>> Table<B> {
     /// Takes a slot for a new connection; the claim counts until `claim_ends`.
     ///
     /// The slot where searches begin, where nobody has it, which is one cache line touched; then,
-    /// unless the table is crowded, one of the next; else what
-    /// [`Buckets::claim_further`] finds.
+    /// unless the table is crowded, one of the next; else what [`Buckets::claim_further`] finds.
     #[inline(always)]
     pub fn claim(
         &self,

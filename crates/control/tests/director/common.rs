@@ -8,7 +8,10 @@ use cell::Cell32;
 use control::nexthops::{Hop, HopState, Neighbour, Network, OwnAddresses, Prefix, Way};
 use control::wanted::Effect;
 use control::{CommandError, Director, Plane, Saved, Sizes};
-use model::{Command, Destination, Forwarding, ServiceKey, ServiceRequest, ServiceStatus};
+use model::{
+    Command, Destination, Family, Forwarding, Netmask, Persistence, ServiceKey, ServiceRequest,
+    ServiceStatus,
+};
 use plane_user::Memory;
 
 /// A network of one interface, in which every address is a neighbour.
@@ -180,6 +183,17 @@ pub fn destination(text: &str, weight: i32) -> Destination {
 /// `-A`, as in `add_service("TCP 10.0.0.1:80", "rr")`.
 pub fn add_service(service: &str, scheduler: &str) -> Command {
     Command::AddService(ServiceRequest::new(key(service), scheduler))
+}
+
+/// `-A -s rr -p`, of an IPv4 service.
+pub fn add_persistent(service: &str, timeout: u32) -> Command {
+    Command::AddService(ServiceRequest {
+        persistence: Some(Persistence {
+            timeout,
+            netmask: Netmask::full(Family::Ipv4),
+        }),
+        ..ServiceRequest::new(key(service), "rr")
+    })
 }
 
 /// `-a -m -w`.

@@ -5,12 +5,10 @@ use std::net::SocketAddr;
 
 use abi::Reason;
 use control::{Director, Plane};
-use model::{
-    Command, Family, Netmask, Persistence, ServiceRequest, Setting, SettingError, SettingRequest,
-};
+use model::{Setting, SettingError, SettingRequest};
 use plane_user::Memory;
 
-use crate::common::{Do, add, director, key, remove, remove_service};
+use crate::common::{Do, add, add_persistent, director, remove, remove_service};
 use crate::packets::{Flag, balancing, client, lan, listed, serve, server};
 
 const WEB: &str = "TCP 10.0.0.1:80";
@@ -169,13 +167,7 @@ fn connections_of_removed_destinations_end_where_expire_nodest_conn_says_so() {
 #[test]
 fn templates_of_removed_destinations_end_with_their_connections() {
     let mut director = director();
-    director.must(Command::AddService(ServiceRequest {
-        persistence: Some(Persistence {
-            timeout: 300,
-            netmask: Netmask::full(Family::Ipv4),
-        }),
-        ..ServiceRequest::new(key(WEB), "rr")
-    }));
+    director.must(add_persistent(WEB, 300));
     director.must(add(WEB, ONE, 1));
     serve(&mut director, &lan());
     set(&mut director, "expire_nodest_conn=1").unwrap();

@@ -7,13 +7,12 @@ use std::net::{IpAddr, SocketAddr};
 use abi::Reason;
 use conntable::{Entry as _, Word};
 use control::{Director, Plane};
-use model::{
-    Command, ConnectionEntry, Destination, DestinationStatus, Family, Netmask, Persistence,
-    ServiceRequest,
-};
+use model::{Command, ConnectionEntry, Destination, DestinationStatus};
 use plane_user::Memory;
 
-use crate::common::{Do, add, add_service, destination, director, key, remove, remove_service};
+use crate::common::{
+    Do, add, add_persistent, add_service, destination, director, key, remove, remove_service,
+};
 use crate::packets::{Flag, balancing, client, lan, listed, reason, serve, server, tcp};
 
 const WEB: &str = "TCP 10.0.0.1:80";
@@ -360,13 +359,7 @@ fn marks_of_connections_that_have_ended_are_taken_back_by_the_sweep_and_no_other
 #[test]
 fn clients_of_a_persistent_service_keep_their_real_server_while_marks_are_taken_back() {
     let mut director = director();
-    director.must(Command::AddService(ServiceRequest {
-        persistence: Some(Persistence {
-            timeout: 300,
-            netmask: Netmask::full(Family::Ipv4),
-        }),
-        ..ServiceRequest::new(key(WEB), "rr")
-    }));
+    director.must(add_persistent(WEB, 300));
     director.must(add(WEB, ONE, 1));
     director.must(add(WEB, TWO, 1));
     serve(&mut director, &lan());
