@@ -27,12 +27,12 @@ pub use reason::{Outcome, REASONS, Reason};
 pub use stage::{Needs, Stage};
 pub use tables::*;
 pub use trace::{
-    TRACE_WORDS, TRACERS, TraceAddresses, TraceFilter, TraceFrame, TraceHook, TraceProcessor,
-    TraceRecord, TraceTally, TraceVerdict,
+    OTHER_FAMILY, TRACE_WORDS, TRACERS, TraceAddresses, TraceFilter, TraceFrame, TraceHook,
+    TraceProcessor, TraceRecord, TraceTally, TraceVerdict,
 };
 pub use view::View;
 
 /// Version of every layout in this crate. A daemon adopts pinned maps of the same version only.
 ///
 /// It must change whenever a layout changes; the test `layouts` holds the sizes and offsets.
-pub const ABI_VERSION: u32 = 12;
+pub const ABI_VERSION: u32 = 13;

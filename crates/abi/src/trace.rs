@@ -79,14 +79,18 @@ pub struct TraceFrame {
     pub bytes: [Cell64; TRACE_WORDS],
 }
 
+/// Set in a record's handle of a connection that is in the table of the address family that the
+/// packet is not of.
+pub const OTHER_FAMILY: u64 = 1 << 63;
+
 /// A packet's way through the director.
 #[repr(C)]
 #[derive(Debug, Default)]
 pub struct TraceRecord {
     /// When it came: CLOCK_MONOTONIC, in nanoseconds.
     pub at: Cell64,
-    /// Handle of its connection, 0 for none: see the connection table. Bit 63 is set where that is in
-    /// the other family's.
+    /// Handle of its connection, 0 for none: see the connection table. With [`OTHER_FAMILY`] where
+    /// that is in the other family's.
     pub connection: Cell64,
     /// The connection's word before the packet, 0 where there was no connection.
     pub word_before: Cell64,

@@ -112,7 +112,7 @@ impl<'t, B: Buckets<'t>> Table<B> {
             if further == near {
                 break;
             }
-            let entry = element(&bucket.0, start + further);
+            let entry = element(&bucket.0, start ^ further);
             before = Word(entry.word().load());
             if take(entry, before, now, claim_ends) {
                 hit = further;
@@ -128,7 +128,7 @@ impl<'t, B: Buckets<'t>> Table<B> {
         if hit != 0 {
             mark(element(&bucket.0, start), Word::place(hit));
         }
-        taken(bucket, (home, start + hit), before, claim_ends)
+        taken(bucket, (home, start ^ hit), before, claim_ends)
     }
 
     /// Which bucket of a hash a new connection should try first, where the slots at which
@@ -332,7 +332,7 @@ impl<'t, B: Buckets<'t>> Table<B> {
         let mut others = 0;
         for further in 0..NEAR {
             // In place of one without mark the first, which was looked at already.
-            let slot = (start + further * (places >> further & 1)) & LAST_SLOT;
+            let slot = (start ^ (further * (places >> further & 1))) & LAST_SLOT;
             let entry = element(&bucket.0, slot);
             let is_live = Word(entry.word().load()).is_live() as u32;
             let is_other = (slot != own.position.slot) as u32;

@@ -1,9 +1,9 @@
-//! The connection table: open addressing in an array of cache lines that the kernel's packets and
-//! the daemon share.
+//! The connection table: open addressing in an array that the kernel's packets and the daemon share.
 //!
-//! A [`Bucket`] is eight slots of 64 bytes. The hash of the client's side says in which bucket a
-//! connection is at home, and at which of its slots a search for it begins. It lives in that slot
-//! or, where somebody else does, in one of the two behind it; where these are taken too, or the
+//! A [`Bucket`] is eight slots, which are a cache line each, or over IPv4 half a one. The hash of the
+//! client's side says in which bucket a connection is at home, and at which of its slots a search for
+//! it begins. It lives in that slot or, where somebody else does, in the one beside it in the same
+//! cache line or pair of them, or in one of the pair's neighbour; where these are taken too, or the
 //! table is [crowded](Crowding), in another one of the bucket or of four others, first of the
 //! [roomiest](Table::roomiest). The slot where the search begins is [marked](Word)
 //! with where else its connections went, so that a search looks only where it may help: mostly at
@@ -53,6 +53,7 @@
 
 mod alias;
 mod claim;
+mod hop;
 pub mod marks;
 mod position;
 mod search;
@@ -60,12 +61,13 @@ mod slot;
 mod table;
 mod word;
 
-pub use alias::OTHER_FAMILY;
 pub use claim::{Claim, Claimed, Crowding};
+pub use hop::{Hop, Name};
 pub use position::{Handle, Position};
 pub use search::Found;
 pub use slot::{
-    Direction, End, Entry, Kind, Load, NewConnection, Query, Question, Slot, SlotV4, SlotV6, Words,
+    Cells, Direction, End, Entry, Kind, Load, NO_DESTINATION, NewConnection, Query, Question, Slot,
+    SlotOf, SlotV4, SlotV6, Words,
 };
 pub use table::{Died, Table};
 pub use word::{Life, Word};
@@ -86,9 +88,9 @@ pub trait Buckets<'t>: Sized {
     type Entry: Entry + 't;
     /// The bucket at `index`, `None` past the end.
     fn bucket(&self, index: u32) -> Option<&'t Bucket<Self::Entry>>;
-    /// The address of a destination, by its number; `None` where there is no such destination, and
-    /// where nobody asks for connections by their real server.
-    fn server(&self, destination: u32) -> Option<<Self::Entry as Entry>::Address>;
+    /// The address and port of a destination, by its number; `None` where there is no such
+    /// destination, and where nobody asks for connections by their real server.
+    fn server(&self, destination: u32) -> Option<(<Self::Entry as Entry>::Address, u16)>;
     /// [`Table::find_far`], which BPF wants as a function that is verified by itself.
     #[inline(always)]
     fn find_far(
@@ -114,7 +116,7 @@ impl<'t, E: Entry> Buckets<'t> for &'t [Bucket<E>] {
         self.get(index as usize)
     }
 
-    fn server(&self, _destination: u32) -> Option<E::Address> {
+    fn server(&self, _destination: u32) -> Option<(E::Address, u16)> {
         None
     }
 }

@@ -15,7 +15,7 @@ pub struct Position {
 }
 
 impl Position {
-    /// The position in one number that is never 0, for tables of less than 2^29 buckets.
+    /// The position in one number that is never 0, for tables of less than 2^26 buckets.
     #[inline(always)]
     pub const fn number(self) -> u32 {
         (self.bucket << 3 | self.slot & LAST_SLOT).wrapping_add(1)

@@ -97,13 +97,18 @@ impl<'t, B: Buckets<'t>> Table<B> {
     /// What the slot of a handle holds, while nobody else has claimed it.
     #[inline(always)]
     pub(crate) fn named(&self, handle: Handle) -> Option<Found<'t, B::Entry>> {
-        let position = handle.position();
+        self.at_position(handle.position())
+            .filter(|found| found.word.epoch() == handle.epoch())
+    }
+
+    /// What a slot holds, whatever that is.
+    #[inline(always)]
+    pub(crate) fn at_position(&self, position: Position) -> Option<Found<'t, B::Entry>> {
         let bucket = self.buckets.bucket(position.bucket)?;
         let entry = element(&bucket.0, position.slot);
-        let word = Word(entry.word().load());
-        (word.epoch() == handle.epoch()).then_some(Found {
+        Some(Found {
             entry,
-            word,
+            word: Word(entry.word().load()),
             position,
         })
     }
@@ -134,7 +139,7 @@ fn search<'t, B: Buckets<'t>>(
         if left & 1 == 0 {
             continue;
         }
-        let slot = (start + step) & LAST_SLOT;
+        let slot = (start ^ step) & LAST_SLOT;
         word = living(buckets, element(&bucket.0, slot), query, now);
         if word.is_live() {
             hit = slot;

@@ -91,7 +91,7 @@ impl<'t, B: Buckets<'t>> Table<B> {
     /// The slot there.
     #[inline(always)]
     pub(crate) const fn slot_of_turn(hash: u32, turn: u32) -> u32 {
-        (Self::start(hash) + turn) & LAST_SLOT
+        (Self::start(hash) ^ turn) & LAST_SLOT
     }
 
     /// Where in its buckets a connection would like to be: by the bits that say least of which
@@ -115,7 +115,7 @@ impl<'t, B: Buckets<'t>> Table<B> {
 
     /// How many slots a position is behind where searches for a hash begin.
     pub(crate) const fn further(hash: u32, position: Position) -> u32 {
-        position.slot.wrapping_sub(Self::start(hash)) & LAST_SLOT
+        (position.slot ^ Self::start(hash)) & LAST_SLOT
     }
 
     /// Moves a found connection to a state and an expiry; `None` where it is gone. Another
@@ -147,9 +147,9 @@ impl<'t, B: Buckets<'t>> Table<B> {
     #[inline(always)]
     pub fn renew(&self, template: &Found<'t, B::Entry>, (now, longer): (u32, u32)) -> bool {
         if template.word.is_past(now) {
-            template.entry.lasts().store(longer as u64);
+            template.entry.lasts().store(longer);
         }
-        let lasts = template.entry.lasts().load() as u32;
+        let lasts = template.entry.lasts().load();
         let renewed =
             |word: Word| word.moved(word.state(), word.one_way(), now.wrapping_add(lasts));
         self.update(template, renewed).is_some()
@@ -220,7 +220,7 @@ impl<'t, B: Buckets<'t>> Table<B> {
                 let expiry = word.expiry().wrapping_add(longer);
                 let next = word.moved(word.state(), word.one_way(), expiry);
                 if entry.word().compare_and_swap(word.0, next.0) {
-                    entry.lasts().store(longer as u64);
+                    entry.lasts().store(longer);
                 }
                 continue;
             }

@@ -23,8 +23,8 @@ pub enum Life {
 ///
 /// The marks belong to the place, whoever has the slot, and say where the connections are whose
 /// search begins at it: bit 40 that some went on to the next bucket of their search, bit 40 + n
-/// that some are n slots further in this bucket. WD: one of them was wanted since they were last
-/// [doubted](crate::Table::doubt_marks).
+/// that some are n steps away, in the slot of this bucket whose index is this one's, exclusive-ored
+/// with n. WD: one of them was wanted since they were last [doubted](crate::Table::doubt_marks).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Word(pub u64);
 
@@ -90,8 +90,8 @@ impl Word {
         self.marks() & Self::WENT_ON != 0
     }
 
-    /// Which slots of the bucket hold connections that begin here, or did: bit n for the slot n
-    /// further. Bit 0, the slot itself, is always set.
+    /// Which slots of the bucket hold connections that begin here, or did: bit n for the one n steps
+    /// away. Bit 0, the slot itself, is always set.
     #[inline(always)]
     pub const fn places(self) -> u32 {
         (self.0 >> MARKS_SHIFT) as u32 & 0xff | 1
@@ -100,10 +100,10 @@ impl Word {
     /// The mark of a connection that went on to the next bucket.
     pub(crate) const WENT_ON: u8 = 1;
 
-    /// The mark of a connection that is `further` slots, from 1 to 7, behind where it began.
+    /// The mark of a connection that is so many steps, from 1 to 7, from where it began.
     #[inline(always)]
-    pub(crate) const fn place(further: u32) -> u8 {
-        1 << (further & 7)
+    pub(crate) const fn place(steps: u32) -> u8 {
+        1 << (steps & 7)
     }
 
     /// Whether the time to die has come.
@@ -161,7 +161,7 @@ impl Word {
         (marks as u64) << MARKS_SHIFT | WANTED
     }
 
-    /// The marks: bit 0 that some went on, bit n that some are n slots further.
+    /// The marks: bit 0 that some went on, bit n that some are n steps away.
     pub(crate) const fn marks(self) -> u8 {
         (self.0 >> MARKS_SHIFT) as u8
     }

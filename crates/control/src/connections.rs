@@ -1,5 +1,6 @@
 //! The connection tables as the daemon sees them, one after the other: swept, counted and listed.
 
+pub(crate) mod hops;
 mod sweeper;
 
 use std::borrow::Cow;
@@ -11,7 +12,7 @@ use conntable::{Bucket, Died, Handle, Kind, Load, Position, Slot, SlotV4, SlotV6
 use model::{ConnectionEntry, ConnectionProtocol};
 
 pub use self::sweeper::{Census, Fill, SWEEP_EVERY, Sweeper, sweep_step};
-use crate::publish::destination_address;
+use crate::publish::destination_end;
 use crate::{Plane, aliases, loads, words};
 
 /// A slot of either family, in the daemon's words.
@@ -73,7 +74,7 @@ fn settle_death<S: Slot>(view: &View<'_>, table: &Table<&[Bucket<S>]>, died: Die
     loads::settle_death(view, died);
 }
 
-fn table<S: Slot>(buckets: &[Bucket<S>]) -> Table<&[Bucket<S>]> {
+pub(crate) fn table<S: Slot>(buckets: &[Bucket<S>]) -> Table<&[Bucket<S>]> {
     Table::new(buckets, buckets.len() as u32)
 }
 
@@ -91,7 +92,9 @@ fn sweep_dead_of<S: Listed>(plane: &impl Plane, buckets: &[Bucket<S>]) {
         table.sweep(index, (now, longer), |died| {
             settle_death(&view, &table, died);
         });
-        table.sweep_aliases(index, now, |main| aliases::holds::<S>(plane, main));
+        table.sweep_aliases(index, now, |main, alias| {
+            aliases::holds::<S>(plane, main, alias)
+        });
     }
 }
 
@@ -152,7 +155,7 @@ fn end_entries_of<S: Slot>(
             let Some(found) = table.at(Handle::new(position, word.epoch()), now) else {
                 continue;
             };
-            let alias = aliases::of(&table, entry, now);
+            let alias = aliases::of(&table, &found, now);
             let Some(died) = table.end(&found) else {
                 continue;
             };
@@ -202,6 +205,7 @@ fn entry<S: Listed>(view: &View<'_>, slot: &S, now: Tick) -> Option<ConnectionEn
         (true, _) => "NONE",
         (false, state) => state_name(protocol, state),
     };
+    let (server, port) = destination_end(view, load.destination)?;
     let end = |address: IpAddr, port: u16| SocketAddr::new(address, u16::from_be(port));
     let listed = ConnectionEntry {
         protocol,
@@ -209,10 +213,7 @@ fn entry<S: Listed>(view: &View<'_>, slot: &S, now: Tick) -> Option<ConnectionEn
         state: Cow::Borrowed(state),
         client: end(S::ip(slot.client()), slot.client_port()),
         virtual_address: end(S::ip(slot.virtual_address()), slot.virtual_port()),
-        destination: end(
-            destination_address(view, load.destination)?,
-            slot.destination_port(),
-        ),
+        destination: end(server, slot.destination_port(port)),
         engine_data: None,
     };
     // The slot may have been given to another connection while it was read.

@@ -29,7 +29,7 @@ use abi::{View, wildcards};
 use model::{DestinationKey, Protocol, ServiceKey};
 
 pub use adopt::Damaged;
-pub(crate) use cells::destination_address;
+pub(crate) use cells::destination_end;
 pub use plan::{CapacityError, Change, Wants};
 pub(crate) use write::zero_stats;
 

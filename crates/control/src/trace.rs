@@ -7,7 +7,7 @@ use abi::{
     TraceRecord, View, destination_flags, method,
 };
 use cell::Cell32;
-use conntable::{OTHER_FAMILY, Word};
+use conntable::Word;
 use model::{
     ConnectionProtocol, Family, Forwarding, Prefix, Protocol, ServiceKey, TraceDirection,
     TraceHook, TraceRequest, TraceTally, TraceVerdict, TracedConnection, TracedFrame, TracedPacket,
@@ -272,7 +272,7 @@ fn key(cell: &ServiceCell) -> Option<ServiceKey> {
 
 fn connection(record: &TraceRecord, view: &View<'_>) -> Option<TracedConnection> {
     let destination = view.destinations.get(record.destination.load() as usize)?;
-    let is_other = record.connection.load() & OTHER_FAMILY != 0;
+    let is_other = record.connection.load() & abi::OTHER_FAMILY != 0;
     let is_v6 = (record.family.load() == 6) != is_other;
     let to_v6 = destination.flags.load() & destination_flags::IPV6 != 0;
     let end = |address: &[Cell32; 4], is_v6: bool, port: &Cell32| {

@@ -170,7 +170,7 @@ fn follow<'t, F: Family, H: Host<'t>>(
         return tunnel::hand_over(host, packet, &NO_PORTS, &chosen);
     }
     if method == method::FULLNAT {
-        fullnat::rewrite_header(host, packet, (globals, now), slot, direction)?;
+        fullnat::rewrite_header(host, packet, (globals, now), &found, direction)?;
     } else if is_translated {
         nat::rewrite_header(host, packet, ends, (direction, true))?;
     } else {

@@ -3,8 +3,8 @@
 //!
 //! A connection is two entries. The *main* one is found by the client, as any connection. Its
 //! *alias* is found by what the real server sees: the local address and port as if they were the
-//! client's, and the real server as if it were the virtual service. Each holds the other's handle in
-//! its `client_hop`. The alias is what takes the local port: a port is in use towards a real server
+//! client's, and the real server as if it were the virtual service. Each [names](conntable::Name) the
+//! other in its `client_hop`. The alias is what takes the local port: a port is in use towards a real server
 //! while such an alias lives. It lives as long as the main entry does. The connection's first packet
 //! makes it ([`lend()`]).
 
@@ -17,7 +17,7 @@ mod tell;
 
 use abi::{Globals, Reason, Tick, method};
 use cell::blurred;
-use conntable::{Direction, End, Entry as _, Found, Handle, Kind, OTHER_FAMILY, Query, Slot as _};
+use conntable::{Direction, End, Found, Handle, Hop, Kind, Name, Position, Query, Slot as _};
 use wire::Delta;
 
 use crate::connection::{Chosen, find};
@@ -39,9 +39,6 @@ pub(crate) use lend::lend;
 pub(crate) use numbers::sacks;
 pub use tell::copy_tells;
 pub(crate) use tell::tell;
-
-/// A main entry's `client_hop` before it has an alias.
-const NO_ALIAS: u64 = 0;
 
 /// The ends that a packet gets.
 struct Ends<A> {
@@ -70,20 +67,30 @@ pub(crate) fn is_one_way(method: u8) -> bool {
     BOTH_WAYS >> (method & 15) & 1 == 0
 }
 
-/// Whether a connection's main entry, as an alias of the family names it, is still there.
+/// What the `client_hop` of a new connection by a method begins with.
+#[inline(always)]
+pub(crate) fn hop_for(method: u8) -> u32 {
+    if method == method::FULLNAT {
+        Name::AWAITED.0
+    } else {
+        Hop::NONE.0
+    }
+}
+
+/// Whether a connection's main entry is still there, as an alias of the family, at `position`, names
+/// it.
 #[inline(always)]
 pub(crate) fn holds<'t, F: Family, T: Tables<'t>>(
     tables: T,
     globals: &Globals,
-    main: u64,
+    (main, position): (Name, Position),
     now: Tick,
 ) -> bool {
-    let handle = Handle(main & !OTHER_FAMILY);
-    let is_v6 = F::IS_V6 != (main & OTHER_FAMILY != 0);
+    let is_v6 = F::IS_V6 != main.is_of_other_family();
     if is_v6 {
-        connections::<V6, T>(tables, globals).holds(handle, now)
+        connections::<V6, T>(tables, globals).holds(main, position, now)
     } else {
-        connections::<V4, T>(tables, globals).holds(handle, now)
+        connections::<V4, T>(tables, globals).holds(main, position, now)
     }
 }
 
@@ -124,13 +131,15 @@ pub(crate) fn to_server<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdic
         .at(Handle(carry.connection.load()), now)
         .ok_or(Reason::NoConnection)?;
     let chosen = Chosen::by_number(tables, main.entry.destination())?;
-    match main.entry.client_hop().load() {
+    let name = Name(main.entry.client_hop().load());
+    if name == Name::AWAITED {
         // Another processor is about to lend one.
-        NO_ALIAS => return Err(Reason::NoLocalPort),
-        alias if alias & OTHER_FAMILY != 0 => return complete_only::<H>(F::CROSS),
-        _ => {}
+        return Err(Reason::NoLocalPort);
     }
-    let alias = alias_of::<F, _>(tables, globals, main.entry, now)?;
+    if name.is_of_other_family() {
+        return complete_only::<H>(F::CROSS);
+    }
+    let alias = partner::<F, F, _>(tables, globals, &main, now)?;
     let ends = ends_to_server::<F, F>(main.entry, alias.entry, &chosen);
     let told = tell::told::<F, F, H>(host, globals, (&packet, &ports), &alias)?;
     let ports = ports.blurred(alias.word.expiry());
@@ -171,12 +180,12 @@ pub(crate) fn to_client<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdic
     let tables = host.tables();
     let query = alias_query(&packet, &ports);
     let alias = find::<F, _>(tables, globals, &query, now).ok_or(Reason::NoConnection)?;
-    if alias.entry.client_hop().load() & OTHER_FAMILY != 0 {
+    if Name(alias.entry.client_hop().load()).is_of_other_family() {
         let carry = host.carry().ok_or(Reason::TableMissing)?;
         carry.connection.store(alias.handle().0);
         return complete_only::<H>(F::CROSS_BACK);
     }
-    let main = main_of::<F, _>(tables, globals, alias.entry, now)?;
+    let main = partner::<F, F, _>(tables, globals, &alias, now)?;
     let chosen = Chosen::by_number(tables, main.entry.destination())?;
     let way = route::to_address::<F, H>(host, main.entry.client());
     let role = Role {
@@ -222,29 +231,18 @@ pub(crate) fn alias_query<F: Family>(packet: &Packet<F>, ports: &Ports) -> Query
     }
 }
 
-/// The main entry of an alias.
+/// The alias of a main entry, or the main entry of an alias: the one in `F`'s table, its partner in
+/// `A`'s.
 #[inline(always)]
-fn main_of<'t, F: Family, T: Tables<'t>>(
+fn partner<'t, F: Family, A: Family, T: Tables<'t>>(
     tables: T,
     globals: &Globals,
-    alias: &F::Slot,
+    of: &Found<'t, F::Slot>,
     now: Tick,
-) -> Step<Found<'t, F::Slot>> {
-    connections::<F, T>(tables, globals)
-        .at(Handle(alias.client_hop().load()), now)
-        .ok_or(Reason::NoConnection)
-}
-
-/// The alias of a main entry.
-#[inline(always)]
-fn alias_of<'t, F: Family, T: Tables<'t>>(
-    tables: T,
-    globals: &Globals,
-    main: &F::Slot,
-    now: Tick,
-) -> Step<Found<'t, F::Slot>> {
-    connections::<F, T>(tables, globals)
-        .at(Handle(main.client_hop().load()), now)
+) -> Step<Found<'t, A::Slot>> {
+    let name = Name(of.entry.client_hop().load());
+    connections::<A, T>(tables, globals)
+        .partner(name, of.position, now)
         .ok_or(Reason::NoConnection)
 }
 
@@ -260,7 +258,7 @@ fn ends_to_server<F: Family, A: Family>(
         destination: chosen.address::<A>(),
         ports: Ports {
             source: alias.client_port(),
-            destination: main.destination_port(),
+            destination: main.destination_port(chosen.port()),
             flags: 0,
         },
     }
@@ -321,17 +319,17 @@ pub(crate) fn rewrite_header<'t, F: Family, H: Host<'t>>(
     host: &mut H,
     packet: &Packet<F>,
     (globals, now): (&Globals, Tick),
-    main: &F::Slot,
+    main: &Found<'t, F::Slot>,
     direction: Direction,
 ) -> Step<()> {
     let tables = host.tables();
     let ends = match direction {
         Direction::ToServer => {
-            let chosen = Chosen::by_number(tables, main.load().destination)?;
-            let alias = alias_of::<F, _>(tables, globals, main, now)?;
-            ends_to_server::<F, F>(main, alias.entry, &chosen)
+            let chosen = Chosen::by_number(tables, main.entry.destination())?;
+            let alias = partner::<F, F, _>(tables, globals, main, now)?;
+            ends_to_server::<F, F>(main.entry, alias.entry, &chosen)
         }
-        Direction::ToClient => ends_to_client::<F>(main),
+        Direction::ToClient => ends_to_client::<F>(main.entry),
     };
     let addresses = (ends.source, ends.destination);
     F::readdress_both(host, packet.l3(), &packet.ip, addresses, true)

@@ -13,6 +13,7 @@ use conntable::{Bucket, Buckets, Claim, Found, Handle, Query, SlotV4, SlotV6, Ta
 use sched::lblcr;
 use wire::Delta;
 
+use crate::connection::Chosen;
 use crate::family::Family;
 use crate::further;
 use crate::tunnel::Outer;
@@ -202,8 +203,9 @@ where
     }
 
     #[inline(always)]
-    fn server(&self, destination: u32) -> Option<F::Address> {
-        Some(F::of_cells(&self.0.destination(destination)?.address))
+    fn server(&self, destination: u32) -> Option<(F::Address, u16)> {
+        let chosen = Chosen::by_number(self.0, destination).ok()?;
+        Some((chosen.address::<F>(), chosen.port()))
     }
 
     #[inline(always)]

@@ -35,7 +35,7 @@ pub(crate) fn make<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
         .ok_or(Reason::TableMissing)?;
     let new = opening.with::<F>(service, &chosen);
     let may_choose = opening.control == 0 && carry.asked.load() < 2;
-    if may_choose && is_ambiguous::<F, H>(host, globals, &new, &opening) {
+    if may_choose && is_ambiguous::<F, H>(host, globals, (&new, &chosen), &opening) {
         return Ok(Verdict::go_on(Stage::Schedule));
     }
     let is_quoted = H::COMPLETE && opening.is_quoted;
@@ -144,7 +144,7 @@ pub(crate) fn entry<'t, F: Family, H: Host<'t>>(
 pub(crate) fn is_ambiguous<'t, F: Family, H: Host<'t>>(
     host: &H,
     globals: &Globals,
-    new: &NewConnection<F::Address>,
+    (new, chosen): (&NewConnection<F::Address>, &Chosen<'t>),
     opening: &Opening<F::Address>,
 ) -> bool {
     let reply = Query {
@@ -153,8 +153,12 @@ pub(crate) fn is_ambiguous<'t, F: Family, H: Host<'t>>(
         protocol: new.protocol,
         kind: Kind::Connection,
         end: End::Server,
-        address: new.destination_address,
-        port: new.destination_port,
+        address: chosen.address::<F>(),
+        port: if new.keeps_port {
+            new.virtual_port
+        } else {
+            chosen.port()
+        },
     };
     let table = connections::<F, _>(host.tables(), globals);
     let is_ambiguous =

@@ -32,7 +32,7 @@ pub(crate) fn rewrite<'t, F: Family, H: Host<'t>>(
 ) -> Step<()> {
     let pseudo_header = rewrite_header(host, packet, (slot, chosen), (direction, goes_through))?;
     let (offset, old, new) = match direction {
-        Direction::ToServer => (2, ports.destination, slot.destination_port()),
+        Direction::ToServer => (2, ports.destination, slot.destination_port(chosen.port())),
         Direction::ToClient => (0, ports.source, slot.virtual_port()),
     };
     host.set_bytes(packet.l4 + offset, &new.to_ne_bytes())

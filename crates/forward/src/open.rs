@@ -88,7 +88,7 @@ fn open_to<'t, F: Family, H: Host<'t>>(
     let chosen = Chosen::by_number(host.tables(), number)?;
     let new = opening.with::<F>(service, &chosen);
     let carry = host.carry().ok_or(Reason::TableMissing)?;
-    if make::is_ambiguous::<F, H>(host, globals, &new, opening) {
+    if make::is_ambiguous::<F, H>(host, globals, (&new, &chosen), opening) {
         let next = opening::leave_to_scheduler::<F, H>(host, opening, (service, index));
         carry.asked.store(1);
         return next;

@@ -93,18 +93,19 @@ impl<A: Copy> Opening<A> {
         chosen: &Chosen<'_>,
     ) -> NewConnection<A> {
         let query = &self.query;
+        let method = fullnat::method_for::<F>(chosen);
         NewConnection {
             client: query.client,
             client_port: query.client_port,
             virtual_address: query.address,
             virtual_port: query.port,
-            destination_address: chosen.address::<F>(),
-            destination_port: port(service, chosen, query.port),
+            keeps_port: keeps_port(service, chosen, query.port),
             protocol: query.protocol,
-            method: fullnat::method_for::<F>(chosen),
+            method,
             kind: kind(service, query.protocol),
             destination: chosen.number,
             control: self.control,
+            client_hop: fullnat::hop_for(method),
         }
     }
 }
@@ -146,17 +147,13 @@ pub(crate) fn describe<F: Family>(carry: &Carry, query: &Query<F::Address>) {
     carry.is_v6.store(F::IS_V6 as u32);
 }
 
-/// The real server's port, for a packet to the virtual `port`: the destination's own where the packet
-/// is to the service's own port, or the destination has one and nothing keeps ports together.
+/// Whether a packet to the virtual `port` is sent to that of the real server: not where the packet is
+/// to the service's own port, or the destination has one and nothing keeps ports together.
 #[inline(always)]
-fn port(service: &ServiceCell, chosen: &Chosen<'_>, port: u16) -> u16 {
+fn keeps_port(service: &ServiceCell, chosen: &Chosen<'_>, port: u16) -> bool {
     let is_persistent = service.persistence.load() != 0;
     let is_own = service.key.load() as u16 == port;
-    if chosen.port() == 0 || is_persistent && !is_own {
-        port
-    } else {
-        chosen.port()
-    }
+    chosen.port() == 0 || is_persistent && !is_own
 }
 
 /// What a packet makes of a service.

@@ -113,21 +113,21 @@ fn made<'t, F: Family, H: Host<'t>>(
     let table = connections::<F, _>(tables, globals);
     let hash = F::hash(globals, query.client, 0, query.protocol);
     let claimed = further::claim::<F, H>(host, globals, hash, now).ok_or(Reason::TableFull)?;
+    // `Entry::lasts`.
+    let lasts = service.persistence.load();
     claimed.entry.write(&NewConnection {
         client: query.client,
         client_port: 0,
         virtual_address: query.address,
         virtual_port: query.port,
-        destination_address: chosen.address::<F>(),
-        destination_port: if query.port == 0 { 0 } else { chosen.port() },
+        keeps_port: query.port == 0,
         protocol: query.protocol,
         method: chosen.method(),
         kind: Kind::Template,
         destination: chosen.number,
         control: 0,
+        client_hop: lasts,
     });
-    let lasts = service.persistence.load();
-    claimed.entry.lasts().store(lasts as u64);
     let word = table
         .publish(&claimed, NEW, true, now.wrapping_add(lasts))
         .ok_or(Reason::TableFull)?;

@@ -255,7 +255,7 @@ fn rewrite<'t, F: Family, H: Host<'t>>(
             chosen.address::<F>(),
             0,
             inner.source_port,
-            slot.destination_port(),
+            slot.destination_port(chosen.port()),
         ),
         Direction::ToClient => (
             false,

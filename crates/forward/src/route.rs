@@ -1,7 +1,7 @@
 //! The way out.
 
 use abi::{Address, Globals, NeighbourKey, NextHopCell, Reason, hop_state};
-use conntable::{Direction, Slot as _};
+use conntable::{Direction, Hop, Slot as _};
 use wire::ethernet;
 
 use crate::family::{Family, Header as _};
@@ -83,13 +83,14 @@ pub(crate) fn to_client<'t, F: Family, H: Host<'t>>(
 ) -> Way<'t> {
     let tables = host.tables();
     let generation = globals.routing_generation.load();
-    let cached = slot.client_hop().load();
-    if (cached >> 32) as u32 == generation {
-        return by_index(tables, cached as u32);
+    let cached = Hop(slot.client_hop().load());
+    if cached.generation() == generation {
+        return by_index(tables, cached.index());
     }
     let found = tables.seek(F::words(slot.client()), F::IS_V6, host.processor());
     if found < ASK {
-        slot.client_hop().store((generation as u64) << 32 | found);
+        slot.client_hop()
+            .store(Hop::new(generation, found as u32).0);
     }
     by_found(tables, found)
 }

@@ -37,8 +37,8 @@ fn sweep_family<'t, F: Family, T: Tables<'t>>(
             tables.count(processor, Reason::Expired as u32);
             settle_death::<F, T>(tables, globals, died);
         });
-        table.sweep_aliases(bucket, now, |main| {
-            fullnat::holds::<F, T>(tables, globals, main, now)
+        table.sweep_aliases(bucket, now, |main, position| {
+            fullnat::holds::<F, T>(tables, globals, (main, position), now)
         });
     }
 }

@@ -2,11 +2,11 @@
 //! beside the way that the packet takes, which it changes nothing of.
 
 use abi::{
-    Address, Globals, NONE, Reason, Stage, TRACERS, Tick, TraceAddresses, TraceFilter, TraceFrame,
-    TraceHook, TraceProcessor, TraceVerdict,
+    Address, Globals, NONE, OTHER_FAMILY, Reason, Stage, TRACERS, Tick, TraceAddresses,
+    TraceFilter, TraceFrame, TraceHook, TraceProcessor, TraceVerdict,
 };
 use cell::{Cell32, Cell64, element};
-use conntable::{Direction, Entry as _, Handle, Kind, OTHER_FAMILY, Slot as _};
+use conntable::{Direction, Entry as _, Found, Handle, Kind, Name, Slot as _};
 use wire::ipv4;
 
 use crate::connection::{Chosen, find, query_of};
@@ -323,18 +323,11 @@ fn connection<'t, F: Family, H: Host<'t>>(
         query_of(packet, ports, role)
     };
     let found = find::<F, _>(tables, globals, &query, now)?;
-    let mut word = found.word.0;
-    let mut handle = found.handle().0;
-    if role.is_lent {
-        // What its alias names.
-        handle = found.entry.client_hop().load();
-        let main = Handle(handle & !OTHER_FAMILY);
-        word = if is_v6::<F>(handle) {
-            connections::<V6, _>(tables, globals).at(main, now)?.word.0
-        } else {
-            connections::<V4, _>(tables, globals).at(main, now)?.word.0
-        };
-    }
+    let (handle, word) = if role.is_lent {
+        main_of::<F, _>(tables, globals, &found, now)?
+    } else {
+        (found.handle().0, found.word.0)
+    };
     let direction = match role.direction {
         Direction::ToServer => TO_SERVER,
         Direction::ToClient => TO_CLIENT,
@@ -342,10 +335,28 @@ fn connection<'t, F: Family, H: Host<'t>>(
     Some((handle, word, direction))
 }
 
-/// Whether a connection, as a packet of the family names it, is in IPv6's table.
+/// The connection of an alias in the family's table: its handle, as a record has it, and its word.
 #[inline(always)]
-fn is_v6<F: Family>(handle: u64) -> bool {
-    F::IS_V6 != (handle & OTHER_FAMILY != 0)
+fn main_of<'t, F: Family, T: Tables<'t>>(
+    tables: T,
+    globals: &Globals,
+    alias: &Found<'t, F::Slot>,
+    now: Tick,
+) -> Option<(u64, u64)> {
+    let (name, position) = (Name(alias.entry.client_hop().load()), alias.position);
+    let (handle, word) = if F::IS_V6 != name.is_of_other_family() {
+        let main = connections::<V6, T>(tables, globals).partner(name, position, now)?;
+        (main.handle().0, main.word.0)
+    } else {
+        let main = connections::<V4, T>(tables, globals).partner(name, position, now)?;
+        (main.handle().0, main.word.0)
+    };
+    let family = if name.is_of_other_family() {
+        OTHER_FAMILY
+    } else {
+        0
+    };
+    Some((handle | family, word))
 }
 
 /// The number that a record has for a family.
@@ -367,9 +378,9 @@ pub fn conclude<'t, T: Tables<'t>>(tables: T, processor: &TraceProcessor, tick: 
     let now = tick.wrapping_add(globals.clock_offset.load());
     let of_v6 = record.family.load() == 6;
     let main = if of_v6 {
-        main_of::<V6, T>(tables, globals, record.connection.load(), now)
+        counted::<V6, T>(tables, globals, record.connection.load(), now)
     } else {
-        main_of::<V4, T>(tables, globals, record.connection.load(), now)
+        counted::<V4, T>(tables, globals, record.connection.load(), now)
     };
     record.connection.store(main);
     let handle = Handle(main & !OTHER_FAMILY);
@@ -383,7 +394,7 @@ pub fn conclude<'t, T: Tables<'t>>(tables: T, processor: &TraceProcessor, tick: 
 /// The connection that a handle's alias stands for, as a packet of the family names it; of any other
 /// handle, itself.
 #[inline(always)]
-fn main_of<'t, F: Family, T: Tables<'t>>(
+fn counted<'t, F: Family, T: Tables<'t>>(
     tables: T,
     globals: &Globals,
     handle: u64,
@@ -395,7 +406,7 @@ fn main_of<'t, F: Family, T: Tables<'t>>(
     }
     match connections::<F, T>(tables, globals).at(Handle(handle), now) {
         Some(found) if found.entry.load().kind == Kind::Alias as u8 => {
-            found.entry.client_hop().load()
+            main_of::<F, T>(tables, globals, &found, now).map_or(0, |(handle, _)| handle)
         }
         _ => handle,
     }
@@ -421,11 +432,12 @@ fn describe<'t, F: Family, T: Tables<'t>>(
     set(&record.virtual_address, F::words(entry.virtual_address()));
     record.client_port.store(entry.client_port() as u32);
     record.virtual_port.store(entry.virtual_port() as u32);
-    record.server_port.store(entry.destination_port() as u32);
     let mut families = processor.families.load() | 1 << number::<F>();
     if let Ok(chosen) = Chosen::by_number(tables, destination) {
         let words = chosen.cell.address.each_ref().map(Cell32::load);
         set(&record.server, words);
+        let port = entry.destination_port(chosen.port());
+        record.server_port.store(port as u32);
         families |= 1 << if chosen.is_v6() { 6 } else { 4 };
     }
     processor.families.store(families);

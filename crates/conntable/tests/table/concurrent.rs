@@ -5,18 +5,16 @@ use std::sync::{Barrier, RwLock};
 use std::thread;
 
 use crate::support::{
-    LONGER, Random, buckets, claim, connection, doubt, key_of, live, needed, query, table,
+    LONGER, Random, Slots, buckets, claim, connection, doubt, key_of, live, needed, query, table,
     take_back,
 };
-use conntable::{Bucket, Claim, Found, Slot as _, SlotV4, Table};
-
-type Shared<'t> = Table<&'t [Bucket<SlotV4>]>;
+use conntable::{Claim, Found, Slot as _, SlotV4};
 
 const THREADS: u32 = 4;
 
 /// A destination's number that belongs to one key alone: a mixed-up entry shows.
 fn destination(key: u32) -> u32 {
-    key.wrapping_mul(0x0101_0101) ^ 0x5555
+    (key.wrapping_mul(0x0101_0101) ^ 0x5555) & 0x7f_ffff
 }
 
 fn hash(key: u32) -> u32 {
@@ -32,7 +30,7 @@ struct Counts {
 
 /// A packet of `key`: finds its connection, or makes it and settles.
 fn packet<'t>(
-    table: &Shared<'t>,
+    table: &Slots<'t>,
     key: u32,
     now: u32,
     lifetime: u32,
@@ -69,7 +67,7 @@ fn packet<'t>(
 }
 
 /// One thread's share of everything that happens to a table.
-fn mix(table: &Shared<'_>, clock: &AtomicU32, seed: u64, keys: u32, counts: &Counts) {
+fn mix(table: &Slots<'_>, clock: &AtomicU32, seed: u64, keys: u32, counts: &Counts) {
     let mut random = Random(seed);
     let bury = |_| {
         counts.alive.fetch_sub(1, Ordering::Relaxed);

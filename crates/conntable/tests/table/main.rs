@@ -3,6 +3,7 @@
 mod concurrent;
 mod load_factor;
 mod model;
+mod partners;
 mod room;
 mod settle;
 mod support;

@@ -6,12 +6,11 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::support::{
-    LONGER, buckets, connection, doubt, key_of, needed, query, reply, table, take_back,
+    LONGER, Slots, buckets, connection, doubt, key_of, needed, query, reply, table, take_back,
 };
 use cell::Cell32;
 use conntable::{
     BUCKET_SLOTS, Bucket, Claim, Claimed, Crowding, Died, Handle, Position, Slot as _, SlotV4,
-    Table,
 };
 
 /// Few keys in few buckets: slots are taken again and buckets overflow.
@@ -102,7 +101,7 @@ struct Known {
 }
 
 struct World<'t> {
-    table: Table<&'t [Bucket<SlotV4>]>,
+    table: Slots<'t>,
     buckets: &'t [Bucket<SlotV4>],
     now: u32,
     crowding: Cell32,
@@ -299,7 +298,8 @@ impl<'t> World<'t> {
     /// Every key is found where it should be and as it should be, and nothing else is.
     fn check(&self) {
         for key in 0..KEYS {
-            for query in [query(key), reply(key)] {
+            let destination = self.living(key).unwrap_or_default() as u32;
+            for query in [query(key), reply(key, destination)] {
                 let found = self.table.find(hash(key), &query, self.now);
                 let found = found.map(|found| {
                     let known = &self.made[found.entry.destination() as usize];

@@ -2,16 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::support::{self, LONGER, buckets, connection, query, reply, table};
+use crate::support::{self, LONGER, Slots, buckets, connection, query, reply, table};
 use cell::Cell32;
-use conntable::{
-    Bucket, Claim, Claimed, Crowding, Died, Entry as _, Slot as _, SlotV4, Table, Word,
-};
-
-type Small<'t> = Table<&'t [Bucket<SlotV4>]>;
+use conntable::{Bucket, Claim, Claimed, Crowding, Died, Entry as _, Slot as _, SlotV4, Word};
 
 /// Makes connection `key`, which dies at `expiry`.
-fn insert<'t>(table: &Small<'t>, hash: u32, key: u32, now: u32, expiry: u32) -> Option<Died> {
+fn insert<'t>(table: &Slots<'t>, hash: u32, key: u32, now: u32, expiry: u32) -> Option<Died> {
     let (claimed, died) = claim(table, hash, now).expect("room");
     claimed.entry.write(&connection(key, key));
     assert!(table.publish(&claimed, 1, false, expiry).is_some());
@@ -19,7 +15,7 @@ fn insert<'t>(table: &Small<'t>, hash: u32, key: u32, now: u32, expiry: u32) -> 
 }
 
 fn claim<'t>(
-    table: &Small<'t>,
+    table: &Slots<'t>,
     hash: u32,
     now: u32,
 ) -> Option<(Claimed<'t, SlotV4>, Option<Died>)> {
@@ -44,12 +40,12 @@ fn a_connection_is_found_from_both_sides() {
     let buckets = buckets(4);
     let table = table(&buckets);
     insert(&table, 6, 5, 0, 100);
-    for query in [query(5), reply(5)] {
+    for query in [query(5), reply(5, 5)] {
         let found = table.find(6, &query, 0).expect("the connection");
         assert_eq!(found.entry.destination(), 5);
     }
     assert!(table.find(6, &query(4), 0).is_none(), "another client");
-    assert!(table.find(6, &reply(4), 0).is_none(), "another client");
+    assert!(table.find(6, &reply(4, 5), 0).is_none(), "another client");
     let other_service = conntable::Query {
         port: 81,
         ..query(5)
@@ -93,7 +89,7 @@ fn the_slot_where_a_search_begins_says_where_else_it_has_to_look() {
         if is_far(&claimed) {
             went_on = true;
         } else {
-            places |= 1 << (claimed.position.slot.wrapping_sub(3) & 7);
+            places |= 1 << (claimed.position.slot ^ 3);
         }
         let marks = marks(&buckets[0], HASH);
         assert_eq!(
@@ -122,7 +118,7 @@ fn a_connection_of_another_hash_in_the_way_is_no_reason_to_look_further() {
     let begins = |hash| marks(&buckets[7], hash);
     assert_eq!(
         (begins(first).places(), begins(second).places()),
-        (0b11, 0b11)
+        (0b11, 0b101)
     );
     for (hash, key) in [(first, 1), (first, 2), (second, 3)] {
         assert!(table.find(hash, &query(key), 0).is_some(), "{key}");
@@ -170,9 +166,11 @@ fn in_a_crowded_table_the_emptier_bucket_is_preferred_at_once() {
             Claim::Full => panic!("room"),
         })
     };
-    // The last connection finds its slot taken, the two behind it free, and one other.
+    // The last connection finds its slot taken, the two nearest free, and one other.
     let far_of_the_last = |bucket: u32| {
-        (3..8).for_each(|start| assert_eq!(far_of(1, bucket << 22 | start), 0));
+        for start in [0, 1, 2, 3, 7] {
+            assert_eq!(far_of(1, bucket << 22 | start), 0);
+        }
         far_of(1, bucket << 22 | 7)
     };
     assert_eq!(far_of_the_last(0), 0, "nobody found his place taken yet");

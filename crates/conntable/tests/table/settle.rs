@@ -1,7 +1,7 @@
 //! Several processors make the same connection at once: every order of their steps.
 
-use crate::support::{buckets, claim, connection, live, query, table};
-use conntable::{Bucket, Claim, Claimed, Died, Found, Slot as _, SlotV4, Table, Word};
+use crate::support::{Slots, buckets, claim, connection, live, query, table};
+use conntable::{Claim, Claimed, Died, Found, Slot as _, SlotV4, Word};
 
 const KEY: u32 = 1;
 const HASH: u32 = 0;
@@ -13,7 +13,7 @@ struct Maker<'t> {
 }
 
 impl<'t> Maker<'t> {
-    fn claim(table: &Table<&'t [Bucket<SlotV4>]>, destination: u32) -> Self {
+    fn claim(table: &Slots<'t>, destination: u32) -> Self {
         let Claim::Slot(claimed, None) = claim(table, HASH, (0, 9)) else {
             panic!("a slot that nobody had");
         };
@@ -25,7 +25,7 @@ impl<'t> Maker<'t> {
     }
 
     /// Publishes, or, where that was done, settles: then it returns the destination to use.
-    fn step(&mut self, table: &Table<&'t [Bucket<SlotV4>]>, died: &mut Vec<Died>) -> Option<u32> {
+    fn step(&mut self, table: &Slots<'t>, died: &mut Vec<Died>) -> Option<u32> {
         let Some(word) = self.published else {
             self.published = table.publish(&self.claimed, 1, false, 99);
             assert!(self.published.is_some());

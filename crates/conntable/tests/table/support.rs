@@ -19,9 +19,28 @@ pub fn buckets(count: usize) -> Vec<Bucket<SlotV4>> {
         .collect()
 }
 
+/// Buckets, and the real servers of every destination.
+#[derive(Clone, Copy)]
+pub struct Farm<'t>(&'t [Bucket<SlotV4>]);
+
+impl<'t> Buckets<'t> for Farm<'t> {
+    type Entry = SlotV4;
+
+    fn bucket(&self, index: u32) -> Option<&'t Bucket<SlotV4>> {
+        self.0.get(index as usize)
+    }
+
+    fn server(&self, destination: u32) -> Option<(u32, u16)> {
+        Some(server(destination))
+    }
+}
+
+/// A table on the heap.
+pub type Slots<'t> = Table<Farm<'t>>;
+
 /// The table over them.
-pub fn table(buckets: &[Bucket<SlotV4>]) -> Table<&[Bucket<SlotV4>]> {
-    Table::new(buckets, buckets.len() as u32)
+pub fn table(buckets: &[Bucket<SlotV4>]) -> Slots<'_> {
+    Table::new(Farm(buckets), buckets.len() as u32)
 }
 
 /// Takes a slot in a table that is not crowded, until `claim_ends`.
@@ -46,12 +65,13 @@ pub fn query(key: u32) -> Query<u32> {
     }
 }
 
-/// What the real server's packet of connection `key` asks for.
-pub fn reply(key: u32) -> Query<u32> {
+/// What the packet of a destination's real server asks for, of connection `key`.
+pub fn reply(key: u32, destination: u32) -> Query<u32> {
+    let (address, port) = server(destination);
     Query {
         end: End::Server,
-        address: server(key),
-        port: server_port(key),
+        address,
+        port,
         ..query(key)
     }
 }
@@ -64,18 +84,19 @@ pub fn connection(key: u32, destination: u32) -> NewConnection<u32> {
         client_port: query.client_port,
         virtual_address: query.address,
         virtual_port: query.port,
-        destination_address: server(key),
-        destination_port: server_port(key),
+        keeps_port: false,
         protocol: query.protocol,
         method: 0,
         kind: Kind::Connection,
         destination,
         control: 0,
+        client_hop: 0,
     }
 }
 
-fn server(key: u32) -> u32 {
-    0xc0a8_0000 | key & 0xffff
+/// The real server of a destination.
+fn server(destination: u32) -> (u32, u16) {
+    (0xc0a8_0000 | destination & 0xffff, !destination as u16)
 }
 
 /// The marks that connections need, by their hashes: by bucket and slot.
@@ -138,11 +159,7 @@ impl Random {
     }
 }
 
-fn server_port(key: u32) -> u16 {
-    !key as u16
-}
-
-/// The key of an entry, by its real server's port.
+/// The key of an entry, by its client.
 pub fn key_of(entry: &SlotV4) -> u32 {
-    u32::from(!entry.destination_port())
+    entry.client() & 0x00ff_ffff
 }

@@ -1,11 +1,11 @@
 //! Persistence templates: they outlive their time while connections go by them.
 
 use conntable::{
-    Bucket, Claim, Died, End, Entry as _, Found, Handle, Kind, NewConnection, Query, Slot as _,
-    SlotV4, Table, Word,
+    Claim, Died, End, Entry as _, Found, Handle, Kind, NewConnection, Query, Slot as _, SlotV4,
+    Word,
 };
 
-use crate::support::{LONGER, buckets, claim, connection, query, table};
+use crate::support::{LONGER, Slots, buckets, claim, connection, query, table};
 
 const HASH: u32 = 1;
 /// Ticks that a template lasts after a use.
@@ -23,15 +23,12 @@ fn asked() -> Query<u32> {
     }
 }
 
-type Slots<'t> = Table<&'t [Bucket<SlotV4>]>;
-
 /// Makes an entry in the first bucket, and gives its number.
 fn make(table: &Slots<'_>, new: &NewConnection<u32>, now: u32, expiry: u32) -> u32 {
     let Claim::Slot(claimed, _) = claim(table, HASH, (now, now + 5)) else {
         panic!("there is room");
     };
     claimed.entry.write(new);
-    claimed.entry.lasts().store(LASTS.into());
     let word = table.publish(&claimed, 0, true, expiry);
     assert!(word.is_some());
     claimed.position.number()
@@ -42,6 +39,7 @@ fn template(table: &Slots<'_>) -> u32 {
         client: asked().client,
         client_port: 0,
         kind: Kind::Template,
+        client_hop: LASTS,
         ..connection(0, 7)
     };
     make(table, &new, 0, LASTS)
@@ -171,7 +169,7 @@ fn a_retired_template_is_not_found_and_ends_in_its_time() {
     assert!(found(&table, 0).is_none());
     // As the kernel lists it.
     assert_eq!(template.entry.virtual_port(), 65535);
-    assert_eq!(template.entry.destination_port(), 65535);
+    assert_eq!(template.entry.destination_port(8080), 65535);
     assert_eq!(template.entry.client_port(), 0);
     let handle = Handle::new(template.position, template.word.epoch());
     assert_eq!(handle.position().number(), number);

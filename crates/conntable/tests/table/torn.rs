@@ -13,7 +13,7 @@ struct Contested {
     /// Whom the thief takes the slot for; 0 while there is no thief.
     thief: Cell32,
     control: Cell32,
-    lasts: Cell64,
+    lasts: Cell32,
 }
 
 impl Entry for Contested {
@@ -23,7 +23,7 @@ impl Entry for Contested {
         &self.word
     }
 
-    fn answers(&self, query: &impl Question, _server: impl Fn(u32) -> Option<u32>) -> bool {
+    fn answers(&self, query: &impl Question, _server: impl Fn(u32) -> Option<(u32, u16)>) -> bool {
         let thief = self.thief.load();
         if thief != 0 {
             let stolen = Word(self.word.load()).claimed(50);
@@ -51,7 +51,7 @@ impl Entry for Contested {
         &self.control
     }
 
-    fn lasts(&self) -> &Cell64 {
+    fn lasts(&self) -> &Cell32 {
         &self.lasts
     }
 }

@@ -1,4 +1,4 @@
-//! Connections over IPv6, whose real server the table knows by the destination's number only.
+//! Connections over IPv6.
 
 use crate::support::claim;
 use conntable::{
@@ -20,8 +20,8 @@ impl<'t> Buckets<'t> for &Farm<'t> {
         self.0.get(index as usize)
     }
 
-    fn server(&self, destination: u32) -> Option<[u32; 4]> {
-        SERVERS.get(destination as usize).copied()
+    fn server(&self, destination: u32) -> Option<([u32; 4], u16)> {
+        Some((*SERVERS.get(destination as usize)?, 8080))
     }
 }
 
@@ -46,13 +46,13 @@ fn make<'t>(table: &Table<&Farm<'t>>, destination: u32) -> Found<'t, SlotV6> {
         client_port: 4000,
         virtual_address: VIRTUAL,
         virtual_port: 80,
-        destination_address: [0; 4],
-        destination_port: 8080,
+        keeps_port: false,
         protocol: 6,
         method: 0,
         kind: Kind::Connection,
         destination,
         control: 0,
+        client_hop: 0,
     });
     let word = table.publish(&claimed, 1, false, 100).expect("our claim");
     Found {

@@ -175,7 +175,9 @@ impl<P: Plane> Stretch<'_, P> {
             table.sweep(bucket, (now, longer), |died| {
                 settle_death(&view, &table, died);
             });
-            table.sweep_aliases(bucket, now, |main| aliases::holds::<S>(self.plane, main));
+            table.sweep_aliases(bucket, now, |main, alias| {
+                aliases::holds::<S>(self.plane, main, alias)
+            });
             if self.round == Round::TakeBack {
                 for slot in 0..BUCKET_SLOTS as u32 {
                     let position = Position { bucket, slot };

@@ -2,6 +2,7 @@
 
 use model::Setting;
 
+use crate::connections::hops;
 use crate::director::{Around, Director};
 use crate::nexthops::Network;
 use crate::publish::Freed;
@@ -73,7 +74,8 @@ impl<P: Plane> Director<P> {
     /// Makes packets look for the ways to clients anew.
     pub(crate) fn forget_cached_hops(&self) {
         let generation = &self.plane.view().globals.routing_generation;
-        generation.publish(generation.load().wrapping_add(1).max(1));
+        let next = hops::after(&self.plane, generation.load());
+        generation.publish(next);
     }
 
     pub(super) fn free_hops(&mut self) {

@@ -144,10 +144,10 @@ fn tunnel_word(tunnel: &Tunnel) -> u32 {
     tunnel::word(kind, flags, tunnel.port.to_be())
 }
 
-/// The address of a destination, by its number.
-pub(crate) fn destination_address(view: &View<'_>, number: u32) -> Option<IpAddr> {
+/// The address and port (network order) of a destination, by its number.
+pub(crate) fn destination_end(view: &View<'_>, number: u32) -> Option<(IpAddr, u16)> {
     let values = DestinationValues::read(view.destinations.get(number as usize)?);
-    Some(values.key().address)
+    Some((values.key().address, values.port_method as u16))
 }
 
 /// Everything that a [`DestinationCell`] holds.

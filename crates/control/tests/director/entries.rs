@@ -39,21 +39,21 @@ fn put<S: Slot>(
     }
 }
 
-fn new<A>(addresses: [A; 3], kind: Kind, destination: u32) -> NewConnection<A> {
-    let [client, virtual_address, destination_address] = addresses;
+fn new<A>(addresses: [A; 2], kind: Kind, destination: u32) -> NewConnection<A> {
+    let [client, virtual_address] = addresses;
     let client_port = if kind == Kind::Template { 0 } else { 40001 };
     NewConnection {
         client,
         client_port: u16::to_be(client_port),
         virtual_address,
         virtual_port: 80u16.to_be(),
-        destination_address,
-        destination_port: 80u16.to_be(),
+        keeps_port: false,
         protocol: TCP,
         method: method::MASQUERADE,
         kind,
         destination,
         control: 0,
+        client_hop: 0,
     }
 }
 
@@ -71,11 +71,11 @@ fn filled() -> Director<Memory> {
     let memory = director.plane();
     let seed = memory.view().globals.hash_seed.load();
     for kind in KINDS {
-        let v4 = ["198.51.100.7", "10.0.0.1", "192.168.0.1"].map(|text| words(text)[0]);
+        let v4 = ["198.51.100.7", "10.0.0.1"].map(|text| words(text)[0]);
         let new_v4 = new(v4, kind, number(WEB, REAL));
         let hash = hash_connection(v4[0], new_v4.client_port, TCP, seed);
         put(memory, memory.connections(), hash, &new_v4);
-        let v6: [Address; 3] = ["2001:db8::7", "fd00:10::21", "fd00:100::1"].map(words);
+        let v6: [Address; 2] = ["2001:db8::7", "fd00:10::21"].map(words);
         let new_v6 = new(v6, kind, number(WEB_V6, REAL_V6));
         let hash = hash_connection_v6(v6[0], new_v6.client_port, TCP, seed);
         put(memory, memory.connections_v6(), hash, &new_v6);

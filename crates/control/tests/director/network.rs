@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 
 use abi::{NeighbourKey, NextHopCell, RouteValue, hop_state};
+use cell::Cell32;
+use conntable::{Hop, Kind, Name, NewConnection, Position, Slot};
 use control::interfaces::{self, Interface};
 use control::{Director, Plane};
 use plane_user::Memory;
@@ -15,6 +17,15 @@ const WEB: &str = "TCP 10.0.0.1:80";
 
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
+}
+
+/// What every slot keeps of the way to its client.
+fn kept_hops(memory: &Memory) -> Vec<&Cell32> {
+    let v4 = memory.connections().iter().flat_map(|bucket| &bucket.0);
+    let v6 = memory.connections_v6().iter().flat_map(|bucket| &bucket.0);
+    v4.map(Slot::client_hop)
+        .chain(v6.map(Slot::client_hop))
+        .collect()
 }
 
 fn serving(lan: &Lan) -> Director<Memory> {
@@ -152,6 +163,49 @@ fn routes_and_neighbours_of_clients_follow_the_network() {
     director.follow(&Lan::default()).unwrap();
     assert_eq!(director.plane().route(false, words("203.0.113.5")), None);
     assert_eq!(director.plane().neighbour(&key), None);
+}
+
+/// There are fewer numbers for generations than a connection may sleep through.
+#[test]
+fn a_generation_that_comes_back_finds_no_connection_that_kept_a_way_in_it() {
+    let mut lan = Lan::default();
+    let mut director = serving(&lan);
+    // What others keep there stays.
+    let (template, lasts) = (&director.plane().connections()[0].0[0], Hop::new(7, 7).0);
+    template.write(&NewConnection {
+        client: 1,
+        client_port: 0,
+        virtual_address: 2,
+        virtual_port: 3,
+        keeps_port: false,
+        protocol: 6,
+        method: 0,
+        kind: Kind::Template,
+        destination: 0,
+        control: 0,
+        client_hop: lasts,
+    });
+    let name = Name::of(Position { bucket: 1, slot: 0 }, true).0;
+    director.plane().connections()[0].0[1]
+        .client_hop()
+        .store(name);
+    let mut seen = 0;
+    for change in 0..2 * Hop::GENERATIONS as usize {
+        let generation = director.plane().view().globals.routing_generation.load();
+        let hops = &kept_hops(director.plane())[2..];
+        let is_kept = |hop: &&&Cell32| Hop(hop.load()).generation() == generation;
+        assert_eq!(hops.iter().filter(is_kept).count(), 0, "{generation}");
+        hops[change % hops.len()].store(Hop::new(generation, 9).0);
+        seen = seen.max(generation);
+        if lan.routes.remove(&(ip("10.9.0.0"), 16)).is_none() {
+            lan.routes.insert((ip("10.9.0.0"), 16), (IFINDEX, None));
+        }
+        director.follow(&lan).unwrap();
+    }
+    assert_eq!(seen, Hop::GENERATIONS - 1);
+    let memory = director.plane();
+    assert_eq!(memory.connections()[0].0[0].client_hop().load(), lasts);
+    assert_eq!(memory.connections()[0].0[1].client_hop().load(), name);
 }
 
 #[test]

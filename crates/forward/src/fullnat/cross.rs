@@ -1,19 +1,19 @@
 //! FULLNAT between the address families: the real server is of another one than its clients.
 //!
 //! The client's entry is in the table of its family and the alias in that of the real server's; each
-//! says so by [`OTHER_FAMILY`]. The IP header is made anew (RFC 7915), and the transport's checksum
+//! says so by its [`Name`](conntable::Name) for the other. The IP header is made anew (RFC 7915), and the transport's checksum
 //! follows it. What has no counterpart is dropped and counted: fragments, options, extension headers,
 //! and datagrams without checksum, as IPv6 knows none of those.
 
 use abi::{Reason, method};
-use conntable::{Direction, Handle, OTHER_FAMILY, Slot as _};
+use conntable::{Direction, Handle, Slot as _};
 use wire::{Delta, checksum, ipv4};
 
 use crate::connection::{self, Chosen};
 use crate::counters;
 use crate::family::{self, Family, Header as _};
 use crate::fullnat::numbers::{self, Renumbered};
-use crate::fullnat::{Ends, ends_to_client, ends_to_server, rewrite_transport, tell};
+use crate::fullnat::{Ends, ends_to_client, ends_to_server, partner, rewrite_transport, tell};
 use crate::handshake;
 use crate::host::{Host, connections};
 use crate::lookup::TO_SERVICE;
@@ -43,10 +43,7 @@ pub(crate) fn to_server<'t, F: Family, A: Family, H: Host<'t>>(host: &mut H) -> 
         .at(Handle(carry.connection.load()), now)
         .ok_or(Reason::NoConnection)?;
     let chosen = Chosen::by_number(tables, main.entry.destination())?;
-    let alias = Handle(main.entry.client_hop().load() & !OTHER_FAMILY);
-    let alias = connections::<A, _>(tables, globals)
-        .at(alias, now)
-        .ok_or(Reason::NoConnection)?;
+    let alias = partner::<F, A, _>(tables, globals, &main, now)?;
     let told = tell::told::<F, A, H>(host, globals, (&packet, &ports), &alias)?;
     let ports = ports.blurred(alias.word.expiry());
     let way = route::by_index(tables, chosen.cell.next_hop.load());
@@ -87,10 +84,7 @@ pub(crate) fn to_client<'t, F: Family, A: Family, H: Host<'t>>(host: &mut H) -> 
     let alias = connections::<A, _>(tables, globals)
         .at(Handle(carry.connection.load()), now)
         .ok_or(Reason::NoConnection)?;
-    let main = Handle(alias.entry.client_hop().load() & !OTHER_FAMILY);
-    let main = connections::<F, _>(tables, globals)
-        .at(main, now)
-        .ok_or(Reason::NoConnection)?;
+    let main = partner::<A, F, _>(tables, globals, &alias, now)?;
     let chosen = Chosen::by_number(tables, main.entry.destination())?;
     let way = route::to_address::<F, H>(host, main.entry.client());
     let direction = Direction::ToClient;

@@ -4,13 +4,13 @@
 //! director then tells the sender of it as of a trouble of its own (RFC 7915, sections 4.2 and 5.2).
 
 use abi::{Reason, method};
-use conntable::{Direction, Found, Handle, OTHER_FAMILY, Slot as _};
+use conntable::{Direction, Found, Handle, Slot as _};
 use wire::tcp;
 
 use crate::connection::Chosen;
 use crate::family::{self, Family, Header as _};
 use crate::fullnat::cross::growth;
-use crate::fullnat::{Ends, ends_to_client, ends_to_server, tell};
+use crate::fullnat::{Ends, ends_to_client, ends_to_server, partner, tell};
 use crate::host::{Host, connections};
 use crate::lookup::Role;
 use crate::packet::Packet;
@@ -31,10 +31,7 @@ pub(crate) fn error<'t, P: Family, Q: Family, H: Host<'t>>(host: &mut H) -> Step
     let left = connections::<P, _>(tables, globals)
         .at(Handle(carry.connection.load()), now)
         .ok_or(Reason::NoConnection)?;
-    let other = Handle(left.entry.client_hop().load() & !OTHER_FAMILY);
-    let other = connections::<Q, _>(tables, globals)
-        .at(other, now)
-        .ok_or(Reason::NoConnection)?;
+    let other = partner::<P, Q, _>(tables, globals, &left, now)?;
     // The ends of a packet on its way here are the reverse of those of one from here.
     let (ends, alias) = match direction {
         Direction::ToClient => (ends_to_client::<Q>(other.entry), Some(&left)),

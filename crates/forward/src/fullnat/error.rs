@@ -1,14 +1,14 @@
 //! ICMP errors about connections under FULLNAT, from either side.
 
 use abi::{Reason, method};
-use conntable::{Direction, Entry as _, Handle, OTHER_FAMILY, Slot as _};
+use conntable::{Direction, Handle, Name, Slot as _};
 use wire::{Delta, icmp, tcp};
 
 use crate::connection::Chosen;
 use crate::counters;
 use crate::family::{self, Family};
 use crate::fullnat::numbers::Renumbered;
-use crate::fullnat::{Ends, alias_of, ends_to_client, ends_to_server, main_of, tell};
+use crate::fullnat::{Ends, ends_to_client, ends_to_server, partner, tell};
 use crate::host::{Host, connections};
 use crate::lookup::Role;
 use crate::packet::{Packet, Ports};
@@ -29,25 +29,25 @@ pub(crate) fn error<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
     let left = connections::<F, _>(tables, globals)
         .at(Handle(carry.connection.load()), now)
         .ok_or(Reason::NoConnection)?;
-    if left.entry.client_hop().load() & OTHER_FAMILY != 0 {
+    if Name(left.entry.client_hop().load()).is_of_other_family() {
         return Ok(Verdict::go_on(F::CROSS_ERROR));
     }
     let (alias, state) = (left.entry, left.word.state());
     let main = match direction {
         Direction::ToServer => left,
-        Direction::ToClient => main_of::<F, _>(tables, globals, left.entry, now)?,
+        Direction::ToClient => partner::<F, F, _>(tables, globals, &left, now)?,
     };
     let slot = main.entry;
     if slot.method() != method::FULLNAT {
         return Err(Reason::NoConnection);
     }
-    let chosen = Chosen::by_number(tables, slot.load().destination)?;
+    let chosen = Chosen::by_number(tables, slot.destination())?;
     let (way, ends) = match direction {
         Direction::ToServer => (
             route::by_index(tables, chosen.cell.next_hop.load()),
             ends_to_server::<F, F>(
                 slot,
-                alias_of::<F, _>(tables, globals, slot, now)?.entry,
+                partner::<F, F, _>(tables, globals, &main, now)?.entry,
                 &chosen,
             ),
         ),

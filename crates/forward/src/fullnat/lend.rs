@@ -2,11 +2,11 @@
 
 use abi::{Globals, Reason, ServiceCell, Tick};
 use cell::blurred;
-use conntable::{End, Found, Handle, Kind, NewConnection, OTHER_FAMILY, Query, Slot as _};
+use conntable::{End, Found, Handle, Kind, NO_DESTINATION, Name, NewConnection, Query, Slot as _};
 
 use crate::connection::{self, Chosen};
 use crate::family::{self, Family, V4, V6};
-use crate::fullnat::{NO_ALIAS, holds, tell};
+use crate::fullnat::{holds, tell};
 use crate::further;
 use crate::host::{Host, Tables, connections};
 use crate::onward::UNSETTLED;
@@ -43,21 +43,13 @@ pub(crate) fn lend<'t, F: Family, A: Family, H: Host<'t>>(host: &mut H) -> Step<
     // Another processor that made the same connection may have lent to it, too.
     let hop = main.entry.client_hop();
     let aliases = connections::<A, _>(host.tables(), globals);
-    if !hop.compare_and_swap(NO_ALIAS, alias.0 | mark::<F, A>())
+    let name = Name::of(alias.position(), F::IS_V6 != A::IS_V6);
+    if !hop.compare_and_swap(Name::AWAITED.0, name.0)
         && let Some(surplus) = aliases.at(alias, now)
     {
         let _nobody_counts_it = aliases.end(&surplus);
     }
     Ok(Verdict::go_on(F::FULLNAT))
-}
-
-/// What marks a handle of an entry in `A`'s table for one in `F`'s.
-const fn mark<F: Family, A: Family>() -> u64 {
-    if F::IS_V6 == A::IS_V6 {
-        0
-    } else {
-        OTHER_FAMILY
-    }
 }
 
 /// A family's part in a service's local addresses: the first's index, and how many there are.
@@ -85,12 +77,14 @@ fn alias_for<'t, F: Family, A: Family, H: Host<'t>>(
     if count == 0 {
         return None;
     }
+    let port = Chosen::by_number(tables, destination).ok()?.port();
+    let to_port = (slot.destination_port(port) as u32) << 16;
     let mut number = F::hash(globals, slot.client(), slot.client_port(), protocol);
     for _ in 0..TRIES {
         number = blurred(number.wrapping_add(STRIDE), now);
         let local = first.wrapping_add(number % count);
         let port = ((FIRST_PORT + number / count % PORTS) as u16).to_be();
-        let ports = port as u32 | (slot.destination_port() as u32) << 16;
+        let ports = port as u32 | to_port;
         if !tables.is_lent(local, ports, destination, protocol, now) {
             return take::<F, A, H>(host, globals, (main, local, ports), now);
         }
@@ -138,7 +132,8 @@ fn is_lent_of<'t, F: Family, T: Tables<'t>>(
     let Some(found) = table.find(hash, &query, now) else {
         return Some(false);
     };
-    let is_held = holds::<F, T>(tables, globals, found.entry.client_hop().load(), now);
+    let main = (Name(found.entry.client_hop().load()), found.position);
+    let is_held = holds::<F, T>(tables, globals, main, now);
     // Whoever else ends it takes the port.
     Some(is_held || table.end(&found).is_none())
 }
@@ -182,22 +177,20 @@ fn take<'t, F: Family, A: Family, H: Host<'t>>(
         client_port: query.client_port,
         virtual_address: query.address,
         virtual_port: query.port,
-        destination_address: query.address,
-        destination_port: query.port,
+        keeps_port: true,
         protocol,
         method: abi::method::FULLNAT,
         kind: Kind::Alias,
         // It counts for nobody: its connection does.
-        destination: abi::NONE,
+        destination: NO_DESTINATION,
         control: 0,
+        client_hop: Name::of(main.position, F::IS_V6 != A::IS_V6).0,
     });
-    let main = main.handle().0 | mark::<F, A>();
-    claimed.entry.client_hop().store(main);
     let flags = host.carry()?.flags.load();
     let state = tell::state_for(&chosen, protocol, flags);
     let word = table.publish(&claimed, state, false, table.alias_expiry(now))?;
     let own = Handle::new(claimed.position, word.epoch());
     // Two processors may have found the same port free: the one that loses lends nothing.
     let kept = A::settle(tables, own, now, host.processor());
-    (kept == own.0 && own.0 != NO_ALIAS).then_some(own)
+    (kept == own.0).then_some(own)
 }

@@ -18,13 +18,13 @@ fn connection() -> NewConnection<u32> {
         client_port: 4000,
         virtual_address: u32::from_ne_bytes([10, 0, 0, 1]),
         virtual_port: 80,
-        destination_address: u32::from_ne_bytes([10, 0, 1, 1]),
-        destination_port: 8080,
+        keeps_port: true,
         protocol: 6,
         method: 0,
         kind: Kind::Connection,
         control: 0,
         destination: 5,
+        client_hop: 0,
     }
 }
 
@@ -39,7 +39,7 @@ fn mark(plane: &Plane) {
 fn is_marked(plane: &Plane) -> bool {
     let slot = &plane.connections().last().unwrap().0[7];
     slot.client() == connection().client
-        && slot.destination_port() == 8080
+        && slot.destination_port(8080) == 80
         && slot.destination() == 5
         && plane.view().stats.last().unwrap().in_bytes.load() == 1 << 40
         && plane.view().members.last().unwrap().number.load() == 77
