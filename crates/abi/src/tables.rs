@@ -862,6 +862,6 @@ mod tests {
         assert_eq!(size_of::<Carry>(), 256);
         assert_eq!(size_of::<LookupLine>(), 64);
         assert_eq!(size_of::<LocalityKey>(), 20);
-        assert_eq!(crate::ABI_VERSION, 12);
+        assert_eq!(crate::ABI_VERSION, 13);
     }
 }
