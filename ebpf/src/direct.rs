@@ -9,7 +9,7 @@
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
 
-use cell::masked;
+use cell::masked_by;
 
 /// A table of `T`s, shared with other processors and the daemon; at least one.
 #[repr(transparent)]
@@ -33,7 +33,7 @@ impl<T, const N: usize> Direct<T, N> {
     pub fn at(&'static self, index: u32, mask: u32) -> &'static T {
         // SAFETY: the verifier takes no program that leaves the map's memory, which outlives the
         // program; `new` answers for the values.
-        unsafe { &*self.start().add(masked(index, mask)) }
+        unsafe { &*self.start().add(masked_by(index, mask)) }
     }
 
     /// The first one.

@@ -3,7 +3,7 @@
 use cell::masked;
 
 /// Offsets into a frame stay below this.
-const OFFSETS: u32 = 0x7ff;
+const OFFSETS: usize = 0x800;
 
 /// Bytes that the compiler may also see as words.
 #[repr(C, align(8))]
@@ -80,7 +80,7 @@ macro_rules! pieces {
 /// A pointer to `N` bytes at an offset of the frame between `start` and `end`.
 #[inline(always)]
 fn at<const N: usize>(start: usize, end: usize, offset: u32) -> Option<*mut [u8; N]> {
-    let first = start + masked(offset, OFFSETS);
+    let first = start + masked::<OFFSETS>(offset);
     if first + N > end {
         return None;
     }
@@ -154,6 +154,23 @@ pub unsafe fn write<const N: usize>(
     }
     // SAFETY: as in `read`; a program has its frame to itself.
     unsafe { pieces!(word, half, byte) };
+    Some(())
+}
+
+/// Changes 16 bits of the frame between `start` and `end`; given and taken as they stand in it.
+///
+/// # Safety
+/// As for [`read`].
+#[inline(always)]
+pub unsafe fn change(
+    start: usize,
+    end: usize,
+    offset: u32,
+    new: impl FnOnce(u16) -> u16,
+) -> Option<()> {
+    let half = at::<2>(start, end, offset)?.cast::<u8>();
+    // SAFETY: as in `read` and `write`.
+    unsafe { store_u16::<0>(half, new(load_u16::<0>(half))) };
     Some(())
 }
 

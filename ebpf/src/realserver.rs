@@ -197,7 +197,7 @@ pub extern "C" fn xvs_sum(skb: *mut __sk_buff, mut offset: u32, length: u32) -> 
             unsafe { *scratch = [0; PIECE as usize / 8] };
         }
         // The mask tells the verifier that it is between 1 and the size of the scratch space.
-        let bytes = masked(piece - 1, PIECE - 1) as u32 + 1;
+        let bytes = masked::<{ PIECE as usize }>(piece - 1) as u32 + 1;
         // SAFETY: the helpers write and read as many bytes as the scratch space has at most.
         unsafe {
             if bpf_skb_load_bytes(skb.cast(), offset, scratch.cast(), bytes) != 0 {

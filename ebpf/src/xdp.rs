@@ -241,13 +241,17 @@ impl Host<'static> for Frame {
         payload: Delta,
         optional: bool,
     ) -> Option<()> {
-        let old = u16::from_ne_bytes(self.bytes(offset)?);
-        if optional && old == 0 {
-            return Some(());
-        }
-        let new = pseudo_header.and(payload).apply(old);
-        let new = if optional && new == 0 { 0xffff } else { new };
-        self.set_bytes(offset, &new.to_ne_bytes())
+        let (start, end) = self.bounds();
+        let changed = |old: u16| {
+            let new = pseudo_header.and(payload).apply(old);
+            match (optional, old, new) {
+                (true, 0, _) => 0,
+                (true, _, 0) => 0xffff,
+                _ => new,
+            }
+        };
+        // SAFETY: the bounds are the context's, read here.
+        unsafe { frame::change(start, end, offset, changed) }
     }
     #[inline(always)]
     fn set_tag(&mut self, in_frame: bool, tag: u16) -> Option<()> {

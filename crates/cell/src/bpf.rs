@@ -1,12 +1,33 @@
 //! The operations by BPF instructions.
 
-/// The bits of an index that `mask` has, by an instruction that the compiler
-/// cannot take away.
+/// An index modulo `N`, a power of two, by an instruction that the compiler cannot take away unless
+/// it knows the index.
 ///
 /// The kernel's verifier wants to see the bound where memory is accessed; the compiler would drop
 /// a mask where it knows a narrower bound itself, from what the verifier has forgotten by then.
 #[inline(always)]
-pub fn masked(index: u32, mask: u32) -> usize {
+pub fn masked<const N: usize>(index: u32) -> usize {
+    const { assert!(N.is_power_of_two()) };
+    if core::intrinsics::is_val_statically_known(index) {
+        return index as usize & (N - 1);
+    }
+    let mut index = index as u64;
+    // SAFETY: one instruction that changes one register.
+    unsafe {
+        core::arch::asm!(
+            "{0} &= {1}",
+            inout(reg) index,
+            const N - 1,
+            options(pure, nomem, nostack)
+        );
+    }
+    index as usize
+}
+
+/// The bits of an index that `mask` has, which the verifier knows and the compiler does not; as
+/// [`masked`].
+#[inline(always)]
+pub fn masked_by(index: u32, mask: u32) -> usize {
     let mut index = index as u64;
     // SAFETY: one instruction that changes one register.
     unsafe {

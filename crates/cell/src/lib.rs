@@ -31,14 +31,15 @@ mod access;
 
 use core::cell::UnsafeCell;
 
+#[cfg(target_arch = "bpf")]
+pub use access::masked_by;
 pub use access::{blurred, masked};
 
 /// The element at `index`, which counts modulo the array's length, a power of two.
 #[inline(always)]
 pub fn element<T, const N: usize>(array: &[T; N], index: u32) -> &T {
-    const { assert!(N.is_power_of_two()) };
-    // SAFETY: the index is less than the array's length, by the mask.
-    unsafe { array.get_unchecked(masked(index, N as u32 - 1)) }
+    // SAFETY: the index is less than the array's length.
+    unsafe { array.get_unchecked(masked::<N>(index)) }
 }
 
 macro_rules! shared_cell {

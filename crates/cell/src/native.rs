@@ -1,9 +1,10 @@
 //! The operations by the standard library's atomics.
 
-/// The bits of an index that `mask` has.
+/// An index modulo `N`, a power of two.
 #[inline(always)]
-pub const fn masked(index: u32, mask: u32) -> usize {
-    (index & mask) as usize
+pub const fn masked<const N: usize>(index: u32) -> usize {
+    const { assert!(N.is_power_of_two()) };
+    index as usize & (N - 1)
 }
 
 /// The value. In BPF the kernel's verifier is made to forget what it knows of it.

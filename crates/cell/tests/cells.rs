@@ -117,7 +117,7 @@ fn of_two_threads_that_swap_and_then_look_at_least_one_sees_the_other() {
 
 #[test]
 fn an_index_beyond_an_array_counts_modulo_its_length() {
-    assert_eq!(masked(0x1234_5678, 0xff), 0x78);
+    assert_eq!(masked::<256>(0x1234_5678), 0x78);
     let array = [10, 11, 12, 13];
     let read: Vec<i32> = [0, 3, 4, 7, u32::MAX]
         .map(|index| *element(&array, index))

@@ -47,7 +47,8 @@ impl Inner {
 
     #[inline(always)]
     fn read_v4<H: Host>(host: &H, start: u32) -> Option<Self> {
-        let header = ipv4::Header(host.bytes(start)?);
+        let bytes = host.bytes(start)?;
+        let header = ipv4::Header::from_bytes(bytes);
         let length = header.header_length();
         if header.version() != 4 || length < ipv4::HEADER {
             return None;
@@ -60,13 +61,13 @@ impl Inner {
         Some(Self {
             family: Family::Ipv4,
             destination: mapped(header.destination()),
-            tos: header.0[1],
+            tos: header.tos(),
             start,
             end: start + header.total_length(),
             source: mapped(header.source()),
             protocol,
             transport: start + length,
-            first: [header.0[0], header.0[1]],
+            first: [bytes[0], bytes[1]],
         })
     }
 

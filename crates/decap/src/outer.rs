@@ -38,7 +38,7 @@ impl Outer {
 
     #[inline(always)]
     fn read_v4<H: Host>(host: &H) -> Option<Self> {
-        let header = ipv4::Header(host.bytes(0)?);
+        let header = ipv4::Header::from_bytes(host.bytes(0)?);
         let length = header.header_length();
         if header.version() != 4 || length < ipv4::HEADER {
             return None;
@@ -47,7 +47,7 @@ impl Outer {
             family: Family::Ipv4,
             source: mapped(header.source()),
             destination: mapped(header.destination()),
-            tos: header.0[1],
+            tos: header.tos(),
             protocol: header.protocol(),
             header: length,
             end: end(host, header.total_length(), length)?,

@@ -27,7 +27,7 @@ const ANSWERED: u64 = 1 << Reason::NoDestination as u32
 pub(crate) fn instead<'t, F: Family, H: Host<'t>>(host: &H, verdict: Verdict) -> Verdict {
     // To the kernel's verifier just a number, so that it follows what comes once, not for every
     // reason.
-    let reason = masked(verdict.reason_number(), abi::REASONS as u32 - 1) as u32;
+    let reason = masked::<{ abi::REASONS }>(verdict.reason_number()) as u32;
     if verdict.action() != Action::Drop || ANSWERED >> reason & 1 == 0 {
         return verdict;
     }

@@ -2,6 +2,7 @@
 
 use abi::{DestinationCell, Globals, Reason, Tick, destination_flags};
 use conntable::{Direction, Entry as _, Found, Kind, Query, Word};
+use wire::ipv4;
 
 use crate::counters;
 use crate::family::{Family, Header as _, V4, V6};
@@ -144,9 +145,12 @@ pub(crate) fn advance<'t, F: Family, H: Host<'t>>(
     let Some((old, new)) = connections::<F, _>(tables, globals).update(found, next) else {
         return;
     };
+    // Most packets change nothing.
+    if old.state() == new.state() && protocol == ipv4::TCP {
+        return;
+    }
     let was = is_active(protocol, old.state());
     let is = is_active(protocol, new.state());
-    // Not asked for before: most packets change nothing.
     if was != is
         && let Some(load) = tables.load(found.entry.load().destination)
     {

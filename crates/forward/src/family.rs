@@ -23,6 +23,8 @@ pub(crate) trait Header: Copy {
     fn source(&self) -> Self::Address;
     /// Destination address, network order.
     fn destination(&self) -> Self::Address;
+    /// IP version.
+    fn version(&self) -> u8;
     /// Time to live, or hop limit.
     fn ttl(&self) -> u8;
     /// Type of service, or traffic class.

@@ -91,7 +91,7 @@ fn announce_at_most<'t, F: Family, H: Host<'t>>(
         }
         let length = if kind == NOTHING { 1 } else { length as u32 };
         // No further than a TCP header reaches.
-        offset = masked(offset + length, 63) as u32;
+        offset = masked::<64>(offset + length) as u32;
     }
     Ok(())
 }

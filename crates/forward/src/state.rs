@@ -30,10 +30,36 @@ pub const fn is_active(protocol: u8, state: u8) -> bool {
 }
 
 /// What a segment is to the state table; RST before SYN before FIN before ACK.
-const RST: usize = 3;
-const SYN: usize = 0;
-const FIN: usize = 1;
-const ACK: usize = 2;
+const RST: u8 = 3;
+const SYN: u8 = 0;
+const FIN: u8 = 1;
+const ACK: u8 = 2;
+/// One that has none of these flags.
+const NOTHING: u8 = 4;
+
+/// What a segment is by its flags, as far as they go up to ACK.
+static EVENTS: [u8; 32] = events();
+
+const fn events() -> [u8; 32] {
+    let mut out = [NOTHING; 32];
+    let mut index = 0;
+    while index < out.len() {
+        let flags = index as u8;
+        out[index] = if flags & wire::tcp::RST != 0 {
+            RST
+        } else if flags & wire::tcp::SYN != 0 {
+            SYN
+        } else if flags & wire::tcp::FIN != 0 {
+            FIN
+        } else if flags & wire::tcp::ACK != 0 {
+            ACK
+        } else {
+            NOTHING
+        };
+        index += 1;
+    }
+    out
+}
 
 /// Which rows of the state table count.
 const INPUT: usize = 0;
@@ -159,21 +185,12 @@ fn tcp_state(
         Direction::ToServer if one_way => (INPUT_ONLY, true),
         Direction::ToServer => (INPUT, false),
     };
-    let event = if flags & wire::tcp::RST != 0 {
-        RST
-    } else if flags & wire::tcp::SYN != 0 {
-        SYN
-    } else if flags & wire::tcp::FIN != 0 {
-        FIN
-    } else if flags & wire::tcp::ACK != 0 {
-        ACK
-    } else {
+    let event = *element(&EVENTS, flags as u32);
+    if event == NOTHING {
         return (tcp::CLOSE, one_way);
-    };
-    (
-        *element(&TRANSITIONS, at(secure, rows, event, state as usize) as u32),
-        one_way,
-    )
+    }
+    let place = at(secure, rows, event as usize, state as usize);
+    (*element(&TRANSITIONS, place as u32), one_way)
 }
 
 /// Whether a packet takes its connection past its handshake: to TCP's ESTABLISHED, or as an answer

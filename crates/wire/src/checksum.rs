@@ -3,7 +3,8 @@
 //! Sums are of 16-bit words as they stand in memory: the checksum does not depend on the byte
 //! order in which it is computed (RFC 1071, section 2B).
 
-/// By how much a checksum's sum grows: the sum of new words less the sum of old ones.
+/// By how much a checksum's sum grows: the sum of new words less the sum of old ones. Carries wait
+/// until the end, as 32 bits have room for 2^16 words.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Delta(u32);
 
@@ -27,7 +28,6 @@ impl Delta {
     /// An IPv6 address changed from `old` to `new`; both as words in network order.
     #[inline(always)]
     pub const fn of_address(old: [u32; 4], new: [u32; 4]) -> Self {
-        // Eight words of 16 bits out and eight in: the carries can wait.
         let high = Self::of_u32(old[0], new[0]).0 + Self::of_u32(old[1], new[1]).0;
         let low = Self::of_u32(old[2], new[2]).0 + Self::of_u32(old[3], new[3]).0;
         Self(high + low)
@@ -36,7 +36,7 @@ impl Delta {
     /// Both changes.
     #[inline(always)]
     pub const fn and(self, other: Self) -> Self {
-        Self(fold(self.0) as u32 + fold(other.0) as u32)
+        Self(self.0 + other.0)
     }
 
     /// The checksum field's new value.

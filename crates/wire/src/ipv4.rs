@@ -41,10 +41,10 @@ const DONT_FRAGMENT: u16 = 0x4000;
 const MORE_FRAGMENTS: u16 = 0x2000;
 const FRAGMENT_OFFSET: u16 = 0x1fff;
 
-/// The fixed part of an IPv4 header. Aligned so that copies of it take few instructions.
+/// The fixed part of an IPv4 header, in words as they stand in memory: bytes that are taken from
+/// memory, or put together there, cost several times as much.
 #[derive(Clone, Copy, Debug)]
-#[repr(align(4))]
-pub struct Header(pub [u8; HEADER as usize]);
+pub struct Header([u32; 5]);
 
 /// What a header without options says, but for its checksum.
 #[derive(Clone, Copy, Debug)]
@@ -69,8 +69,6 @@ pub struct Fields {
 
 impl Header {
     /// A header without options and with its checksum.
-    ///
-    /// Word by word: bytes that are put together in memory cost several times as much.
     #[inline(always)]
     pub const fn new(fields: &Fields) -> Self {
         let flags = if fields.dont_fragment {
@@ -95,41 +93,72 @@ impl Header {
             word += 1;
         }
         let checksum = u16::from_be(!checksum::fold(sum)) as u32;
-        let [a, b, c, d] = words[0].to_ne_bytes();
-        let [e, f, g, h] = words[1].to_ne_bytes();
-        let [i, j, k, l] = (third | checksum).to_be_bytes();
-        let [m, n, o, p] = words[3].to_ne_bytes();
-        let [q, r, s, t] = words[4].to_ne_bytes();
-        Self([a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t])
+        let third = (third | checksum).to_be();
+        Self([words[0], words[1], third, words[3], words[4]])
+    }
+
+    /// The header that these bytes are.
+    #[inline(always)]
+    pub const fn from_bytes(b: [u8; HEADER as usize]) -> Self {
+        Self([
+            u32::from_ne_bytes([b[0], b[1], b[2], b[3]]),
+            u32::from_ne_bytes([b[4], b[5], b[6], b[7]]),
+            u32::from_ne_bytes([b[8], b[9], b[10], b[11]]),
+            u32::from_ne_bytes([b[12], b[13], b[14], b[15]]),
+            u32::from_ne_bytes([b[16], b[17], b[18], b[19]]),
+        ])
+    }
+
+    /// Its bytes.
+    #[inline(always)]
+    pub const fn to_bytes(&self) -> [u8; HEADER as usize] {
+        let [a, b, c, d] = self.0[0].to_ne_bytes();
+        let [e, f, g, h] = self.0[1].to_ne_bytes();
+        let [i, j, k, l] = self.0[2].to_ne_bytes();
+        let [m, n, o, p] = self.0[3].to_ne_bytes();
+        let [q, r, s, t] = self.0[4].to_ne_bytes();
+        [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t]
+    }
+
+    /// The byte at an offset.
+    #[inline(always)]
+    const fn byte(&self, offset: usize) -> u8 {
+        self.0[offset / 4].to_ne_bytes()[offset % 4]
+    }
+
+    /// The 16 bits at an even offset, in network order.
+    #[inline(always)]
+    const fn half(&self, offset: usize) -> u16 {
+        (u32::from_be(self.0[offset / 4]) >> (16 - offset % 4 * 8)) as u16
     }
 
     /// IP version; 4.
     #[inline(always)]
     pub const fn version(&self) -> u8 {
-        self.0[0] >> 4
+        self.byte(0) >> 4
     }
 
     /// Bytes of the header with its options: 0 to 60, valid from 20.
     #[inline(always)]
     pub const fn header_length(&self) -> u32 {
-        ((self.0[0] & 15) as u32) * 4
+        ((self.byte(0) & 15) as u32) * 4
     }
 
     /// Bytes of the packet.
     #[inline(always)]
     pub const fn total_length(&self) -> u32 {
-        u16::from_be_bytes([self.0[2], self.0[3]]) as u32
+        self.half(2) as u32
     }
 
     /// Identification, as it stands in the packet.
     #[inline(always)]
     pub const fn identification(&self) -> u16 {
-        u16::from_ne_bytes([self.0[4], self.0[5]])
+        self.half(4).to_be()
     }
 
     #[inline(always)]
     const fn fragment_word(&self) -> u16 {
-        u16::from_be_bytes([self.0[6], self.0[7]])
+        self.half(6)
     }
 
     /// Whether no router may fragment it.
@@ -168,76 +197,76 @@ impl Header {
             MORE_FRAGMENTS
         };
         let place = (self.fragment_word() & FRAGMENT_OFFSET).wrapping_add((offset / 8) as u16);
-        let total = ((HEADER + length) as u16).to_be_bytes();
-        let word = (more | place & FRAGMENT_OFFSET).to_be_bytes();
         let mut header = *self;
-        header.0[2] = total[0];
-        header.0[3] = total[1];
-        header.0[6] = word[0];
-        header.0[7] = word[1];
-        let lengths = Delta::of_u16(self.word(2), header.word(2));
-        header.change_checksum(lengths.and(Delta::of_u16(self.word(6), header.word(6))));
+        header.0[0] = header.with_half(0, (HEADER + length) as u16);
+        header.0[1] = header.with_half(1, more | place & FRAGMENT_OFFSET);
+        let lengths = Delta::of_u32(self.0[0], header.0[0]);
+        let delta = lengths.and(Delta::of_u32(self.0[1], header.0[1]));
+        header.0[2] = u32::from_ne_bytes(self.with_checksum_changed(delta));
         header
     }
 
-    /// The 16 bits at an offset, as they stand in memory.
+    /// A word with other 16 bits, given in host order, in its second half.
     #[inline(always)]
-    const fn word(&self, offset: usize) -> u16 {
-        u16::from_ne_bytes([self.0[offset], self.0[offset + 1]])
+    const fn with_half(&self, word: usize, half: u16) -> u32 {
+        (u32::from_be(self.0[word]) & 0xffff_0000 | half as u32).to_be()
+    }
+
+    /// Type of service: DSCP and ECN.
+    #[inline(always)]
+    pub const fn tos(&self) -> u8 {
+        self.byte(1)
     }
 
     /// Time to live.
     #[inline(always)]
     pub const fn ttl(&self) -> u8 {
-        self.0[8]
+        self.byte(8)
     }
 
     /// Protocol number.
     #[inline(always)]
     pub const fn protocol(&self) -> u8 {
-        self.0[9]
+        self.byte(9)
     }
 
     /// Source address, network order.
     #[inline(always)]
     pub const fn source(&self) -> u32 {
-        u32::from_ne_bytes([self.0[12], self.0[13], self.0[14], self.0[15]])
+        self.0[3]
     }
 
     /// Destination address, network order.
     #[inline(always)]
     pub const fn destination(&self) -> u32 {
-        u32::from_ne_bytes([self.0[16], self.0[17], self.0[18], self.0[19]])
+        self.0[4]
     }
 
+    /// The checksum and what stands before it, each as it stands in memory.
     #[inline(always)]
-    const fn checksum(&self) -> u16 {
-        u16::from_ne_bytes([self.0[10], self.0[11]])
-    }
-
-    #[inline(always)]
-    fn change_checksum(&mut self, delta: Delta) {
-        let sum = delta.apply(self.checksum()).to_ne_bytes();
-        self.0[10] = sum[0];
-        self.0[11] = sum[1];
+    const fn third(&self) -> (u16, u16) {
+        let [a, b, c, d] = self.0[2].to_ne_bytes();
+        (u16::from_ne_bytes([c, d]), u16::from_ne_bytes([a, b]))
     }
 
     /// The four bytes at [`TTL_OFFSET`] when other fields of the header have changed by `delta`.
     #[inline(always)]
     pub const fn with_checksum_changed(&self, delta: Delta) -> [u8; 4] {
-        let sum = delta.apply(self.checksum()).to_ne_bytes();
-        [self.0[8], self.0[9], sum[0], sum[1]]
+        let (checksum, before) = self.third();
+        let ([a, b], [c, d]) = (before.to_ne_bytes(), delta.apply(checksum).to_ne_bytes());
+        [a, b, c, d]
     }
 
     /// As [`Self::with_checksum_changed`], with the time to live, which must not be 0, counted down.
     #[inline(always)]
     pub const fn counted_down(&self, delta: Delta) -> [u8; 4] {
-        let ttl = self.0[8].wrapping_sub(1);
-        let old = u16::from_ne_bytes([self.0[8], self.0[9]]);
-        let new = u16::from_ne_bytes([ttl, self.0[9]]);
-        let sum = delta.and(Delta::of_u16(old, new)).apply(self.checksum());
-        let sum = sum.to_ne_bytes();
-        [ttl, self.0[9], sum[0], sum[1]]
+        // The time to live is the upper half of the 16 bits that it stands in (RFC 1141).
+        const ONE: u16 = 0x0100u16.to_be();
+        let (checksum, before) = self.third();
+        let after = before.wrapping_sub(ONE);
+        let sum = delta.and(Delta::of_u16(ONE, 0)).apply(checksum);
+        let ([a, b], [c, d]) = (after.to_ne_bytes(), sum.to_ne_bytes());
+        [a, b, c, d]
     }
 }
 
@@ -272,7 +301,7 @@ mod tests {
 
     #[test]
     fn fields_stand_where_rfc_791_has_them() {
-        let header = Header(CAPTURED);
+        let header = Header::from_bytes(CAPTURED);
         assert_eq!(
             (
                 header.version(),
@@ -289,18 +318,19 @@ mod tests {
 
     #[test]
     fn every_change_leaves_a_checksum_that_verifies() {
-        let header = Header(CAPTURED);
+        let header = Header::from_bytes(CAPTURED);
         let address = u32::from_ne_bytes([192, 168, 100, 39]);
         let delta = Delta::of_u32(header.destination(), address);
         for (word, ttl) in [
             (header.with_checksum_changed(delta), 64),
             (header.counted_down(delta), 63),
         ] {
-            let mut changed = header;
-            changed.0[8..12].copy_from_slice(&word);
-            changed.0[16..20].copy_from_slice(&address.to_ne_bytes());
+            let mut bytes = CAPTURED;
+            bytes[8..12].copy_from_slice(&word);
+            bytes[16..20].copy_from_slice(&address.to_ne_bytes());
+            let changed = Header::from_bytes(bytes);
             assert_eq!((changed.ttl(), changed.protocol()), (ttl, TCP));
-            assert_eq!(checksum::of(&changed.0), 0);
+            assert_eq!(checksum::of(&bytes), 0);
         }
     }
 
@@ -312,7 +342,7 @@ mod tests {
             protocol: ICMP,
             ..FIELDS
         });
-        assert_eq!(checksum::of(&header.0), 0);
+        assert_eq!(checksum::of(&header.to_bytes()), 0);
         assert_eq!(header.total_length(), 88);
     }
 
@@ -331,7 +361,7 @@ mod tests {
         for (fragment, total, word) in [(first, 276, 0x2000), (second, 216, 32)] {
             assert_eq!(fragment.total_length(), total);
             assert_eq!(fragment.fragment_word(), word);
-            assert_eq!(checksum::of(&fragment.0), 0);
+            assert_eq!(checksum::of(&fragment.to_bytes()), 0);
         }
         assert_eq!(
             (first.fragment_offset(), second.fragment_offset()),
@@ -339,7 +369,10 @@ mod tests {
         );
         // The last of a fragment's fragments has more behind it, as that has.
         let again = first.fragment(64, 192);
-        assert_eq!((again.fragment_word(), checksum::of(&again.0)), (0x2008, 0));
+        assert_eq!(
+            (again.fragment_word(), checksum::of(&again.to_bytes())),
+            (0x2008, 0)
+        );
     }
 
     #[test]
@@ -351,6 +384,6 @@ mod tests {
             ..FIELDS
         });
         assert!(header.dont_fragment() && !header.is_fragment());
-        assert_eq!(checksum::of(&header.0), 0);
+        assert_eq!(checksum::of(&header.to_bytes()), 0);
     }
 }

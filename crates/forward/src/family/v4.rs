@@ -36,12 +36,16 @@ impl Header for ipv4::Header {
         Self::destination(self)
     }
     #[inline(always)]
+    fn version(&self) -> u8 {
+        Self::version(self)
+    }
+    #[inline(always)]
     fn ttl(&self) -> u8 {
         Self::ttl(self)
     }
     #[inline(always)]
     fn tos(&self) -> u8 {
-        self.0[1]
+        Self::tos(self)
     }
     #[inline(always)]
     fn dont_fragment(&self) -> bool {
@@ -82,7 +86,7 @@ impl Family for V4 {
     #[inline(always)]
     fn read<'t, H: Host<'t>>(host: &mut H, link: Link) -> Step<Packet<Self>> {
         let l3 = link.l3;
-        let ip = ipv4::Header(host.bytes(l3).ok_or(Reason::TruncatedHeader)?);
+        let ip = ipv4::Header::from_bytes(host.bytes(l3).ok_or(Reason::TruncatedHeader)?);
         let fragment = if ip.is_later_fragment() {
             Fragment::LATER
         } else if ip.is_fragment() {
@@ -103,7 +107,7 @@ impl Family for V4 {
 
     #[inline(always)]
     fn header<'t, H: Host<'t>>(host: &mut H, l3: u32) -> Option<ipv4::Header> {
-        Some(ipv4::Header(host.bytes(l3)?))
+        Some(ipv4::Header::from_bytes(host.bytes(l3)?))
     }
 
     #[inline(always)]
@@ -118,19 +122,13 @@ impl Family for V4 {
         ip: &ipv4::Header,
         change: Change<u32>,
     ) -> Option<Delta> {
-        let (old, offset) = if change.is_source {
-            (ip.source(), ipv4::SOURCE_OFFSET)
+        let (old, ends) = if change.is_source {
+            (ip.source(), (change.address, ip.destination()))
         } else {
-            (ip.destination(), ipv4::DESTINATION_OFFSET)
+            (ip.destination(), (ip.source(), change.address))
         };
         let delta = Delta::of_u32(old, change.address);
-        let word = if change.goes_through {
-            ip.counted_down(delta)
-        } else {
-            ip.with_checksum_changed(delta)
-        };
-        host.set_bytes(l3 + ipv4::TTL_OFFSET, &word)?;
-        host.set_bytes(l3 + offset, &change.address.to_ne_bytes())?;
+        write_ends(host, l3, ip, ends, (delta, change.goes_through))?;
         Some(delta)
     }
 
@@ -139,19 +137,11 @@ impl Family for V4 {
         host: &mut H,
         l3: u32,
         ip: &ipv4::Header,
-        (source, destination): (u32, u32),
+        ends: (u32, u32),
         goes_through: bool,
     ) -> Option<Delta> {
-        let delta =
-            Delta::of_u32(ip.source(), source).and(Delta::of_u32(ip.destination(), destination));
-        let word = if goes_through {
-            ip.counted_down(delta)
-        } else {
-            ip.with_checksum_changed(delta)
-        };
-        host.set_bytes(l3 + ipv4::TTL_OFFSET, &word)?;
-        host.set_bytes(l3 + ipv4::SOURCE_OFFSET, &source.to_ne_bytes())?;
-        host.set_bytes(l3 + ipv4::DESTINATION_OFFSET, &destination.to_ne_bytes())?;
+        let delta = Delta::of_u32(ip.source(), ends.0).and(Delta::of_u32(ip.destination(), ends.1));
+        write_ends(host, l3, ip, ends, (delta, goes_through))?;
         Some(delta)
     }
 
@@ -175,7 +165,7 @@ impl Family for V4 {
             source: from,
             destination: to,
         });
-        host.set_bytes(l3, &header.0)?;
+        host.set_bytes(l3, &header.to_bytes())?;
         Some(Self::pseudo_header(&header, length, protocol))
     }
 
@@ -338,7 +328,7 @@ impl Family for V4 {
             source: from,
             destination: to,
         });
-        host.set_bytes(l3, &header.0)
+        host.set_bytes(l3, &header.to_bytes())
     }
 
     #[inline(always)]
@@ -376,6 +366,26 @@ impl Family for V4 {
         let seed = globals.hash_seed.load() ^ packet.ip.destination() ^ ports;
         hash_connection(packet.ip.source(), ports as u16, packet.protocol, seed)
     }
+}
+
+/// Writes both addresses of a header, and its time to live and checksum, which stand before them.
+#[inline(always)]
+fn write_ends<'t, H: Host<'t>>(
+    host: &mut H,
+    l3: u32,
+    ip: &ipv4::Header,
+    (source, destination): (u32, u32),
+    (delta, goes_through): (Delta, bool),
+) -> Option<()> {
+    let [a, b, c, d] = if goes_through {
+        ip.counted_down(delta)
+    } else {
+        ip.with_checksum_changed(delta)
+    };
+    let [e, f, g, h] = source.to_ne_bytes();
+    let [i, j, k, l] = destination.to_ne_bytes();
+    let bytes = [a, b, c, d, e, f, g, h, i, j, k, l];
+    host.set_bytes(l3 + ipv4::TTL_OFFSET, &bytes)
 }
 
 #[inline(always)]

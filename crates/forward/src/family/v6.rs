@@ -37,6 +37,10 @@ impl Header for ipv6::Header {
         Self::destination(self)
     }
     #[inline(always)]
+    fn version(&self) -> u8 {
+        Self::version(self)
+    }
+    #[inline(always)]
     fn ttl(&self) -> u8 {
         self.hop_limit()
     }

@@ -126,7 +126,7 @@ pub(crate) fn sacks<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
             let moved = shifted(host, packet.l4, offset, shift).ok_or(Reason::RewriteFailed)?;
             change = change.and(moved);
             edges -= 1;
-            offset = cell::masked(offset + 4, 63) as u32;
+            offset = cell::masked::<64>(offset + 4) as u32;
             continue;
         }
         let [kind, length] = host
@@ -141,7 +141,7 @@ pub(crate) fn sacks<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
             }
             _ => length as u32,
         };
-        offset = cell::masked(offset + step, 63) as u32;
+        offset = cell::masked::<64>(offset + step) as u32;
     }
     host.change_checksum(packet.l4 + tcp::CHECKSUM_OFFSET, Delta::ZERO, change, false)
         .ok_or(Reason::RewriteFailed)?;

@@ -381,8 +381,8 @@ fn clear_options<'t, H: Host<'t>>(host: &mut H, l4: u32, header: u32) {
         let either =
             |single: u32, other: u32| other ^ ((other ^ single) & is_single.wrapping_neg());
         let _written = host.set_bytes(l4 + offset, &[either(tcp::NOTHING as u32, kind) as u8]);
-        rest = cell::masked(rest - is_cleared, 255) as u32;
-        offset = cell::masked(offset + either(1, length), 63) as u32;
+        rest = cell::masked::<256>(rest - is_cleared) as u32;
+        offset = cell::masked::<64>(offset + either(1, length)) as u32;
     }
 }
 
