@@ -77,14 +77,14 @@ macro_rules! pieces {
     }};
 }
 
-/// A pointer to `N` bytes at an offset of the frame between `start` and `end`.
+/// A pointer to `length` bytes at an offset of the frame between `start` and `end`.
 #[inline(always)]
-fn at<const N: usize>(start: usize, end: usize, offset: u32) -> Option<*mut [u8; N]> {
+fn at(start: usize, end: usize, offset: u32, length: usize) -> Option<*mut u8> {
     let first = start + masked::<OFFSETS>(offset);
-    if first + N > end {
+    if first + length > end {
         return None;
     }
-    Some(first as *mut [u8; N])
+    Some(first as *mut u8)
 }
 
 /// Reads bytes of the frame between `start` and `end`.
@@ -94,7 +94,7 @@ fn at<const N: usize>(start: usize, end: usize, offset: u32) -> Option<*mut [u8;
 #[inline(always)]
 pub unsafe fn read<const N: usize>(start: usize, end: usize, offset: u32) -> Option<[u8; N]> {
     const { assert!(N <= 43) };
-    let first = at::<N>(start, end, offset)?.cast_const().cast::<u8>();
+    let first = at(start, end, offset, N)?.cast_const();
     let mut bytes = Words([0; N]);
     let out = (&raw mut bytes).cast::<u8>();
     macro_rules! word {
@@ -122,6 +122,62 @@ pub unsafe fn read<const N: usize>(start: usize, end: usize, offset: u32) -> Opt
     Some(bytes.0)
 }
 
+/// Goes over `N` words.
+macro_rules! words {
+    ($do:ident) => {{
+        words!(@each $do, 0 1 2 3 4 5 6 7 8 9);
+    }};
+    (@each $do:ident, $($word:literal)*) => {{
+        $(if N > $word { $do!($word); })*
+    }};
+}
+
+/// Reads words of the frame between `start` and `end`.
+///
+/// # Safety
+/// As for [`read`].
+#[inline(always)]
+pub unsafe fn read_words<const N: usize>(
+    start: usize,
+    end: usize,
+    offset: u32,
+) -> Option<[u32; N]> {
+    const { assert!(N <= 10) };
+    let first = at(start, end, offset, N * 4)?.cast_const();
+    let mut words = [0; N];
+    macro_rules! word {
+        ($word:literal) => {
+            words[$word % N] = load_u32::<{ $word * 4 }>(first)
+        };
+    }
+    // SAFETY: as in `read`.
+    unsafe { words!(word) };
+    Some(words)
+}
+
+/// Writes words of the frame between `start` and `end`.
+///
+/// # Safety
+/// As for [`read`].
+#[inline(always)]
+pub unsafe fn write_words<const N: usize>(
+    start: usize,
+    end: usize,
+    offset: u32,
+    words: &[u32; N],
+) -> Option<()> {
+    const { assert!(N <= 10) };
+    let first = at(start, end, offset, N * 4)?;
+    macro_rules! word {
+        ($word:literal) => {
+            store_u32::<{ $word * 4 }>(first, words[$word % N])
+        };
+    }
+    // SAFETY: as in `write`.
+    unsafe { words!(word) };
+    Some(())
+}
+
 /// Writes bytes of the frame between `start` and `end`.
 ///
 /// # Safety
@@ -134,7 +190,7 @@ pub unsafe fn write<const N: usize>(
     value: &[u8; N],
 ) -> Option<()> {
     const { assert!(N <= 43) };
-    let first = at::<N>(start, end, offset)?.cast::<u8>();
+    let first = at(start, end, offset, N)?;
     let bytes = Words(*value);
     let from = (&raw const bytes).cast::<u8>();
     macro_rules! word {
@@ -168,7 +224,7 @@ pub unsafe fn change(
     offset: u32,
     new: impl FnOnce(u16) -> u16,
 ) -> Option<()> {
-    let half = at::<2>(start, end, offset)?.cast::<u8>();
+    let half = at(start, end, offset, 2)?;
     // SAFETY: as in `read` and `write`.
     unsafe { store_u16::<0>(half, new(load_u16::<0>(half))) };
     Some(())

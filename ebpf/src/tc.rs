@@ -384,6 +384,18 @@ impl Host<'static> for Packet {
         unsafe { frame::read(start, end, offset) }
     }
     #[inline(always)]
+    fn words<const N: usize>(&mut self, offset: u32) -> Option<[u32; N]> {
+        let (start, end) = self.bounds();
+        // SAFETY: the bounds are the context's, read here.
+        unsafe { frame::read_words(start, end, offset) }
+    }
+    #[inline(always)]
+    fn set_words<const N: usize>(&mut self, offset: u32, words: &[u32; N]) -> Option<()> {
+        let (start, end) = self.bounds();
+        // SAFETY: the bounds are the context's, read here.
+        unsafe { frame::write_words(start, end, offset, words) }
+    }
+    #[inline(always)]
     fn set_bytes<const N: usize>(&mut self, offset: u32, bytes: &[u8; N]) -> Option<()> {
         let (start, end) = self.bounds();
         // SAFETY: the bounds are the context's, read here.

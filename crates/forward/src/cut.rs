@@ -173,7 +173,7 @@ pub fn piece<'t, H: Host<'t>>(host: &mut H) -> Option<()> {
         host.strip(l3, part)?;
         rest -= part;
     }
-    host.set_bytes(l3, &header.to_bytes())?;
+    host.set_words(l3, &header.words())?;
     carry.piece.store(0);
     Some(())
 }

@@ -270,6 +270,11 @@ pub trait Host<'t> {
 
     /// Reads bytes of the frame.
     fn bytes<const N: usize>(&mut self, offset: u32) -> Option<[u8; N]>;
+    /// Reads words of the frame, as they stand in it. In BPF, words are read and written in a third of
+    /// the instructions of as many bytes.
+    fn words<const N: usize>(&mut self, offset: u32) -> Option<[u32; N]>;
+    /// Writes words of the frame.
+    fn set_words<const N: usize>(&mut self, offset: u32, words: &[u32; N]) -> Option<()>;
     /// Writes bytes of the frame.
     fn set_bytes<const N: usize>(&mut self, offset: u32, bytes: &[u8; N]) -> Option<()>;
     /// Changes a transport checksum. A checksum that the device is to complete holds the

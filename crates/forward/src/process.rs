@@ -8,7 +8,7 @@ use crate::connection::{find, query_of};
 use crate::depart;
 use crate::family::{self, Family, Header as _, V4, V6};
 use crate::host::{Host, Tables};
-use crate::lookup::{self, Role};
+use crate::lookup::{self, Role, TO_SERVICE};
 use crate::onward::{self, Passage, onward};
 use crate::packet::{Fragment, Link, Packet, Ports};
 use crate::verdict::{Action, Step, Verdict};
@@ -114,11 +114,10 @@ fn count<'t, H: Host<'t>>(host: &H, verdict: Verdict) {
 /// From arrival on: forwards packets of known connections, and sorts the others.
 #[inline(always)]
 fn enter<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
-    let link = Link::read(host)?;
+    let (link, mac) = Link::with_destination(host)?;
     if link.kind != F::ETHERTYPE {
         return other_kind::<F>(link.kind);
     }
-    let mac: [u8; 6] = host.bytes(0).ok_or(Reason::TruncatedHeader)?;
     if !host.is_own_mac(mac) {
         return tunnel::piece::<F, H>(host, mac);
     }
@@ -143,7 +142,7 @@ fn enter<'t, F: Family, H: Host<'t>>(host: &mut H) -> Step<Verdict> {
     }
     match packet.protocol {
         ipv4::TCP | ipv4::UDP if role.is_lent => Ok(Verdict::go_on(F::RETURN)),
-        ipv4::TCP | ipv4::UDP => balance(host, globals, &packet, (role, now)),
+        ipv4::TCP | ipv4::UDP => either_way(host, globals, &packet, (role, now)),
         protocol if protocol == F::ICMP => complete_only::<H>(F::RELAY),
         _ => Err(Reason::NoService),
     }
@@ -175,6 +174,27 @@ fn other_kind<F: Family>(kind: u16) -> Step<Verdict> {
         return Ok(Verdict::go_on(Stage::EnterV6));
     }
     Err(Reason::NotIp)
+}
+
+/// [`balance`], once for each direction where BPF's stack has room for that: what depends on it is
+/// decided once, then.
+#[inline(always)]
+fn either_way<'t, F: Family, H: Host<'t>>(
+    host: &mut H,
+    globals: &Globals,
+    packet: &Packet<F>,
+    (role, now): (Role, Tick),
+) -> Step<Verdict> {
+    if F::IS_V6 && H::COMPLETE {
+        return balance(host, globals, packet, (role, now));
+    }
+    match role.direction {
+        Direction::ToServer => balance(host, globals, packet, (TO_SERVICE, now)),
+        direction @ Direction::ToClient => {
+            let role = Role { direction, ..role };
+            balance(host, globals, packet, (role, now))
+        }
+    }
 }
 
 /// A whole TCP segment or UDP datagram to a virtual service or from a real server.

@@ -225,10 +225,8 @@ pub(crate) fn leave<'t, H: Host<'t>>(host: &mut H, link: Link, way: &Way<'t>) ->
     }
     match way.hop {
         Some(hop) => {
-            let [a, b, c, d] = hop.macs[0].load().to_ne_bytes();
-            let [e, f, g, h] = hop.macs[1].load().to_ne_bytes();
-            let [i, j, k, l] = hop.macs[2].load().to_ne_bytes();
-            host.set_bytes(0, &[a, b, c, d, e, f, g, h, i, j, k, l])?;
+            let macs = [hop.macs[0].load(), hop.macs[1].load(), hop.macs[2].load()];
+            host.set_words(0, &macs)?;
             host.leave_by(hop.ifindex.load());
         }
         None => host.leave_by_neighbour(),

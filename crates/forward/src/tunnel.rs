@@ -306,7 +306,7 @@ impl Envelope {
         });
         let kind = ethernet::IPV4.to_be_bytes();
         host.set_bytes(l3 - 2, &kind)?;
-        host.set_bytes(l3, &header.to_bytes())?;
+        host.set_words(l3, &header.words())?;
         let pseudo_header = V4::pseudo_header(&header, self.payload(), ipv4::UDP);
         self.write_inside(host, l3 + ipv4::HEADER, pseudo_header)
     }
@@ -332,7 +332,7 @@ impl Envelope {
         );
         let kind = ethernet::IPV6.to_be_bytes();
         host.set_bytes(l3 - 2, &kind)?;
-        host.set_bytes(l3, &header.to_bytes())?;
+        host.set_words(l3, &header.words())?;
         let pseudo_header = V6::pseudo_header(&header, payload, ipv4::UDP);
         self.write_inside(host, l3 + ipv6::HEADER, pseudo_header)
     }

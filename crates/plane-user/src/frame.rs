@@ -157,9 +157,9 @@ where
         interfaces.find(|interface| interface.ifindex.load() == self.ifindex)
     }
 
-    fn range<const N: usize>(&self, offset: u32) -> Option<std::ops::Range<usize>> {
+    fn range(&self, offset: u32, length: usize) -> Option<std::ops::Range<usize>> {
         let start = offset as usize;
-        (start + N <= self.bytes.len()).then(|| start..start + N)
+        (start + length <= self.bytes.len()).then(|| start..start + length)
     }
 }
 
@@ -228,11 +228,25 @@ where
     }
 
     fn bytes<const N: usize>(&mut self, offset: u32) -> Option<[u8; N]> {
-        self.bytes[self.range::<N>(offset)?].try_into().ok()
+        self.bytes[self.range(offset, N)?].try_into().ok()
+    }
+
+    fn words<const N: usize>(&mut self, offset: u32) -> Option<[u32; N]> {
+        let (words, _) = self.bytes[self.range(offset, 4 * N)?].as_chunks();
+        Some(std::array::from_fn(|word| u32::from_ne_bytes(words[word])))
+    }
+
+    fn set_words<const N: usize>(&mut self, offset: u32, words: &[u32; N]) -> Option<()> {
+        let range = self.range(offset, 4 * N)?;
+        let (cells, _) = self.bytes[range].as_chunks_mut();
+        for (cell, word) in cells.iter_mut().zip(words) {
+            *cell = word.to_ne_bytes();
+        }
+        Some(())
     }
 
     fn set_bytes<const N: usize>(&mut self, offset: u32, bytes: &[u8; N]) -> Option<()> {
-        let range = self.range::<N>(offset)?;
+        let range = self.range(offset, N)?;
         self.bytes[range].copy_from_slice(bytes);
         Some(())
     }

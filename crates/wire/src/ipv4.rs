@@ -97,6 +97,18 @@ impl Header {
         Self([words[0], words[1], third, words[3], words[4]])
     }
 
+    /// The header that these words are, as they stand in memory.
+    #[inline(always)]
+    pub const fn from_words(words: [u32; 5]) -> Self {
+        Self(words)
+    }
+
+    /// Its words, as they stand in memory.
+    #[inline(always)]
+    pub const fn words(&self) -> [u32; 5] {
+        self.0
+    }
+
     /// The header that these bytes are.
     #[inline(always)]
     pub const fn from_bytes(b: [u8; HEADER as usize]) -> Self {
@@ -202,7 +214,7 @@ impl Header {
         header.0[1] = header.with_half(1, more | place & FRAGMENT_OFFSET);
         let lengths = Delta::of_u32(self.0[0], header.0[0]);
         let delta = lengths.and(Delta::of_u32(self.0[1], header.0[1]));
-        header.0[2] = u32::from_ne_bytes(self.with_checksum_changed(delta));
+        header.0[2] = self.with_checksum_changed(delta);
         header
     }
 
@@ -249,25 +261,30 @@ impl Header {
         (u16::from_ne_bytes([c, d]), u16::from_ne_bytes([a, b]))
     }
 
-    /// The four bytes at [`TTL_OFFSET`] when other fields of the header have changed by `delta`.
+    /// The word at [`TTL_OFFSET`], as it stands in memory, when other fields of the header have changed by `delta`.
     #[inline(always)]
-    pub const fn with_checksum_changed(&self, delta: Delta) -> [u8; 4] {
+    pub const fn with_checksum_changed(&self, delta: Delta) -> u32 {
         let (checksum, before) = self.third();
-        let ([a, b], [c, d]) = (before.to_ne_bytes(), delta.apply(checksum).to_ne_bytes());
-        [a, b, c, d]
+        joined(before, delta.apply(checksum))
     }
 
     /// As [`Self::with_checksum_changed`], with the time to live, which must not be 0, counted down.
     #[inline(always)]
-    pub const fn counted_down(&self, delta: Delta) -> [u8; 4] {
+    pub const fn counted_down(&self, delta: Delta) -> u32 {
         // The time to live is the upper half of the 16 bits that it stands in (RFC 1141).
         const ONE: u16 = 0x0100u16.to_be();
         let (checksum, before) = self.third();
         let after = before.wrapping_sub(ONE);
         let sum = delta.and(Delta::of_u16(ONE, 0)).apply(checksum);
-        let ([a, b], [c, d]) = (after.to_ne_bytes(), sum.to_ne_bytes());
-        [a, b, c, d]
+        joined(after, sum)
     }
+}
+
+/// The word of two halves; all as they stand in memory.
+#[inline(always)]
+const fn joined(first: u16, second: u16) -> u32 {
+    let ([a, b], [c, d]) = (first.to_ne_bytes(), second.to_ne_bytes());
+    u32::from_ne_bytes([a, b, c, d])
 }
 
 /// The pseudo-header's sum (RFC 793, section 3.1; RFC 768), unfolded: 6 words of 16 bits as they
@@ -326,7 +343,7 @@ mod tests {
             (header.counted_down(delta), 63),
         ] {
             let mut bytes = CAPTURED;
-            bytes[8..12].copy_from_slice(&word);
+            bytes[8..12].copy_from_slice(&word.to_ne_bytes());
             bytes[16..20].copy_from_slice(&address.to_ne_bytes());
             let changed = Header::from_bytes(bytes);
             assert_eq!((changed.ttl(), changed.protocol()), (ttl, TCP));

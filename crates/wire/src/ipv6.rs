@@ -85,6 +85,25 @@ impl Header {
         }
     }
 
+    /// The header that these words are, as they stand in memory.
+    #[inline(always)]
+    pub const fn from_words(words: [u32; 10]) -> Self {
+        let [first, second, a, b, c, d, e, f, g, h] = words;
+        Self {
+            first,
+            second,
+            source: [a, b, c, d],
+            destination: [e, f, g, h],
+        }
+    }
+
+    /// Its words, as they stand in memory.
+    #[inline(always)]
+    pub const fn words(&self) -> [u32; 10] {
+        let ([a, b, c, d], [e, f, g, h]) = (self.source, self.destination);
+        [self.first, self.second, a, b, c, d, e, f, g, h]
+    }
+
     /// The header that these bytes are.
     #[inline(always)]
     pub const fn from_bytes(b: [u8; HEADER as usize]) -> Self {

@@ -86,7 +86,7 @@ impl Family for V4 {
     #[inline(always)]
     fn read<'t, H: Host<'t>>(host: &mut H, link: Link) -> Step<Packet<Self>> {
         let l3 = link.l3;
-        let ip = ipv4::Header::from_bytes(host.bytes(l3).ok_or(Reason::TruncatedHeader)?);
+        let ip = ipv4::Header::from_words(host.words(l3).ok_or(Reason::TruncatedHeader)?);
         let fragment = if ip.is_later_fragment() {
             Fragment::LATER
         } else if ip.is_fragment() {
@@ -107,12 +107,12 @@ impl Family for V4 {
 
     #[inline(always)]
     fn header<'t, H: Host<'t>>(host: &mut H, l3: u32) -> Option<ipv4::Header> {
-        Some(ipv4::Header::from_bytes(host.bytes(l3)?))
+        Some(ipv4::Header::from_words(host.words(l3)?))
     }
 
     #[inline(always)]
     fn count_down<'t, H: Host<'t>>(host: &mut H, l3: u32, ip: &ipv4::Header) -> Option<()> {
-        host.set_bytes(l3 + ipv4::TTL_OFFSET, &ip.counted_down(Delta::ZERO))
+        host.set_words(l3 + ipv4::TTL_OFFSET, &[ip.counted_down(Delta::ZERO)])
     }
 
     #[inline(always)]
@@ -165,7 +165,7 @@ impl Family for V4 {
             source: from,
             destination: to,
         });
-        host.set_bytes(l3, &header.to_bytes())?;
+        host.set_words(l3, &header.words())?;
         Some(Self::pseudo_header(&header, length, protocol))
     }
 
@@ -179,7 +179,7 @@ impl Family for V4 {
         let (old, new) = (ip.total_length() as u16, length as u16);
         let delta = Delta::of_u16(old.to_be(), new.to_be());
         host.set_bytes(l3 + ipv4::LENGTH_OFFSET, &new.to_be_bytes())?;
-        host.set_bytes(l3 + ipv4::TTL_OFFSET, &ip.with_checksum_changed(delta))
+        host.set_words(l3 + ipv4::TTL_OFFSET, &[ip.with_checksum_changed(delta)])
     }
 
     #[inline(always)]
@@ -328,7 +328,7 @@ impl Family for V4 {
             source: from,
             destination: to,
         });
-        host.set_bytes(l3, &header.to_bytes())
+        host.set_words(l3, &header.words())
     }
 
     #[inline(always)]
@@ -377,15 +377,12 @@ fn write_ends<'t, H: Host<'t>>(
     (source, destination): (u32, u32),
     (delta, goes_through): (Delta, bool),
 ) -> Option<()> {
-    let [a, b, c, d] = if goes_through {
+    let third = if goes_through {
         ip.counted_down(delta)
     } else {
         ip.with_checksum_changed(delta)
     };
-    let [e, f, g, h] = source.to_ne_bytes();
-    let [i, j, k, l] = destination.to_ne_bytes();
-    let bytes = [a, b, c, d, e, f, g, h, i, j, k, l];
-    host.set_bytes(l3 + ipv4::TTL_OFFSET, &bytes)
+    host.set_words(l3 + ipv4::TTL_OFFSET, &[third, source, destination])
 }
 
 #[inline(always)]

@@ -87,7 +87,7 @@ impl Family for V6 {
 
     #[inline(always)]
     fn read<'t, H: Host<'t>>(host: &mut H, link: Link) -> Step<Packet<Self>> {
-        let ip = ipv6::Header::from_bytes(host.bytes(link.l3).ok_or(Reason::TruncatedHeader)?);
+        let ip = ipv6::Header::from_words(host.words(link.l3).ok_or(Reason::TruncatedHeader)?);
         let mut packet = Packet {
             link,
             l4: link.l3 + ipv6::HEADER,
@@ -130,7 +130,7 @@ impl Family for V6 {
 
     #[inline(always)]
     fn header<'t, H: Host<'t>>(host: &mut H, l3: u32) -> Option<ipv6::Header> {
-        Some(ipv6::Header::from_bytes(host.bytes(l3)?))
+        Some(ipv6::Header::from_words(host.words(l3)?))
     }
 
     #[inline(always)]
@@ -156,9 +156,7 @@ impl Family for V6 {
         if change.goes_through {
             Self::count_down(host, l3, ip)?;
         }
-        for (index, word) in change.address.iter().enumerate() {
-            host.set_bytes(l3 + offset + index as u32 * 4, &word.to_ne_bytes())?;
-        }
+        host.set_words(l3 + offset, &change.address)?;
         Some(Delta::of_address(old, change.address))
     }
 
@@ -173,14 +171,8 @@ impl Family for V6 {
         if goes_through {
             Self::count_down(host, l3, ip)?;
         }
-        for (index, word) in source.iter().enumerate() {
-            let offset = ipv6::SOURCE_OFFSET + index as u32 * 4;
-            host.set_bytes(l3 + offset, &word.to_ne_bytes())?;
-        }
-        for (index, word) in destination.iter().enumerate() {
-            let offset = ipv6::DESTINATION_OFFSET + index as u32 * 4;
-            host.set_bytes(l3 + offset, &word.to_ne_bytes())?;
-        }
+        host.set_words(l3 + ipv6::SOURCE_OFFSET, &source)?;
+        host.set_words(l3 + ipv6::DESTINATION_OFFSET, &destination)?;
         Some(
             Delta::of_address(ip.source(), source)
                 .and(Delta::of_address(ip.destination(), destination)),
@@ -196,7 +188,7 @@ impl Family for V6 {
         (from, to): (Address, Address),
     ) -> Option<u32> {
         let header = ipv6::Header::new(tos, 0, length as u16, protocol, ttl, from, to);
-        host.set_bytes(l3, &header.to_bytes())?;
+        host.set_words(l3, &header.words())?;
         Some(Self::pseudo_header(&header, length, protocol))
     }
 
@@ -352,7 +344,7 @@ impl Family for V6 {
     ) -> Option<()> {
         let length = length as u16;
         let header = ipv6::Header::new(0, 0, length, ipv6::ICMPV6, ICMP_HOP_LIMIT, from, to);
-        host.set_bytes(l3, &header.to_bytes())
+        host.set_words(l3, &header.words())
     }
 
     #[inline(always)]
