@@ -130,16 +130,15 @@ pub fn assure<'t, T: Tables<'t>>(tables: T, template: u32, is_v6: bool) {
     }
 }
 
-/// A packet moves its connection's state and puts its death off.
+/// A packet of the connection's protocol moves its state and puts its death off.
 #[inline(always)]
 pub(crate) fn advance<'t, F: Family, H: Host<'t>>(
     host: &H,
     globals: &Globals,
     found: &Found<'t, F::Slot>,
-    (direction, flags): (Direction, u8),
+    (direction, protocol, flags): (Direction, u8, u8),
     now: Tick,
 ) {
-    let protocol = found.entry.load().protocol;
     let next = |word: Word| after_packet(globals, protocol, flags, direction, word, now);
     let tables = host.tables();
     let Some((old, new)) = connections::<F, _>(tables, globals).update(found, next) else {

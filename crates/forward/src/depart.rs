@@ -63,7 +63,7 @@ fn reply<'t, F: Family, H: Host<'t>>(
     if !chosen.is_local() || is_translated != (method == method::MASQUERADE) {
         return Err(Reason::NotOurs);
     }
-    let event = (role.direction, ports.flags);
+    let event = (role.direction, packet.protocol, ports.flags);
     connection::advance::<F, H>(host, globals, &found, event, now);
     counters::packet(host, globals, &chosen, packet, role.direction);
     if is_translated {

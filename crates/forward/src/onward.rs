@@ -191,7 +191,7 @@ fn to_server<'t, F: Family, H: Host<'t>, const HANDSHAKES: bool>(
         }
         method::DIRECT_ROUTE => nat::count_down(host, packet)?,
         // At once, where BPF's stack and the verifier's patience allow it.
-        method::TUNNEL if !H::COMPLETE && !F::IS_V6 && !HANDSHAKES => {
+        method::TUNNEL if !H::COMPLETE && !F::IS_V6 && (passage.is_first || !HANDSHAKES) => {
             return tunnel::send(host, globals, (packet, passage.ports), (chosen, &way));
         }
         method::TUNNEL => return tunnel::hand_over(host, packet, passage.ports, chosen),
@@ -320,7 +320,7 @@ fn count<'t, F: Family, H: Host<'t>>(
     chosen: &Chosen<'t>,
 ) {
     let (packet, direction) = (passage.packet, passage.role.direction);
-    let event = (direction, passage.ports.flags);
+    let event = (direction, packet.protocol, passage.ports.flags);
     if !passage.is_first {
         connection::advance::<F, H>(host, globals, found, event, passage.now);
     }

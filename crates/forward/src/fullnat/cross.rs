@@ -92,7 +92,7 @@ pub(crate) fn to_client<'t, F: Family, A: Family, H: Host<'t>>(host: &mut H) -> 
     if let Some(reason) = route::obstacle(host, &packet, &way, size) {
         return Err(reason);
     }
-    let event = (direction, ports.flags);
+    let event = (direction, packet.protocol, ports.flags);
     connection::advance::<F, H>(host, globals, &main, event, now);
     counters::packet(host, globals, &chosen, &packet, direction);
     let settings = (&chosen, method::FULLNAT);
