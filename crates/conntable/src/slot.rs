@@ -485,7 +485,7 @@ impl<A: Words> Slot for SlotOf<A> {
     /// Without a branch, for the kernel's verifier.
     #[inline(always)]
     fn destination_port(&self, own: u16) -> u16 {
-        let keeps = (self.packed.load() / KEEPS_PORT & 1).wrapping_neg() as u16;
+        let keeps = ((self.packed.load() / KEEPS_PORT) & 1).wrapping_neg() as u16;
         own ^ (own ^ self.virtual_port()) & keeps
     }
 

@@ -1,6 +1,6 @@
 //! How large the tables are made.
 
-use conntable::{BUCKET_SLOTS, TOGETHER as BUCKETS};
+use conntable::{BUCKET_SLOTS, Hop, NO_DESTINATION, TOGETHER as BUCKETS};
 use thiserror::Error;
 
 /// Connections of the buckets that a table has a multiple of.
@@ -43,6 +43,12 @@ pub struct SizeError {
     /// The largest that can be.
     pub largest: u32,
 }
+
+/// What a slot of the connection table has bits for.
+const _: () = {
+    assert!(Sizes::MAX_CONFIGURED * 2 <= Hop::INDICES);
+    assert!(Sizes::MAX_CONFIGURED <= NO_DESTINATION);
+};
 
 impl Sizes {
     /// The fewest connections a table is made for.

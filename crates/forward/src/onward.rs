@@ -191,7 +191,7 @@ fn to_server<'t, F: Family, H: Host<'t>, const HANDSHAKES: bool>(
         }
         method::DIRECT_ROUTE => nat::count_down(host, packet)?,
         // At once, where BPF's stack and the verifier's patience allow it.
-        method::TUNNEL if !H::COMPLETE && !F::IS_V6 && (passage.is_first || !HANDSHAKES) => {
+        method::TUNNEL if !H::COMPLETE && (passage.is_first || !HANDSHAKES) => {
             return tunnel::send(host, globals, (packet, passage.ports), (chosen, &way));
         }
         method::TUNNEL => return tunnel::hand_over(host, packet, passage.ports, chosen),
