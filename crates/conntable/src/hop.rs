@@ -52,6 +52,8 @@ impl Hop {
 pub struct Name(pub u32);
 
 impl Name {
+    /// The most slots of a table.
+    pub const SLOTS: u32 = OTHER_FAMILY - 1;
     /// That of a connection which is to have an alias, before it has one.
     pub const AWAITED: Self = Self(NAME);
 
@@ -77,6 +79,6 @@ impl Name {
     /// Where the partner is, or was.
     #[inline(always)]
     pub(crate) const fn position(self) -> Position {
-        Position::of_number(self.0 & (OTHER_FAMILY - 1))
+        Position::of_number(self.0 & Self::SLOTS)
     }
 }

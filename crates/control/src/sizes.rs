@@ -1,6 +1,6 @@
 //! How large the tables are made.
 
-use conntable::{BUCKET_SLOTS, Hop, NO_DESTINATION, TOGETHER as BUCKETS};
+use conntable::{BUCKET_SLOTS, Hop, NO_DESTINATION, Name, TOGETHER as BUCKETS};
 use thiserror::Error;
 
 /// Connections of the buckets that a table has a multiple of.
@@ -48,6 +48,7 @@ pub struct SizeError {
 const _: () = {
     assert!(Sizes::MAX_CONFIGURED * 2 <= Hop::INDICES);
     assert!(Sizes::MAX_CONFIGURED <= NO_DESTINATION);
+    assert!(Sizes::MAX_CONNECTIONS <= Name::SLOTS);
 };
 
 impl Sizes {

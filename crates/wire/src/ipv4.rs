@@ -28,14 +28,10 @@ pub const TCP: u8 = 6;
 /// Protocol: UDP.
 pub const UDP: u8 = 17;
 
-/// Where the time to live stands; behind it the protocol and the checksum.
+/// Where the time to live stands; behind it the protocol, the checksum, and both addresses.
 pub const TTL_OFFSET: u32 = 8;
 /// Where the packet's length stands.
 pub const LENGTH_OFFSET: u32 = 2;
-/// Where the source address stands.
-pub const SOURCE_OFFSET: u32 = 12;
-/// Where the destination address stands.
-pub const DESTINATION_OFFSET: u32 = 16;
 
 const DONT_FRAGMENT: u16 = 0x4000;
 const MORE_FRAGMENTS: u16 = 0x2000;
@@ -119,17 +115,6 @@ impl Header {
             u32::from_ne_bytes([b[12], b[13], b[14], b[15]]),
             u32::from_ne_bytes([b[16], b[17], b[18], b[19]]),
         ])
-    }
-
-    /// Its bytes.
-    #[inline(always)]
-    pub const fn to_bytes(&self) -> [u8; HEADER as usize] {
-        let [a, b, c, d] = self.0[0].to_ne_bytes();
-        let [e, f, g, h] = self.0[1].to_ne_bytes();
-        let [i, j, k, l] = self.0[2].to_ne_bytes();
-        let [m, n, o, p] = self.0[3].to_ne_bytes();
-        let [q, r, s, t] = self.0[4].to_ne_bytes();
-        [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t]
     }
 
     /// The byte at an offset.
@@ -261,7 +246,8 @@ impl Header {
         (u16::from_ne_bytes([c, d]), u16::from_ne_bytes([a, b]))
     }
 
-    /// The word at [`TTL_OFFSET`], as it stands in memory, when other fields of the header have changed by `delta`.
+    /// The word at [`TTL_OFFSET`], as it stands in memory, when other fields of the header have changed
+    /// by `delta`.
     #[inline(always)]
     pub const fn with_checksum_changed(&self, delta: Delta) -> u32 {
         let (checksum, before) = self.third();
@@ -316,6 +302,10 @@ mod tests {
         0x28, 0xac, 0x10, 0x0a, 0x15,
     ];
 
+    fn sum_of(header: &Header) -> u16 {
+        checksum::of(header.words().map(u32::to_ne_bytes).as_flattened())
+    }
+
     #[test]
     fn fields_stand_where_rfc_791_has_them() {
         let header = Header::from_bytes(CAPTURED);
@@ -359,7 +349,7 @@ mod tests {
             protocol: ICMP,
             ..FIELDS
         });
-        assert_eq!(checksum::of(&header.to_bytes()), 0);
+        assert_eq!(sum_of(&header), 0);
         assert_eq!(header.total_length(), 88);
     }
 
@@ -378,7 +368,7 @@ mod tests {
         for (fragment, total, word) in [(first, 276, 0x2000), (second, 216, 32)] {
             assert_eq!(fragment.total_length(), total);
             assert_eq!(fragment.fragment_word(), word);
-            assert_eq!(checksum::of(&fragment.to_bytes()), 0);
+            assert_eq!(sum_of(&fragment), 0);
         }
         assert_eq!(
             (first.fragment_offset(), second.fragment_offset()),
@@ -386,10 +376,7 @@ mod tests {
         );
         // The last of a fragment's fragments has more behind it, as that has.
         let again = first.fragment(64, 192);
-        assert_eq!(
-            (again.fragment_word(), checksum::of(&again.to_bytes())),
-            (0x2008, 0)
-        );
+        assert_eq!((again.fragment_word(), sum_of(&again)), (0x2008, 0));
     }
 
     #[test]
@@ -401,6 +388,6 @@ mod tests {
             ..FIELDS
         });
         assert!(header.dont_fragment() && !header.is_fragment());
-        assert_eq!(checksum::of(&header.to_bytes()), 0);
+        assert_eq!(sum_of(&header), 0);
     }
 }

@@ -125,34 +125,6 @@ impl Header {
         }
     }
 
-    /// The bytes that it is.
-    #[inline(always)]
-    pub const fn to_bytes(&self) -> [u8; HEADER as usize] {
-        let words = [
-            self.first,
-            self.second,
-            self.source[0],
-            self.source[1],
-            self.source[2],
-            self.source[3],
-            self.destination[0],
-            self.destination[1],
-            self.destination[2],
-            self.destination[3],
-        ];
-        let mut bytes = [0; HEADER as usize];
-        let mut index = 0;
-        while index < words.len() {
-            let word = words[index].to_ne_bytes();
-            bytes[index * 4] = word[0];
-            bytes[index * 4 + 1] = word[1];
-            bytes[index * 4 + 2] = word[2];
-            bytes[index * 4 + 3] = word[3];
-            index += 1;
-        }
-        bytes
-    }
-
     /// IP version; 6.
     #[inline(always)]
     pub const fn version(&self) -> u8 {
@@ -339,7 +311,8 @@ mod tests {
         assert_eq!((header.next_header(), header.hop_limit()), (17, 64));
         assert_eq!(header.source(), address("2001:db8:1::99"));
         assert_eq!(header.destination(), address("2001:db8::1"));
-        assert_eq!(header.to_bytes(), CAPTURED);
+        let bytes = header.words().map(u32::to_ne_bytes);
+        assert_eq!(bytes.as_flattened(), CAPTURED);
     }
 
     #[test]
