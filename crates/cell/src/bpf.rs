@@ -49,18 +49,23 @@ pub fn masked_by(index: u32, mask: u32) -> usize {
 /// tell them apart.
 #[inline(always)]
 pub fn blurred(value: u32, unknown: u32) -> u32 {
-    let mut value = value as u64;
+    blurred64(value as u64, unknown as u64) as u32
+}
+
+/// As [`blurred`].
+#[inline(always)]
+pub fn blurred64(mut value: u64, unknown: u64) -> u64 {
     // SAFETY: two instructions that change one register, and back.
     unsafe {
         core::arch::asm!(
             "{0} ^= {1}",
             "{0} ^= {1}",
             inout(reg) value,
-            in(reg) unknown as u64,
+            in(reg) unknown,
             options(pure, nomem, nostack)
         );
     }
-    value as u32
+    value
 }
 
 macro_rules! bpf_access {

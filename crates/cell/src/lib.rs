@@ -33,7 +33,7 @@ use core::cell::UnsafeCell;
 
 #[cfg(target_arch = "bpf")]
 pub use access::masked_by;
-pub use access::{blurred, masked};
+pub use access::{blurred, blurred64, masked};
 
 /// The element at `index`, which counts modulo the array's length, a power of two.
 #[inline(always)]

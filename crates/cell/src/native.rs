@@ -13,6 +13,12 @@ pub const fn blurred(value: u32, _unknown: u32) -> u32 {
     value
 }
 
+/// As [`blurred`].
+#[inline(always)]
+pub const fn blurred64(value: u64, _unknown: u64) -> u64 {
+    value
+}
+
 macro_rules! native_access {
     ($module:ident, $int:ident, $atomic:ident) => {
         pub mod $module {

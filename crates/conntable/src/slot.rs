@@ -241,6 +241,18 @@ pub struct NewConnection<A> {
     pub client_hop: u32,
 }
 
+impl<A> NewConnection<A> {
+    /// As [`Slot::destination_port`].
+    #[inline(always)]
+    pub const fn destination_port(&self, own: u16) -> u16 {
+        if self.keeps_port {
+            self.virtual_port
+        } else {
+            own
+        }
+    }
+}
+
 /// The destination of what counts for none.
 pub const NO_DESTINATION: u32 = 0xff_ffff;
 

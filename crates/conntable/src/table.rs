@@ -150,8 +150,7 @@ impl<'t, B: Buckets<'t>> Table<B> {
             template.entry.lasts().store(longer);
         }
         let lasts = template.entry.lasts().load();
-        let renewed =
-            |word: Word| word.moved(word.state(), word.one_way(), now.wrapping_add(lasts));
+        let renewed = |word: Word| word.put_off(now.wrapping_add(lasts));
         self.update(template, renewed).is_some()
     }
 

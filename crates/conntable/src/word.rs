@@ -136,6 +136,24 @@ impl Word {
         Self(kept | state | flag | expiry as u64)
     }
 
+    /// Whether the connection is in a state, and packets of both ways have been seen.
+    #[inline(always)]
+    pub const fn is_seen_in(self, state: u8) -> bool {
+        self.0 & (STATE_MASK | ONE_WAY) == (state as u64) << STATE_SHIFT
+    }
+
+    /// The same connection in the same state, dying at another time.
+    #[inline(always)]
+    pub const fn put_off(self, expiry: u32) -> Self {
+        Self(self.0 & !0xffff_ffff | expiry as u64)
+    }
+
+    /// Whether another word of the same slot has the same state.
+    #[inline(always)]
+    pub const fn is_in_state_of(self, other: Self) -> bool {
+        (self.0 ^ other.0) & STATE_MASK == 0
+    }
+
     /// The slot claimed for a new connection; the claim itself runs out at `expiry`.
     #[inline(always)]
     pub const fn claimed(self, expiry: u32) -> Self {

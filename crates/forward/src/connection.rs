@@ -145,7 +145,7 @@ pub(crate) fn advance<'t, F: Family, H: Host<'t>>(
         return;
     };
     // Most packets change nothing.
-    if old.state() == new.state() && protocol == ipv4::TCP {
+    if old.is_in_state_of(new) && protocol == ipv4::TCP {
         return;
     }
     let was = is_active(protocol, old.state());

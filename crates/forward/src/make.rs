@@ -154,11 +154,7 @@ pub(crate) fn is_ambiguous<'t, F: Family, H: Host<'t>>(
         kind: Kind::Connection,
         end: End::Server,
         address: chosen.address::<F>(),
-        port: if new.keeps_port {
-            new.virtual_port
-        } else {
-            chosen.port()
-        },
+        port: new.destination_port(chosen.port()),
     };
     let table = connections::<F, _>(host.tables(), globals);
     let is_ambiguous =

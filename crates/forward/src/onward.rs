@@ -156,7 +156,8 @@ fn to_server<'t, F: Family, H: Host<'t>, const HANDSHAKES: bool>(
     if !chosen.is_available() {
         return Err(Reason::DestinationUnavailable);
     }
-    if found.entry.method() == method::FULLNAT {
+    let method = found.entry.method();
+    if method == method::FULLNAT {
         return fullnat::hand_over::<F, H>(host, found.handle());
     }
     if chosen.is_local() {
@@ -164,7 +165,6 @@ fn to_server<'t, F: Family, H: Host<'t>, const HANDSHAKES: bool>(
     }
     let packet = passage.packet;
     let way = route::by_index(host.tables(), chosen.cell.next_hop.load());
-    let method = found.entry.method();
     let overhead = if method == method::TUNNEL {
         tunnel::overhead(chosen)
     } else {
@@ -284,14 +284,16 @@ pub(crate) fn note<'t, F: Family, H: Host<'t>>(
         way,
         (passage.role.direction, overhead),
     );
-    if obstacle.is_some() && !H::COMPLETE {
+    let mut number = CLEAR;
+    if H::COMPLETE {
+        // The kernel's verifier need not follow the counting for every reason.
+        let unknown = found.word.expiry();
+        number = blurred(obstacle.map_or(CLEAR, |reason| reason as u32), unknown);
+    } else if obstacle.is_some() {
         return Err(Reason::ToStack);
     }
-    // The kernel's verifier need not follow the counting for every reason.
-    let unknown = found.word.expiry();
-    let obstacle = blurred(obstacle.map_or(CLEAR, |reason| reason as u32), unknown);
     count(host, globals, passage, found, chosen);
-    Ok(obstacle)
+    Ok(number)
 }
 
 /// A packet with something in its way. One that is only too large goes on in fragments.
