@@ -33,8 +33,9 @@ const DESTINATION: (usize, usize) = (32, 36);
 const SOURCE_V6: (usize, usize) = (36, 54);
 const DESTINATION_V6: (usize, usize) = (52, 56);
 
-/// Cache lines of the table of which one is read: 2 to this power.
-const TOUCHED_BITS: u32 = 21;
+/// Cache lines of the table of which one is read, as many as 2^21 connections over IPv4 take: 2 to this
+/// power.
+const TOUCHED_BITS: u32 = 20;
 
 /// What the front programs write.
 #[repr(C)]
@@ -269,19 +270,99 @@ pub fn xvs_grow_xdp(context: XdpContext) -> u32 {
 /// table is as large.
 #[xdp]
 pub fn xvs_touch_xdp(context: XdpContext) -> u32 {
-    let (start, end) = xdp_bounds(&context);
-    if start + DESTINATION.1 > end {
+    match client_s_line(&context) {
+        Some(line) if line[0].load() == 0 => xdp_action::XDP_DROP,
+        _ => xdp_action::XDP_ABORTED,
+    }
+}
+
+/// As [`xvs_touch_xdp`], and then as many instructions as the director has for a packet of a known
+/// connection, about. A processor does not look far enough ahead to begin the next packet's read
+/// before they are done.
+#[xdp]
+pub fn xvs_touch_and_work_xdp(context: XdpContext) -> u32 {
+    let Some(line) = client_s_line(&context) else {
         return xdp_action::XDP_ABORTED;
+    };
+    let read = line[0].load();
+    work::<120>();
+    if read == 0 {
+        xdp_action::XDP_DROP
+    } else {
+        xdp_action::XDP_ABORTED
+    }
+}
+
+/// Takes one place of a table, likewise: the least that a director does which makes a connection.
+#[xdp]
+pub fn xvs_claim_xdp(context: XdpContext) -> u32 {
+    match client_s_line(&context) {
+        Some(line) if is_taken(line) => xdp_action::XDP_DROP,
+        _ => xdp_action::XDP_ABORTED,
+    }
+}
+
+/// As [`xvs_claim_xdp`], among as many instructions as the director has for a new connection's packet.
+#[xdp]
+pub fn xvs_claim_and_work_xdp(context: XdpContext) -> u32 {
+    let Some(line) = client_s_line(&context) else {
+        return xdp_action::XDP_ABORTED;
+    };
+    let read = line[0].load();
+    work::<140>();
+    let is_taken = is_taken(line);
+    work::<140>();
+    if read == 0 && is_taken {
+        xdp_action::XDP_DROP
+    } else {
+        xdp_action::XDP_ABORTED
+    }
+}
+
+#[inline(always)]
+fn is_taken(line: &[Cell64; 8]) -> bool {
+    let before = line[1].load();
+    line[1].compare_and_swap(before, before + 1)
+}
+
+/// Five times as many instructions, which wait neither for memory nor, but for every fifth, for one
+/// another.
+#[inline(always)]
+fn work<const FIFTHS: usize>() {
+    // SAFETY: instructions that change registers only, whose contents are given up.
+    unsafe {
+        core::arch::asm!(
+            ".rept {times}",
+            "{0} += 1",
+            "{1} += 1",
+            "{2} += 1",
+            "{3} += 1",
+            "{4} += 1",
+            ".endr",
+            inout(reg) 0u64 => _,
+            inout(reg) 0u64 => _,
+            inout(reg) 0u64 => _,
+            inout(reg) 0u64 => _,
+            inout(reg) 0u64 => _,
+            times = const FIFTHS,
+            options(nomem, nostack)
+        );
+    }
+}
+
+/// The line of the table that the client's address and port say.
+#[inline(always)]
+fn client_s_line(context: &XdpContext) -> Option<&'static [Cell64; 8]> {
+    let (start, end) = xdp_bounds(context);
+    if start + DESTINATION.1 > end {
+        return None;
     }
     // SAFETY: the frame was checked to hold these bytes.
     let client = unsafe { ((start + SOURCE.0) as *const u16).read() };
     // SAFETY: as above.
     let port = unsafe { ((start + SOURCE.1) as *const u16).read() };
     let index = (client as u32 | (port as u32) << 16).wrapping_mul(0x9e37_79b1);
-    match TOUCHED.get(index >> (32 - TOUCHED_BITS)) {
-        Some(line) if line[0].load() == 0 => xdp_action::XDP_DROP,
-        _ => xdp_action::XDP_ABORTED,
-    }
+    TOUCHED.get(index >> (32 - TOUCHED_BITS))
 }
 
 /// As [`xvs_empty_xdp`].

@@ -81,11 +81,15 @@ pub enum Tested<'a> {
     Empty,
     /// One that only puts 20 bytes in front of the frame, on XDP.
     Grow,
-    /// One that only reads a place of a table as large as the director's, on XDP.
-    Touch,
+    /// One that does little else than to read or to take a place of a table as large as the director's,
+    /// by its name, on XDP.
+    Little(&'static str),
     /// The director's, by the folder of its pins.
     Director(&'a Path),
 }
+
+/// Connections over IPv4 that a cache line has: the table that is read is as large as theirs.
+const SLOTS_TO_A_LINE: u32 = 2;
 
 impl Object {
     /// Loads everything.
@@ -93,10 +97,10 @@ impl Object {
     /// # Errors
     /// When the kernel refuses.
     pub fn load() -> Result<Self, Error> {
-        Self::load_with(CONNECTIONS)
+        Self::load_with(CONNECTIONS / SLOTS_TO_A_LINE)
     }
 
-    /// Loads everything; the table that [`Tested::Touch`] reads has so many places.
+    /// Loads everything; the table that [`Tested::Little`] looks at has so many places.
     ///
     /// # Errors
     /// When the kernel refuses.
@@ -204,7 +208,7 @@ impl Object {
                 clone(self.xdp("xvs_empty_xdp").fd().map_err(refused(what))?)
             }
             (_, Tested::Grow) => clone(self.xdp("xvs_grow_xdp").fd().map_err(refused(what))?),
-            (_, Tested::Touch) => clone(self.xdp("xvs_touch_xdp").fd().map_err(refused(what))?),
+            (_, Tested::Little(name)) => clone(self.xdp(name).fd().map_err(refused(what))?),
             (Hook::Ingress, Tested::Empty) => clone(
                 self.classifier("xvs_empty_tc")
                     .fd()
