@@ -112,8 +112,8 @@ fn neighbours_are_told_no_faster_than_a_group_of_interfaces_may() {
         assert!(VIPS.iter().all(|vip| !times[*vip].is_empty()), "{times:?}");
         let (arp_gap, gap) = (least_gap(arps.clone()), least_gap(advertisements.clone()));
         println!("ours: {ours}, {arp_gap} s, {gap} s, {times:?}");
-        // Timers of a busy host are a few milliseconds late, and then early.
-        assert!(arp_gap > 0.19 && gap > 0.09, "{arp_gap} s, {gap} s");
+        // Timers of a busy host are late, and then early: a quarter is far from twice as fast.
+        assert!(arp_gap > 0.15 && gap > 0.075, "{arp_gap} s, {gap} s");
         if ours {
             // keepalived tells of an address that waits already no more.
             assert_eq!((arps.len(), advertisements.len()), (12, 6));
