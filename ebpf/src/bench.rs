@@ -270,10 +270,7 @@ pub fn xvs_grow_xdp(context: XdpContext) -> u32 {
 /// table is as large.
 #[xdp]
 pub fn xvs_touch_xdp(context: XdpContext) -> u32 {
-    match client_s_line(&context) {
-        Some(line) if line[0].load() == 0 => xdp_action::XDP_DROP,
-        _ => xdp_action::XDP_ABORTED,
-    }
+    with_line(&context, |line| line[0].load() == 0)
 }
 
 /// As [`xvs_touch_xdp`], and then as many instructions as the director has for a packet of a known
@@ -281,42 +278,29 @@ pub fn xvs_touch_xdp(context: XdpContext) -> u32 {
 /// before they are done.
 #[xdp]
 pub fn xvs_touch_and_work_xdp(context: XdpContext) -> u32 {
-    let Some(line) = client_s_line(&context) else {
-        return xdp_action::XDP_ABORTED;
-    };
-    let read = line[0].load();
-    work::<120>();
-    if read == 0 {
-        xdp_action::XDP_DROP
-    } else {
-        xdp_action::XDP_ABORTED
-    }
+    with_line(&context, |line| {
+        let read = line[0].load();
+        work::<120>();
+        read == 0
+    })
 }
 
 /// Takes one place of a table, likewise: the least that a director does which makes a connection.
 #[xdp]
 pub fn xvs_claim_xdp(context: XdpContext) -> u32 {
-    match client_s_line(&context) {
-        Some(line) if is_taken(line) => xdp_action::XDP_DROP,
-        _ => xdp_action::XDP_ABORTED,
-    }
+    with_line(&context, is_taken)
 }
 
 /// As [`xvs_claim_xdp`], among as many instructions as the director has for a new connection's packet.
 #[xdp]
 pub fn xvs_claim_and_work_xdp(context: XdpContext) -> u32 {
-    let Some(line) = client_s_line(&context) else {
-        return xdp_action::XDP_ABORTED;
-    };
-    let read = line[0].load();
-    work::<140>();
-    let is_taken = is_taken(line);
-    work::<140>();
-    if read == 0 && is_taken {
-        xdp_action::XDP_DROP
-    } else {
-        xdp_action::XDP_ABORTED
-    }
+    with_line(&context, |line| {
+        let read = line[0].load();
+        work::<140>();
+        let is_taken = is_taken(line);
+        work::<140>();
+        read == 0 && is_taken
+    })
 }
 
 #[inline(always)]
@@ -350,19 +334,23 @@ fn work<const FIFTHS: usize>() {
     }
 }
 
-/// The line of the table that the client's address and port say.
+/// Does something to the line of the table that the client's address and port say; aborts where that
+/// does not come off.
 #[inline(always)]
-fn client_s_line(context: &XdpContext) -> Option<&'static [Cell64; 8]> {
+fn with_line(context: &XdpContext, act: impl Fn(&[Cell64; 8]) -> bool) -> u32 {
     let (start, end) = xdp_bounds(context);
     if start + DESTINATION.1 > end {
-        return None;
+        return xdp_action::XDP_ABORTED;
     }
     // SAFETY: the frame was checked to hold these bytes.
     let client = unsafe { ((start + SOURCE.0) as *const u16).read() };
     // SAFETY: as above.
     let port = unsafe { ((start + SOURCE.1) as *const u16).read() };
     let index = (client as u32 | (port as u32) << 16).wrapping_mul(0x9e37_79b1);
-    TOUCHED.get(index >> (32 - TOUCHED_BITS))
+    match TOUCHED.get(index >> (32 - TOUCHED_BITS)) {
+        Some(line) if act(line) => xdp_action::XDP_DROP,
+        _ => xdp_action::XDP_ABORTED,
+    }
 }
 
 /// As [`xvs_empty_xdp`].

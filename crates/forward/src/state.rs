@@ -148,11 +148,11 @@ const fn by_name(first: u8, second: u8) -> u8 {
     }
 }
 
-/// What most segments are, by the flags that count: one that acknowledges and nothing else.
-const ONLY_ACK: u8 = wire::tcp::ACK;
+/// The flags that count.
 const COUNTED: u8 = wire::tcp::RST | wire::tcp::SYN | wire::tcp::FIN | wire::tcp::ACK;
 
-/// It leaves an established connection as it is, whichever way it goes, by either table.
+/// A segment that only acknowledges leaves an established connection as it is, whichever way it goes, by
+/// either table.
 const _: () = {
     let mut rows = 0;
     while rows < 4 {
@@ -174,7 +174,7 @@ pub(crate) fn after_packet(
     now: Tick,
 ) -> Word {
     // Without the table, as nearly all packets are like that.
-    let after = if flags & COUNTED == ONLY_ACK && before.is_seen_in(tcp::ESTABLISHED) {
+    let after = if flags & COUNTED == wire::tcp::ACK && before.is_seen_in(tcp::ESTABLISHED) {
         let timeout = &globals.timeouts.0[timeout_index(ipv4::TCP, tcp::ESTABLISHED)];
         before.put_off(now.wrapping_add(timeout.load()))
     } else {
